@@ -1,0 +1,1 @@
+"""A drop-in Python client for Segment, with a Librato mapper."""

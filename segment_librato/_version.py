@@ -1,0 +1,3 @@
+"""The version: read by the build, sent in every message and request."""
+
+VERSION = "1.0.0"

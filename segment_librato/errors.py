@@ -1,0 +1,125 @@
+"""Every error this library raises or hands to `on_error`.
+
+    SegmentError                    .status .code .message .retry_after
+    ├── ConfigError                 an option is wrong (raised; also AssertionError, ValueError)
+    ├── ValidationError             a call's argument is wrong (raised; also AssertionError, ValueError)
+    ├── MessageTooLargeError        a message exceeds 32 KB (raised; also RuntimeError)
+    ├── QueueFullError              rejected: too many messages wait
+    ├── ClientClosedError           rejected: the client was shut down
+    ├── ShutdownTimeoutError        left over at the deadline of a shutdown or of the exit
+    └── DeliveryError               a request did not succeed
+        ├── APIError                the server answered, and refused
+        └── NetworkError            no answer: connection, TLS, proxy, timeout
+
+The second base classes are those that segment-analytics-python raises, so that existing
+handlers keep catching. Texts name fields, options, types, counts and hosts; never a
+payload, a write key or a token.
+
+Knows nothing else of the library.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "APIError",
+    "ClientClosedError",
+    "ConfigError",
+    "DeliveryError",
+    "MessageTooLargeError",
+    "NetworkError",
+    "QueueFullError",
+    "SegmentError",
+    "ShutdownTimeoutError",
+    "ValidationError",
+]
+
+
+class SegmentError(Exception):
+    """The base of all errors of this library.
+
+    Attributes:
+        message: what happened, in a sentence.
+        code: a short word for programs.
+        status: the HTTP status, if a server answered.
+        retry_after: seconds the server asked to wait, if it did.
+    """
+
+    code = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status: int | None = None
+        self.retry_after: float | None = None
+
+
+class ConfigError(SegmentError, AssertionError, ValueError):
+    """An option had a wrong type or value; the text names the option."""
+
+    code = "config"
+
+
+class ValidationError(SegmentError, AssertionError, ValueError):
+    """An argument of a call had a wrong type or value; the text names the field."""
+
+    code = "validation"
+
+
+class MessageTooLargeError(SegmentError, RuntimeError):
+    """A message exceeded the 32 KB that the Segment API accepts."""
+
+    code = "message_too_large"
+
+
+class QueueFullError(SegmentError):
+    """A message was rejected because `max_queue_size` messages were waiting."""
+
+    code = "queue_full"
+
+
+class ClientClosedError(SegmentError):
+    """A message was rejected because the client had been shut down."""
+
+    code = "client_closed"
+
+
+class ShutdownTimeoutError(SegmentError):
+    """Messages were still undelivered when a shutdown or the exit ran out of time.
+
+    The messages of a request that was under way may have arrived all the same.
+    """
+
+    code = "shutdown_timeout"
+
+
+class DeliveryError(SegmentError):
+    """A request did not deliver its batch."""
+
+    code = "delivery"
+
+
+class APIError(DeliveryError):
+    """The server answered with a status other than success.
+
+    `message` and `code` come from the answer's JSON body where it has them. The text of the
+    error holds neither, because a server may repeat in them what it was sent.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str = "unknown",
+        message: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"the server answered {status}")
+        self.status = status
+        self.code = code
+        self.message = message or self.message
+        self.retry_after = retry_after
+
+
+class NetworkError(DeliveryError):
+    """No answer came: the connection, TLS, a proxy or a timeout failed."""
+
+    code = "network"
