@@ -1,1 +1,231 @@
-"""A drop-in Python client for Segment, with a Librato mapper."""
+"""A drop-in Python client for Segment, with a Librato mapper.
+
+    import segment_librato as analytics
+
+    analytics.write_key = "YOUR_WRITE_KEY"
+    analytics.track("user-1", "Order Completed", {"value": 42})
+    analytics.shutdown()
+
+Every option of `Client` is a setting of this module. The first call makes `default_client`
+from the settings; a setting changed later makes a new one on the next call, while the former
+delivers what it has accepted. Setting `default_client` to None starts anew.
+
+Owns the public names, the settings and the calls over the default client. Knows nothing of
+threads or HTTP.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+import threading
+import time
+from functools import wraps
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from segment_librato import client as _client_module
+from segment_librato import errors, lifecycle
+from segment_librato._version import VERSION
+from segment_librato.client import Client
+from segment_librato.config import Config
+from segment_librato.errors import (
+    APIError,
+    ClientClosedError,
+    ConfigError,
+    DeliveryError,
+    MessageTooLargeError,
+    NetworkError,
+    QueueFullError,
+    SegmentError,
+    ShutdownTimeoutError,
+    ValidationError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from segment_librato.config import OnError, Timeout
+
+__all__ = [
+    "APIError",
+    "Client",
+    "ClientClosedError",
+    "ConfigError",
+    "DeliveryError",
+    "MessageTooLargeError",
+    "NetworkError",
+    "QueueFullError",
+    "SegmentError",
+    "ShutdownTimeoutError",
+    "ValidationError",
+    "__version__",
+    "alias",
+    "flush",
+    "group",
+    "identify",
+    "install_as_segment_analytics",
+    "join",
+    "page",
+    "screen",
+    "shutdown",
+    "track",
+]
+
+logging.getLogger("segment").addHandler(logging.NullHandler())
+
+write_key: str | None = Config.write_key
+host: str | None = Config.host
+debug: bool = Config.debug
+max_queue_size: int = Config.max_queue_size
+send: bool = Config.send
+on_error: OnError | None = Config.on_error
+gzip: bool = Config.gzip
+max_retries: int = Config.max_retries
+sync_mode: bool = Config.sync_mode
+timeout: Timeout = Config.timeout
+proxies: Mapping[str, str] | None = Config.proxies
+thread: int = Config.thread
+upload_size: int = Config.upload_size
+upload_interval: float = Config.upload_interval
+log_handler: logging.Handler | None = Config.log_handler
+oauth_client_id: str | None = Config.oauth_client_id
+oauth_client_key: str | None = Config.oauth_client_key
+oauth_key_id: str | None = Config.oauth_key_id
+oauth_auth_server: str = Config.oauth_auth_server
+oauth_scope: str = Config.oauth_scope
+max_total_backoff_duration: float = Config.max_total_backoff_duration
+max_rate_limit_duration: float = Config.max_rate_limit_duration
+exit_timeout: float = Config.exit_timeout
+shutdown_timeout: float = Config.shutdown_timeout
+
+default_client: Client | None = None
+
+__version__ = VERSION
+
+_SETTINGS = tuple(Config.__dataclass_fields__)
+
+
+class _Defaults:
+    """What there is to know of the default client besides itself."""
+
+    def __init__(self) -> None:
+        self.outdated = False  # a setting was changed since it was made
+        self.former: list[Client] = []  # made from earlier settings, with messages to deliver
+        self.reset_after_fork()
+        lifecycle.renew_in_child(self)
+
+    def reset_after_fork(self) -> None:
+        """Have a lock that nobody holds."""
+        self.lock = threading.RLock()
+
+
+_defaults = _Defaults()
+
+
+class _Module(ModuleType):
+    """This module, noticing when a setting is assigned."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _SETTINGS:
+            _defaults.outdated = True
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Module
+
+
+def _client() -> Client:
+    """Return the default client; make it if there is none, or if a setting was changed."""
+    global default_client  # noqa: PLW0603  a public name of the incumbent
+    if default_client and not _defaults.outdated:
+        return default_client
+    with _defaults.lock:
+        if default_client and not _defaults.outdated:
+            return default_client
+        _defaults.outdated = False
+        try:
+            made = Client(**{name: globals()[name] for name in _SETTINGS})
+        except BaseException:
+            _defaults.outdated = True
+            raise
+        former = [*_defaults.former, default_client]
+        _defaults.former = [one for one in former if one and one.stats.pending]
+        default_client = made
+        return made
+
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def _on_default_client(
+    method: Callable[Concatenate[Client, Arguments], Result],
+) -> Callable[Arguments, Result]:
+    """Return a function that calls this method of the default client."""
+
+    @wraps(method)
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        return getattr(_client(), method.__name__)(*args, **kwargs)  # type: ignore[no-any-return]
+
+    signature = inspect.signature(method)
+    own = list(signature.parameters.values())[1:]
+    call.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
+    return call
+
+
+track = _on_default_client(Client.track)
+identify = _on_default_client(Client.identify)
+group = _on_default_client(Client.group)
+alias = _on_default_client(Client.alias)
+page = _on_default_client(Client.page)
+screen = _on_default_client(Client.screen)
+
+
+def flush(timeout: float | None = None) -> bool:
+    """Flush the default client; see `Client.flush`."""
+    return _finish(Client.flush, timeout)
+
+
+def join(timeout: float | None = None) -> bool:
+    """Flush and end the threads of the default client; see `Client.join`."""
+    return _finish(Client.join, timeout)
+
+
+def shutdown(timeout: float | None = None) -> bool:
+    """Flush the default client and stop it for good; see `Client.shutdown`."""
+    return _finish(
+        Client.shutdown, _client().config.shutdown_timeout if timeout is None else timeout
+    )
+
+
+def _finish(method: Callable[[Client, float | None], bool], seconds: float | None) -> bool:
+    """Call the method on the default client and on its forerunners, within one deadline."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    settled = True
+    for one in (*_defaults.former, _client()):
+        left = None if deadline is None else max(0, deadline - time.monotonic())
+        settled = getattr(one, method.__name__)(left) and settled
+    return settled
+
+
+def install_as_segment_analytics() -> None:
+    """Let `import segment.analytics` and `from segment.analytics.client import Client` find us.
+
+    For code that cannot be edited. Call it before that code is imported; again does no harm.
+
+    Raises:
+        ConfigError: the real `segment.analytics` was imported before.
+    """
+    this = sys.modules[__name__]
+    if sys.modules.get("segment.analytics", this) is not this:
+        raise ConfigError(
+            "segment.analytics was imported before; call install_as_segment_analytics() first"
+        )
+    segment: Any = sys.modules.setdefault("segment", ModuleType("segment"))
+    segment.analytics = this
+    sys.modules["segment.analytics"] = this
+    sys.modules["segment.analytics.client"] = _client_module
+    sys.modules["segment.analytics.request"] = errors
+    sys.modules["segment.analytics.version"] = sys.modules["segment_librato._version"]

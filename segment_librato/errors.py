@@ -1,9 +1,9 @@
 """Every error this library raises or hands to `on_error`.
 
     SegmentError                    .status .code .message .retry_after
-    ├── ConfigError                 an option is wrong (raised; also AssertionError, ValueError)
-    ├── ValidationError             a call's argument is wrong (raised; also AssertionError, ValueError)
-    ├── MessageTooLargeError        a message exceeds 32 KB (raised; also RuntimeError)
+    ├── ConfigError                 an option is wrong (also AssertionError, ValueError)
+    ├── ValidationError             a call's argument is wrong (also AssertionError, ValueError)
+    ├── MessageTooLargeError        a message exceeds 32 KB (also RuntimeError)
     ├── QueueFullError              rejected: too many messages wait
     ├── ClientClosedError           rejected: the client was shut down
     ├── ShutdownTimeoutError        left over at the deadline of a shutdown or of the exit
@@ -31,6 +31,7 @@ __all__ = [
     "SegmentError",
     "ShutdownTimeoutError",
     "ValidationError",
+    "unexpected",
 ]
 
 
@@ -123,3 +124,8 @@ class NetworkError(DeliveryError):
     """No answer came: the connection, TLS, a proxy or a timeout failed."""
 
     code = "network"
+
+
+def unexpected(name: str, expected: str, value: object) -> str:
+    """Say that `name` was expected to be something else than a value of this type."""
+    return f"{name}: expected {expected}, got {type(value).__name__}"

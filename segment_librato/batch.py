@@ -1,0 +1,70 @@
+"""A batch: messages that travel in one request, and how many of them fit.
+
+The limits are those of Segment's HTTP API: 500 KB a request body, envelope and commas
+included, and 2,500 messages. Over either the API may answer 200 and drop the lot, so no larger
+body can be made here. Knows nothing of the network.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+__all__ = ["MAX_BATCH_MESSAGES", "Batch", "BatchRules"]
+
+MAX_BATCH_BYTES = 500_000
+MAX_BATCH_MESSAGES = 2_500
+SENT_AT_EXAMPLE = "2026-11-20T21:17:00.000+00:00"
+
+
+@dataclass(frozen=True)
+class BatchRules:
+    """When a batch leaves, and how large it may be.
+
+    Attributes:
+        trigger: so many messages waiting make a batch leave.
+        max_messages: at most so many messages travel together.
+        max_bytes: at most so many bytes of messages, each with its comma, travel together.
+        interval: seconds after which a batch leaves however small it is.
+    """
+
+    trigger: int
+    max_messages: int
+    max_bytes: int
+    interval: float
+
+
+@dataclass
+class Batch:
+    """Encoded messages that are sent together, again and again if need be.
+
+    Attributes:
+        messages: each one's JSON.
+        retries: how often it was sent before.
+        bytes_sent: the size of the bodies it was sent in; the transport adds to it.
+    """
+
+    messages: tuple[bytes, ...]
+    retries: int = 0
+    bytes_sent: int = 0
+
+    def __len__(self) -> int:
+        """Return the number of messages."""
+        return len(self.messages)
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """Split it in two, in order."""
+        middle = len(self.messages) // 2
+        return Batch(self.messages[:middle]), Batch(self.messages[middle:])
+
+    def body(self, write_key: str, sent_at: str) -> bytes:
+        """Return the request body that the Segment API takes."""
+        envelope = json.dumps({"sentAt": sent_at, "writeKey": write_key}, separators=(",", ":"))
+        return b'{"batch":[' + b",".join(self.messages) + b"]," + envelope[1:].encode()
+
+
+def room_for_messages(write_key: str) -> int:
+    """Return how many bytes of messages and commas one request body has room for."""
+    one_comma_too_many = 1
+    empty = Batch(()).body(write_key, SENT_AT_EXAMPLE)
+    return MAX_BATCH_BYTES - len(empty) + one_comma_too_many

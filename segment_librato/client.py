@@ -1,0 +1,380 @@
+"""The client: one method per Segment call; build, encode, enqueue.
+
+Owns the public surface of a client and the checks of what is passed to flush and its kin.
+Knows nothing of HTTP, of JSON, or of how a message is delivered.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import uuid
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from segment_librato import message
+from segment_librato.batch import MAX_BATCH_MESSAGES, BatchRules, room_for_messages
+from segment_librato.config import Config, OnError, Timeout
+from segment_librato.encoding import encode
+from segment_librato.errors import ValidationError, unexpected
+from segment_librato.queue import MessageQueue
+from segment_librato.report import Reporter
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from segment_librato.consumer import Consumer
+    from segment_librato.message import Identifier, Message, Timestamp
+    from segment_librato.pipeline import Pipeline
+    from segment_librato.stats import Stats
+
+__all__ = ["Client"]
+
+Properties = Mapping[str, Any]
+
+
+class _Option:
+    """An option as a read-only attribute of the client."""
+
+    def __set_name__(self, owner: type[Client], name: str) -> None:
+        self._name = name
+
+    def __get__(self, client: Client | None, owner: type[Client]) -> Any:  # noqa: ANN401
+        return self if client is None else getattr(client.config, self._name)
+
+    def __set__(self, client: Client, value: object) -> None:
+        raise AttributeError(f"{self._name} is fixed once the client is made; make another client")
+
+
+class Client:
+    """A Segment client. Thread-safe; nothing it does raises after construction but bad arguments.
+
+    The calls `track`, `identify`, `group`, `alias`, `page` and `screen` check their arguments,
+    turn the message into bytes and put it in a queue, from which a background thread sends it.
+    They return `(True, message)`, with the message as it is sent; or `(False, message)` if it
+    was not accepted, after `on_error` was called with the reason.
+
+    `docs/configuration.md` describes every option.
+
+    Raises:
+        ConfigError: an option is wrong.
+    """
+
+    log = logging.getLogger("segment")
+
+    DefaultConfig = Config
+
+    write_key = _Option()
+    host = _Option()
+    debug = _Option()
+    send = _Option()
+    on_error = _Option()
+    gzip = _Option()
+    max_retries = _Option()
+    sync_mode = _Option()
+    timeout = _Option()
+    proxies = _Option()
+    max_total_backoff_duration = _Option()
+    max_rate_limit_duration = _Option()
+
+    def __init__(
+        self,
+        write_key: str | None = Config.write_key,
+        host: str | None = Config.host,
+        debug: bool = Config.debug,
+        max_queue_size: int = Config.max_queue_size,
+        send: bool = Config.send,
+        on_error: OnError | None = Config.on_error,
+        gzip: bool = Config.gzip,
+        max_retries: int = Config.max_retries,
+        sync_mode: bool = Config.sync_mode,
+        timeout: Timeout = Config.timeout,
+        proxies: Mapping[str, str] | None = Config.proxies,
+        thread: int = Config.thread,
+        upload_size: int = Config.upload_size,
+        upload_interval: float = Config.upload_interval,
+        log_handler: logging.Handler | None = Config.log_handler,
+        oauth_client_id: str | None = Config.oauth_client_id,
+        oauth_client_key: str | None = Config.oauth_client_key,
+        oauth_key_id: str | None = Config.oauth_key_id,
+        oauth_auth_server: str = Config.oauth_auth_server,
+        oauth_scope: str = Config.oauth_scope,
+        max_total_backoff_duration: float = Config.max_total_backoff_duration,
+        max_rate_limit_duration: float = Config.max_rate_limit_duration,
+        *,
+        exit_timeout: float = Config.exit_timeout,
+        shutdown_timeout: float = Config.shutdown_timeout,
+    ) -> None:
+        options = {name: value for name, value in locals().items() if name != "self"}
+        self.config = Config(**options)
+        self._report = Reporter(self.config.on_error)
+        self.queue = MessageQueue(self.config.max_queue_size, _batch_rules(self.config))
+        self._pipeline = _make_pipeline(self.config, self.queue, self._report)
+        if self._pipeline:
+            weakref.finalize(self, self._pipeline.close).atexit = False
+        self._set_up_logging()
+
+    def __repr__(self) -> str:
+        """Name the client without its secrets."""
+        return f"<Client of {self.config.batch_url}, {self.queue.qsize()} messages waiting>"
+
+    def __enter__(self) -> Self:
+        """Return the client itself."""
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Flush and shut down."""
+        self.shutdown()
+
+    def track(
+        self,
+        user_id: Identifier | None = None,
+        event: str | None = None,
+        properties: Properties | None = None,
+        context: Properties | None = None,
+        timestamp: Timestamp | None = None,
+        anonymous_id: Identifier | None = None,
+        integrations: Properties | None = None,
+        message_id: Identifier | None = None,
+    ) -> tuple[bool, Message]:
+        """Record that a user did something.
+
+        Args:
+            user_id: who, as the application knows them: a str, a number or a UUID.
+            event: what they did; up to 255 characters.
+            properties: facts about it; a number in `value` becomes a Librato measurement.
+            context: facts about the circumstances; `{"Librato": {"source": ...}}` names the
+                source of the measurement.
+            timestamp: when: a datetime (a naive one is UTC, unless it was made just now by
+                `datetime.now()`), a date, an ISO 8601 str or seconds since the epoch. Now, if
+                it is None.
+            anonymous_id: who, while they are not known. One of the two ids is needed.
+            integrations: which destinations get the message.
+            message_id: Segment drops a second message with the same id; under 100 characters.
+
+        Returns:
+            Whether the message was accepted, and the message as it is sent.
+
+        Raises:
+            ValidationError: an argument has a wrong type or value.
+            MessageTooLargeError: the message exceeds 32 KB.
+        """
+        fields = message.track_fields(event, properties)
+        return self._accept(
+            "track", fields, user_id, anonymous_id, context, timestamp, integrations, message_id
+        )
+
+    def identify(
+        self,
+        user_id: Identifier | None = None,
+        traits: Properties | None = None,
+        context: Properties | None = None,
+        timestamp: Timestamp | None = None,
+        anonymous_id: Identifier | None = None,
+        integrations: Properties | None = None,
+        message_id: Identifier | None = None,
+    ) -> tuple[bool, Message]:
+        """Record what is known of a user: `traits`. Otherwise as `track`."""
+        fields = message.identify_fields(traits)
+        return self._accept(
+            "identify", fields, user_id, anonymous_id, context, timestamp, integrations, message_id
+        )
+
+    def group(
+        self,
+        user_id: Identifier | None = None,
+        group_id: Identifier | None = None,
+        traits: Properties | None = None,
+        context: Properties | None = None,
+        timestamp: Timestamp | None = None,
+        anonymous_id: Identifier | None = None,
+        integrations: Properties | None = None,
+        message_id: Identifier | None = None,
+    ) -> tuple[bool, Message]:
+        """Record that a user belongs to a group, and the group's `traits`. See `track`."""
+        fields = message.group_fields(group_id, traits)
+        return self._accept(
+            "group", fields, user_id, anonymous_id, context, timestamp, integrations, message_id
+        )
+
+    def alias(
+        self,
+        previous_id: Identifier | None = None,
+        user_id: Identifier | None = None,
+        context: Properties | None = None,
+        timestamp: Timestamp | None = None,
+        integrations: Properties | None = None,
+        message_id: Identifier | None = None,
+    ) -> tuple[bool, Message]:
+        """Record that two ids, `previous_id` and `user_id`, are one user. See `track`."""
+        fields = message.alias_fields(previous_id, user_id)
+        return self._accept(
+            "alias", fields, user_id, None, context, timestamp, integrations, message_id
+        )
+
+    def page(
+        self,
+        user_id: Identifier | None = None,
+        category: str | None = None,
+        name: str | None = None,
+        properties: Properties | None = None,
+        context: Properties | None = None,
+        timestamp: Timestamp | None = None,
+        anonymous_id: Identifier | None = None,
+        integrations: Properties | None = None,
+        message_id: Identifier | None = None,
+    ) -> tuple[bool, Message]:
+        """Record that a user saw a page of a website. See `track`."""
+        fields = message.page_fields(category, name, properties)
+        return self._accept(
+            "page", fields, user_id, anonymous_id, context, timestamp, integrations, message_id
+        )
+
+    def screen(
+        self,
+        user_id: Identifier | None = None,
+        category: str | None = None,
+        name: str | None = None,
+        properties: Properties | None = None,
+        context: Properties | None = None,
+        timestamp: Timestamp | None = None,
+        anonymous_id: Identifier | None = None,
+        integrations: Properties | None = None,
+        message_id: Identifier | None = None,
+    ) -> tuple[bool, Message]:
+        """Record that a user saw a screen of an app. See `track`."""
+        fields = message.page_fields(category, name, properties)
+        return self._accept(
+            "screen", fields, user_id, anonymous_id, context, timestamp, integrations, message_id
+        )
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Send what was accepted so far, and wait until all of it has an outcome.
+
+        Args:
+            timeout: seconds to wait at most; None waits as long as retries go on.
+
+        Returns:
+            Whether all was delivered or reported to `on_error` in time. Called from `on_error`,
+            on the thread that delivers, it returns False at once.
+        """
+        _check_timeout(timeout)
+        return self._pipeline is None or self._pipeline.flush(timeout)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Flush and end the background threads; the next call starts them again.
+
+        Arguments and result are those of `flush`.
+        """
+        _check_timeout(timeout)
+        return self._pipeline is None or self._pipeline.join(timeout)
+
+    def shutdown(self, timeout: float | None = None) -> bool:
+        """Flush, then stop for good: later calls return `(False, message)`.
+
+        Args:
+            timeout: seconds to wait at most; None is the option `shutdown_timeout`. What is left
+                then goes to `on_error` with a `ShutdownTimeoutError`.
+
+        Returns:
+            Whether all was delivered or reported before the time was over.
+        """
+        _check_timeout(timeout)
+        if self._pipeline is None:
+            self.queue.close()
+            return True
+        return self._pipeline.shutdown(self.config.shutdown_timeout if timeout is None else timeout)
+
+    @property
+    def stats(self) -> Stats:
+        """The counters at this instant."""
+        return self.queue.stats()
+
+    @property
+    def consumers(self) -> list[Consumer]:
+        """The background workers; the thread of each starts with the first message."""
+        return self._pipeline.consumers if self._pipeline else []
+
+    def _accept(
+        self,
+        message_type: str,
+        fields: Message,
+        user_id: Identifier | None,
+        anonymous_id: Identifier | None,
+        context: Properties | None,
+        timestamp: Timestamp | None,
+        integrations: Properties | None,
+        message_id: Identifier | None,
+    ) -> tuple[bool, Message]:
+        """Build, encode, hand over."""
+        built = message.build(
+            message_type,
+            fields,
+            user_id,
+            anonymous_id,
+            context,
+            timestamp,
+            integrations,
+            str(uuid.uuid4()) if message_id is None else message_id,
+            now=time.time(),
+        )
+        data, as_sent = encode(built, message.MAX_MESSAGE_BYTES)
+        if self._pipeline is not None:
+            return self._pipeline.accept(data), as_sent
+        if reason := self.queue.refusal():
+            self._report.rejection(reason, data, is_news=self.queue.rejections_in_a_row == 1)
+        return reason is None, as_sent
+
+    def _set_up_logging(self) -> None:
+        """Add the handler that was given; for `debug`, have one that shows everything."""
+        if self.config.log_handler:
+            self.log.addHandler(self.config.log_handler)
+        if self.config.debug:
+            self.log.setLevel(logging.DEBUG)
+            if all(isinstance(handler, logging.NullHandler) for handler in self.log.handlers):
+                self.log.addHandler(logging.StreamHandler())
+
+
+def _batch_rules(config: Config) -> BatchRules:
+    """Let a batch grow under backlog, unless the application chose a size."""
+    trigger = min(config.upload_size, MAX_BATCH_MESSAGES)
+    return BatchRules(
+        trigger=trigger,
+        max_messages=MAX_BATCH_MESSAGES if trigger == Config.upload_size else trigger,
+        max_bytes=room_for_messages(config.write_key or ""),
+        interval=config.upload_interval,
+    )
+
+
+def _make_pipeline(config: Config, queue: MessageQueue, report: Reporter) -> Pipeline | None:
+    """Make what delivers, unless nothing is to be sent.
+
+    HTTP is imported here, on the application's thread, and not by a consumer: a fork during
+    another thread's import leaves a half-imported module in the child.
+    """
+    if not config.send:
+        return None
+    from segment_librato.oauth import TokenProvider  # noqa: PLC0415  see above
+    from segment_librato.pipeline import Pipeline  # noqa: PLC0415
+    from segment_librato.transport import SegmentTransport  # noqa: PLC0415
+
+    tokens = TokenProvider(config) if config.uses_oauth else None
+    return Pipeline(config, queue, SegmentTransport(config, tokens), report)
+
+
+def _check_timeout(timeout: object) -> None:
+    if timeout is None:
+        return
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool):
+        raise ValidationError(unexpected("timeout", "a number of seconds or None", timeout))
+    if math.isnan(timeout):
+        raise ValidationError("timeout: expected a number of seconds or None, got NaN")

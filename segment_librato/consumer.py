@@ -1,0 +1,171 @@
+"""The background worker: takes batches from the queue, sends, retries, splits, reports.
+
+It has a thread rather than being one, so that it can be started on the first message and again
+when needed, in a forked child for example. Knows nothing of HTTP: a transport is any object
+with `send(batch)`, which raises a `SegmentError` if the batch was not delivered, and `close()`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from segment_librato.batch import Batch
+from segment_librato.errors import DeliveryError, NetworkError, SegmentError, ShutdownTimeoutError
+from segment_librato.retry import RetrySchedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from segment_librato.config import Config
+    from segment_librato.queue import Lease, MessageQueue
+    from segment_librato.report import Reporter
+
+__all__ = ["Consumer", "Transport"]
+
+SPLIT_STATUSES = frozenset({400, 413})
+MAX_SPLITS = 64
+
+log = logging.getLogger("segment")
+
+
+class Transport(Protocol):
+    """What sends a batch: the one seam of the pipeline."""
+
+    def send(self, batch: Batch) -> None:
+        """Send a batch, or raise a `SegmentError` that says why it is not delivered."""
+
+    def close(self) -> None:
+        """Close connections; called when no more will be sent, maybe more than once."""
+
+
+class Consumer:
+    """Delivers what a queue holds, one request at a time."""
+
+    def __init__(
+        self,
+        queue: MessageQueue,
+        transport: Transport,
+        report: Reporter,
+        config: Config,
+        on_leave: Callable[[], None],
+    ) -> None:
+        self._queue = queue
+        self._transport = transport
+        self._report = report
+        self._config = config
+        self._on_leave = on_leave
+        self.thread: threading.Thread | None = None
+
+    def is_alive(self) -> bool:
+        """Return whether its thread runs; it does from the first message on."""
+        return self.thread is not None and self.thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread, unless the consumer is there already.
+
+        Raises:
+            RuntimeError: no thread can be started, as late in the interpreter's exit.
+        """
+        try:
+            if self._queue.enlist(self):
+                thread = threading.Thread(target=self._run, name="segment-consumer", daemon=True)
+                self.thread = thread
+                thread.start()
+        except BaseException:
+            self._queue.leave(self)
+            raise
+
+    def drain(self, deadline: float | None) -> None:
+        """Deliver what waits on the calling thread; leave the rest at the deadline."""
+        while deadline is None or time.monotonic() < deadline:
+            lease = self._queue.take_now()
+            if lease is None:
+                return
+            self.deliver(lease, deadline)
+
+    def deliver(self, lease: Lease, deadline: float | None = None) -> SegmentError | None:
+        """Send the messages of a lease and see to it that each has an outcome.
+
+        A retry that would come after the deadline is not made. Returns the last error that left
+        messages undelivered, None if all were delivered.
+        """
+        try:
+            return self._deliver(lease, deadline)
+        except BaseException as interruption:
+            # Ctrl-C, or an exit in code of the application
+            error = DeliveryError(f"interrupted by {type(interruption).__name__}")
+            self._give_up(lease, lease.unclaimed, error)
+            self._queue.fail_rest(lease)
+            raise
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException:
+            self._queue.leave(self)
+            raise
+
+    def _work(self) -> None:
+        while (lease := self._queue.take(self)) is not None:
+            try:
+                self.deliver(lease)
+            except BaseException as interruption:  # noqa: BLE001, PERF203  it serves others too
+                log.warning("the consumer goes on after %s", type(interruption).__name__)
+        if self._queue.closed:
+            self._transport.close()
+        self._on_leave()
+
+    def _deliver(self, lease: Lease, deadline: float | None) -> SegmentError | None:
+        failure = None
+        batches = [Batch(lease.messages)]
+        splits_left = MAX_SPLITS
+        while batches:
+            batch = batches.pop()
+            error = self._send(batch, lease, deadline)
+            if error is None:
+                self._queue.confirm(lease, len(batch))
+            elif error.status in SPLIT_STATUSES and len(batch) > 1 and splits_left:
+                splits_left -= 1
+                batches.extend(reversed(batch.halves()))
+            else:
+                failure = error
+                self._give_up(lease, batch.messages, error)
+        return failure
+
+    def _give_up(self, lease: Lease, messages: tuple[bytes, ...], error: SegmentError) -> None:
+        """Report the next messages of a lease, unless they were abandoned and so reported."""
+        if messages and self._queue.claim(lease, len(messages)):
+            try:
+                self._report.failure(error, messages)
+            finally:
+                self._queue.fail(lease, len(messages))
+
+    def _send(self, batch: Batch, lease: Lease, deadline: float | None) -> SegmentError | None:
+        """Send a batch until it succeeds or is not worth another try; return the last error."""
+        schedule = RetrySchedule(self._config)
+        while (error := self._attempt(batch)) is not None:
+            now = time.monotonic()
+            wait = schedule.next_wait(error, now)
+            if wait is None:
+                return error
+            if deadline is not None and now + wait > deadline:
+                return ShutdownTimeoutError("there was no time left for another try")
+            if not self._queue.pause(lease, now + wait):
+                return error
+            batch.retries += 1
+        return None
+
+    def _attempt(self, batch: Batch) -> SegmentError | None:
+        sent_before = batch.bytes_sent
+        try:
+            self._transport.send(batch)
+        except SegmentError as error:
+            return error
+        except Exception as error:  # noqa: BLE001  a transport may be the application's own
+            return NetworkError(f"the transport raised {type(error).__name__}")
+        finally:
+            self._queue.count_request(batch.bytes_sent - sent_before, retry=batch.retries > 0)
+        return None

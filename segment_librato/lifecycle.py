@@ -1,0 +1,94 @@
+"""The process: its exit and its forks.
+
+The only module that touches `atexit` and `os.register_at_fork`. Pipelines with something to
+deliver are known here and drained at exit; objects with locks or connections are known here and
+made new in a forked child. Knows nothing of messages.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import weakref
+from typing import Protocol
+
+__all__ = ["Drainable", "Forkable", "drain_at_exit", "exit_has_begun", "forget", "renew_in_child"]
+
+
+class Drainable(Protocol):
+    """What has to finish before the process ends."""
+
+    def begin_drain(self) -> None:
+        """Let all that waits leave at once; do not wait for it."""
+
+    def finish_drain(self, began: float) -> None:
+        """Wait until it has left, at most up to a time counted from `began`."""
+
+
+class Forkable(Protocol):
+    """What a forked child cannot use as it is."""
+
+    def reset_after_fork(self) -> None:
+        """Replace locks, threads and connections; take no lock, close and log nothing."""
+
+
+class _Process:
+    """What is known of this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.drainables: dict[int, Drainable] = {}
+        self.forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
+        self.exit_began: float | None = None
+
+
+_process = _Process()
+
+
+def drain_at_exit(drainable: Drainable) -> None:
+    """Drain this object when the interpreter exits, unless it is forgotten before."""
+    with _process.lock:
+        _process.drainables[id(drainable)] = drainable
+
+
+def forget(drainable: Drainable) -> None:
+    """Let go of an object that has nothing left to deliver."""
+    with _process.lock:
+        _process.drainables.pop(id(drainable), None)
+
+
+def exit_has_begun() -> float | None:
+    """Return when the drain at exit began, on the monotonic clock; None before."""
+    return _process.exit_began
+
+
+def renew_in_child(forkable: Forkable) -> None:
+    """Make this object new in every child forked from now on, as long as it lives."""
+    with _process.lock:
+        _process.forkables.add(forkable)
+
+
+def _drain_all() -> None:
+    began = _process.exit_began = time.monotonic()
+    with _process.lock:
+        drainables = list(_process.drainables.values())
+    for drainable in drainables:
+        drainable.begin_drain()
+    for drainable in drainables:
+        drainable.finish_drain(began)
+
+
+def _renew_all() -> None:
+    _process.lock = threading.RLock()
+    _process.drainables.clear()
+    for forkable in list(_process.forkables):
+        forkable.reset_after_fork()
+
+
+# Exit hooks run in the reverse order of their registration. Registered on import, this one runs
+# after those of the application, and delivers what they track.
+atexit.register(_drain_all)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_all)

@@ -1,0 +1,224 @@
+"""The six Segment messages: what goes in, what is refused, what goes over the wire.
+
+A message is built in two steps: `track_fields`, `identify_fields`, ... check what belongs to
+one type, `build` adds what all have in common. Both are pure: the time and the message id are
+arguments. Field names and texts follow Segment's specification ("Spec: Common fields"); limits
+are those of its HTTP API.
+
+Knows nothing of the clock, threads, the network or JSON.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from segment_librato._version import VERSION
+from segment_librato.errors import ValidationError, unexpected
+
+__all__ = [
+    "MAX_MESSAGE_BYTES",
+    "Identifier",
+    "Message",
+    "Timestamp",
+    "alias_fields",
+    "build",
+    "group_fields",
+    "identify_fields",
+    "page_fields",
+    "track_fields",
+]
+
+Message: TypeAlias = dict[str, Any]
+Identifier: TypeAlias = str | int | float | Decimal | UUID
+Timestamp: TypeAlias = datetime | date | str | int | float | Decimal
+_TIMESTAMP_TYPES = (date, str, numbers.Real, Decimal)
+
+MAX_MESSAGE_BYTES = 32 * 1024
+MAX_MESSAGE_ID_LENGTH = 99
+MAX_EVENT_LENGTH = 255
+LIBRARY = {"name": "segment-librato", "version": VERSION}
+
+LOCAL_TIME_SECONDS = 5  # a naive datetime this young was made by datetime.now()
+FIRST_MILLISECONDS = 31_557_600_000  # the year 1971 in milliseconds, 2970 in seconds
+
+
+def build(
+    message_type: str,
+    fields: Message,
+    user_id: Identifier | None,
+    anonymous_id: Identifier | None,
+    context: Mapping[str, Any] | None,
+    timestamp: Timestamp | None,
+    integrations: Mapping[str, Any] | None,
+    message_id: Identifier,
+    *,
+    now: float,
+) -> Message:
+    """Build a message from its own fields and those that all types share.
+
+    Args:
+        message_type: track, identify, group, alias, page or screen.
+        fields: what the function of that type returned.
+        user_id: who did it, as the application knows them.
+        anonymous_id: who did it, before they were known. One of the two ids is required.
+        context: extra facts; `library` in it is overwritten.
+        timestamp: when it happened; None is `now`.
+        integrations: which destinations get it.
+        message_id: Segment drops a second message with the same one.
+        now: the current time, in seconds since the epoch.
+
+    Raises:
+        ValidationError: a field has a wrong type or value.
+    """
+    user = _optional_identifier("user_id", user_id)
+    anonymous = _optional_identifier("anonymous_id", anonymous_id)
+    if not (user or anonymous):
+        raise ValidationError(
+            unexpected("user_id or anonymous_id", "a non-empty str or a number", user_id)
+        )
+    return {
+        "integrations": _mapping("integrations", integrations),
+        "anonymousId": anonymous,
+        "timestamp": _timestamp(timestamp, now),
+        "context": {**_mapping("context", context), "library": LIBRARY},
+        "userId": user,
+        "type": message_type,
+        "messageId": _message_id(message_id),
+        **fields,
+    }
+
+
+def track_fields(event: str | None, properties: Mapping[str, Any] | None) -> Message:
+    """Check what only a track message has."""
+    if not isinstance(event, str):
+        raise ValidationError(unexpected("event", "a str", event))
+    if len(event) > MAX_EVENT_LENGTH:
+        expected = f"at most {MAX_EVENT_LENGTH} characters"
+        raise ValidationError(f"event: expected {expected}, got {len(event)}")
+    return {"event": event, "properties": _mapping("properties", properties)}
+
+
+def identify_fields(traits: Mapping[str, Any] | None) -> Message:
+    """Check what only an identify message has."""
+    return {"traits": _mapping("traits", traits)}
+
+
+def group_fields(group_id: Identifier | None, traits: Mapping[str, Any] | None) -> Message:
+    """Check what only a group message has."""
+    return {"groupId": _identifier("group_id", group_id), "traits": _mapping("traits", traits)}
+
+
+def alias_fields(previous_id: Identifier | None, user_id: Identifier | None) -> Message:
+    """Check what only an alias message has."""
+    return {
+        "previousId": _identifier("previous_id", previous_id),
+        "userId": _identifier("user_id", user_id),
+    }
+
+
+def page_fields(
+    category: str | None, name: str | None, properties: Mapping[str, Any] | None
+) -> Message:
+    """Check what only a page or a screen message has."""
+    for field, value in (("category", category), ("name", name)):
+        if value is not None and not isinstance(value, str):
+            raise ValidationError(unexpected(field, "a str or None", value))
+    return {"category": category, "name": name, "properties": _mapping("properties", properties)}
+
+
+def _mapping(field: str, value: Mapping[str, Any] | None) -> Message:
+    """Return a dict of its own, so that neither side sees later changes of the other."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ValidationError(unexpected(field, "a dict or None", value))
+    try:
+        return dict(value)
+    except Exception as error:  # noqa: BLE001  the code of a Mapping may raise anything
+        raise ValidationError(f"{field}: reading it raised {type(error).__name__}") from None
+
+
+def _optional_identifier(field: str, value: Identifier | None) -> str | None:
+    """Return the id as text; a str may be empty here."""
+    if value is None or type(value) is str:
+        return value
+    if isinstance(value, str):  # such as a member of a str Enum, whose str() is its name
+        return str.__str__(value)
+    if isinstance(value, (numbers.Real, Decimal, UUID)) and not isinstance(value, bool):
+        text = str(value)
+        if text.lower().lstrip("-").startswith(("nan", "inf", "snan")):
+            raise ValidationError(f"{field}: expected a finite number, got NaN or infinity")
+        return text
+    raise ValidationError(unexpected(field, "a str or a number", value))
+
+
+def _identifier(field: str, value: Identifier | None) -> str:
+    text = _optional_identifier(field, value)
+    if text is None:
+        raise ValidationError(unexpected(field, "a str or a number", value))
+    return text
+
+
+def _message_id(value: Identifier) -> str:
+    text = _identifier("message_id", value)
+    if not 0 < len(text) <= MAX_MESSAGE_ID_LENGTH:
+        expected = f"1 to {MAX_MESSAGE_ID_LENGTH} characters"
+        raise ValidationError(f"message_id: expected {expected}, got {len(text)}")
+    return text
+
+
+def _timestamp(value: Timestamp | None, now: float) -> str:
+    """Return the time as UTC text with milliseconds."""
+    if value is None:
+        moment = datetime.fromtimestamp(now, timezone.utc)
+    elif isinstance(value, bool) or not isinstance(value, _TIMESTAMP_TYPES):
+        expected = "a datetime, date, ISO 8601 str or number of seconds"
+        raise ValidationError(unexpected("timestamp", expected, value))
+    else:
+        try:
+            moment = _moment(value, now)
+        except (ArithmeticError, OSError, ValueError):
+            expected = "a time of the years 1 to 9999, a str in ISO 8601"
+            problem = f"timestamp: expected {expected}, got an unreadable {type(value).__name__}"
+            raise ValidationError(problem) from None
+    return moment.isoformat(timespec="milliseconds")
+
+
+def _moment(value: Timestamp, now: float) -> datetime:
+    if isinstance(value, datetime):
+        return value.astimezone(timezone.utc) if _is_local(value, now) else _as_utc(value)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
+    if isinstance(value, str):
+        from dateutil.parser import isoparse  # noqa: PLC0415  40 ms, for the few that need it
+
+        return _as_utc(isoparse(value))
+    seconds = float(value)
+    if abs(seconds) >= FIRST_MILLISECONDS:
+        seconds /= 1_000
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def _is_local(value: datetime, now: float) -> bool:
+    """Guess whether a naive datetime is local time, because it was made just now.
+
+    `datetime.now()` gives one of the last few seconds. Any other is UTC, also one in the
+    future: that is what `datetime.utcnow()` looks like west of Greenwich.
+    """
+    if value.tzinfo is not None:
+        return False
+    try:
+        return 0 <= now - value.timestamp() < LOCAL_TIME_SECONDS
+    except (OSError, OverflowError, ValueError):  # too old for the platform's local time
+        return False
+
+
+def _as_utc(value: datetime) -> datetime:
+    if value.utcoffset() is None:
+        return value.replace(tzinfo=timezone.utc)
+    return value.astimezone(timezone.utc)

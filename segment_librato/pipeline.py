@@ -1,0 +1,166 @@
+"""The way of a message once it is queued: consumers, transport, report.
+
+Owns when consumers are started and stopped, and what flush, join, shutdown, exit and fork mean
+for them. Knows nothing of what a message says, or of HTTP.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from segment_librato import lifecycle
+from segment_librato.consumer import Consumer
+from segment_librato.errors import SegmentError, ShutdownTimeoutError
+
+if TYPE_CHECKING:
+    from segment_librato.config import Config
+    from segment_librato.consumer import Transport
+    from segment_librato.queue import MessageQueue
+    from segment_librato.report import Reporter
+
+__all__ = ["Pipeline"]
+
+log = logging.getLogger("segment")
+
+
+class Pipeline:
+    """Consumers for a queue. Thread-safe.
+
+    It outlives the client that made it for as long as it has something to deliver.
+    """
+
+    def __init__(
+        self, config: Config, queue: MessageQueue, transport: Transport, report: Reporter
+    ) -> None:
+        self._config = config
+        self._queue = queue
+        self._transport = transport
+        self._report = report
+        self.consumers = [
+            Consumer(queue, transport, report, config, self._consumer_left)
+            for _ in range(config.thread)
+        ]
+        self._starting = threading.RLock()
+        self._can_start = True
+        lifecycle.renew_in_child(self)
+
+    def reset_after_fork(self) -> None:
+        """Leave to the parent what waits here, and its connections."""
+        self._starting = threading.RLock()
+        self._queue.reset()
+        reset_transport = getattr(self._transport, "reset_after_fork", None)
+        if reset_transport:
+            reset_transport()
+
+    def accept(self, message: bytes) -> bool:
+        """Take a message in, to be sent in the background or, in sync mode, at once.
+
+        Returns whether it was accepted and, in sync mode, delivered. If not, it was reported.
+        """
+        if self._config.sync_mode:
+            lease = self._queue.admit(message)
+            if not isinstance(lease, SegmentError):
+                return self.consumers[0].deliver(lease) is None
+            rejection: SegmentError | None = lease
+        else:
+            rejection = self._queue.put(message)
+        if rejection:
+            is_news = self._queue.rejections_in_a_row == 1
+            self._report.rejection(rejection, message, is_news=is_news)
+            return False
+        if self._queue.workers < len(self.consumers):
+            self._start_consumers()
+        if (exit_began := lifecycle.exit_has_begun()) is not None:
+            self.finish_drain(exit_began)
+        return True
+
+    def flush(self, timeout: float | None) -> bool:
+        """Send all that was accepted so far; return whether all of it has an outcome in time."""
+        return self._flush_by(_deadline(timeout))
+
+    def join(self, timeout: float | None) -> bool:
+        """Flush and stop the threads; the next message starts them again."""
+        return self._join_by(_deadline(timeout))
+
+    def shutdown(self, timeout: float | None) -> bool:
+        """Take no more in, flush, stop; what is left at the deadline goes to `on_error`."""
+        deadline = _deadline(timeout)
+        self._queue.close()
+        if self._queue.is_served_by_caller():
+            return False
+        settled = self._join_by(deadline)
+        self._abandon()
+        self._transport.close()
+        lifecycle.forget(self)
+        return settled
+
+    def close(self) -> None:
+        """Take no more in and deliver what waits in the background; return at once."""
+        self._queue.close()
+
+    def begin_drain(self) -> None:
+        """Let all that waits leave at once; do not wait for it."""
+        self._queue.flush()
+
+    def finish_drain(self, began: float) -> None:
+        """Deliver what waits up to the exit timeout, and report the rest."""
+        if not self._queue.is_served_by_caller():
+            self._flush_by(began + self._config.exit_timeout)
+            self._abandon()
+
+    def _flush_by(self, deadline: float | None) -> bool:
+        if self._queue.is_served_by_caller():
+            return False
+        mark = self._queue.flush()
+        if not self._queue.empty() and not self._start_consumers():
+            self.consumers[0].drain(deadline)
+        return self._queue.wait_until_settled(mark, deadline)
+
+    def _join_by(self, deadline: float | None) -> bool:
+        settled = self._flush_by(deadline)
+        if settled:
+            threads = [consumer.thread for consumer in self.consumers if consumer.thread]
+            self._queue.drain()
+            if self._queue.wait_until_deserted(deadline):
+                for thread in threads:
+                    thread.join(None if deadline is None else max(0, deadline - time.monotonic()))
+        return settled
+
+    def _start_consumers(self) -> bool:
+        """Start the consumers that are not there; return whether any is there."""
+        with self._starting:
+            lifecycle.drain_at_exit(self)
+            try:
+                for consumer in self.consumers:
+                    consumer.start()
+                self._can_start = True
+            except RuntimeError as error:  # the interpreter exits, or there are too many threads
+                if self._can_start:
+                    log.warning("no thread could be started: %s", error)
+                self._can_start = False
+        return self._queue.workers > 0
+
+    def _consumer_left(self) -> None:
+        with self._starting:
+            if not self._queue.workers:
+                lifecycle.forget(self)
+
+    def _abandon(self) -> None:
+        """Report all that has no outcome as left over."""
+        left_over = self._queue.abandon()
+        for lease, messages in left_over:
+            error = ShutdownTimeoutError("there was no time left")
+            try:
+                self._report.failure(error, messages)
+            finally:
+                self._queue.fail(lease, len(messages))
+        if left_over:
+            count = sum(len(messages) for _, messages in left_over)
+            log.error("%d messages were not delivered in time", count)
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
