@@ -1,0 +1,112 @@
+"""The command line: `python -m segment_librato.devserver [--port 8765] [--quiet]`.
+
+Owns the arguments, what is printed and the exit status. Must not know HTTP.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from segment_librato.devserver.server import LocalSegment
+from segment_librato.librato import map_message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from segment_librato.devserver.exchange import JsonObject, Request
+
+__all__ = ["main"]
+
+DEFAULT_PORT = 8765
+MAX_PORT = 65_535
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the local server until SIGINT or SIGTERM, and return the exit status."""
+    options = _parse_arguments(arguments)
+    # SIGINT may be ignored when a shell started this in the background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        server = LocalSegment(options.port, on_request=None if options.quiet else _show_request)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        sys.stderr.write(f"Cannot listen on port {options.port}: {reason}.\n")
+        return 1
+    with server, suppress(KeyboardInterrupt):
+        _show(
+            f"The local Segment API listens on {server.host} (Ctrl-C stops it).",
+            f'Point a client at it: segment_librato.host = "{server.host}"',
+        )
+        while True:
+            time.sleep(3600)
+    _show(_summarise(server))
+    return 0
+
+
+def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m segment_librato.devserver",
+        description="A local stand-in for the Segment HTTP API that shows what it receives.",
+    )
+    parser.add_argument(
+        "--port",
+        type=_parse_port,
+        default=DEFAULT_PORT,
+        help="the port on 127.0.0.1, 0 for a free one (default: %(default)s)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not show every request")
+    return parser.parse_args(arguments)
+
+
+def _parse_port(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {MAX_PORT}")
+    return int(text)
+
+
+def _show_request(request: Request, accepted: Sequence[JsonObject]) -> None:
+    lines = [_describe_request(request)]
+    for measurement in map(map_message, accepted):
+        if measurement is not None:
+            name, value, source = measurement.name, measurement.value, measurement.source
+            lines.append(f"          {name} = {value}  from {source}")
+    _show(*lines)
+
+
+def _describe_request(request: Request) -> str:
+    """Give a request a line; whatever its path holds cannot confuse a terminal."""
+    route = f"{request.method} {ascii(request.path)[1:-1]}"
+    messages = _count(request.batch_size, "message")
+    size = f"{request.raw_size / 1024:.1f} KB"
+    line = f"{time.strftime('%H:%M:%S')}  {route:<18} {messages:>14} {size:>10}  {request.status}"
+    return f"{line}  {request.refusal}" if request.refusal else line
+
+
+def _summarise(server: LocalSegment) -> str:
+    requests = _count(len(server.requests), "request")
+    messages = _count(len(server.messages), "message")
+    gauges = _count(len(server.measurements), "gauge")
+    duplicates = _count(server.duplicates, "duplicate")
+    return f"\n{requests}, {messages}, {gauges}; {duplicates}, {len(server.dropped):,} dropped."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _show(*lines: str) -> None:
+    """Print lines in one piece, as several threads print; a reader that left is no error."""
+    with suppress(BrokenPipeError):
+        sys.stdout.write("\n".join([*lines, ""]))
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

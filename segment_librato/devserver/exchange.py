@@ -1,0 +1,104 @@
+"""The values that pass between the modules of the local server: one request and its answer.
+
+Owns `Request`, `Answer` and `RefusalError`. Must not know sockets, the rules of the API or the
+state of the server.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from email.message import Message
+
+__all__ = ["Answer", "JsonObject", "RefusalError", "Request"]
+
+JsonObject: TypeAlias = dict[str, Any]
+
+CODES = {
+    400: "invalid_request",
+    401: "unauthorized",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "payload_too_large",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A request as it arrived, and what it was answered.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path, without host and query.
+        headers: the headers; look-ups ignore case.
+        raw_size: bytes of the body as sent.
+        size: bytes of the body after decompression; 0 if it could not be decompressed.
+        messages: the messages of the batch, duplicates and dropped ones included; empty if the
+            request was refused.
+        write_key: the key in the body, otherwise the user name of Basic authentication.
+        status: the status answered; None if the connection was closed without an answer, and
+            as long as the answer is not decided.
+        refusal: why the API refused the request; empty if it did not.
+        received_at: `time.monotonic()` when the whole request had been read.
+        client_address: address and port of the peer; the port tells connections apart.
+    """
+
+    method: str
+    path: str
+    headers: Message = field(repr=False)
+    raw_size: int
+    received_at: float
+    client_address: tuple[str, int]
+    size: int = 0
+    messages: tuple[JsonObject, ...] = field(default=(), repr=False)
+    write_key: str = field(default="", repr=False)
+    status: int | None = None
+    refusal: str = ""
+
+    @property
+    def batch_size(self) -> int:
+        """The number of messages in the request."""
+        return len(self.messages)
+
+    @property
+    def message_ids(self) -> tuple[str | None, ...]:
+        """The messageIds in the order of the batch; None where a message has none."""
+        return tuple(message.get("messageId") for message in self.messages)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back; a status of None closes the connection without an answer."""
+
+    status: int | None
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_json(cls, status: int, value: object) -> Answer:
+        """Build an answer whose body is `value` as JSON."""
+        return cls(status, json.dumps(value).encode())
+
+    @classmethod
+    def of_error(cls, status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """Build an answer in the form the Segment API gives its errors."""
+        body = json.dumps({"code": CODES.get(status, "error"), "message": text}).encode()
+        return cls(status, body, headers or {})
+
+    @classmethod
+    def of_success(cls) -> Answer:
+        """Build the answer to an accepted request."""
+        return cls.of_json(200, {"success": True})
+
+
+class RefusalError(Exception):
+    """A request broke a rule of the API and was refused as a whole."""
+
+    def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.answer = Answer.of_error(status, text, headers)

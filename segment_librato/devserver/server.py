@@ -1,0 +1,262 @@
+"""`LocalSegment`: what the local server has received, and what it will answer.
+
+Owns the state that tests look at, under one lock. Must not know sockets or the rules of the API.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from segment_librato.devserver.api import STATUS_ROUTE, Dropped, Verdict, judge
+from segment_librato.devserver.connection import serve_connection
+from segment_librato.devserver.exchange import Answer, JsonObject, Request
+from segment_librato.devserver.inbox import Inbox
+from segment_librato.devserver.listener import LOOPBACK, Listener
+from segment_librato.devserver.script import Script, ScriptedAnswer
+from segment_librato.librato import Measurement, map_message
+
+if TYPE_CHECKING:
+    import socket
+
+    from typing_extensions import Self
+
+__all__ = ["LocalSegment", "OnRequest"]
+
+OnRequest: TypeAlias = Callable[[Request, tuple[JsonObject, ...]], None]
+
+NO_ANSWER = Answer(status=None)
+
+
+class LocalSegment:
+    """A Segment HTTP API on 127.0.0.1 that keeps what it is sent, for tests and development.
+
+        with LocalSegment() as server:
+            client = Client("any key", host=server.host)
+            client.track("user", "Signed Up")
+            client.flush()
+            assert server.messages[0]["event"] == "Signed Up"
+
+    It listens as soon as it is made. It refuses and drops what the API would, and answers with
+    faults when told to: `answer` for statuses, delays and lost connections, `hold` for silence.
+    Its state can be read after `close`, too. All methods may be called from any thread.
+
+    Attributes:
+        host: its address, as the option `host` of a client takes it.
+        port: its port.
+    """
+
+    def __init__(self, port: int = 0, *, on_request: OnRequest | None = None) -> None:
+        """Listen at once.
+
+        Args:
+            port: the port, 0 for a free one.
+            on_request: called with each request and the messages accepted from it, before it is
+                answered, in the thread of the connection.
+
+        Raises:
+            OSError: The port is taken or not allowed.
+        """
+        self._on_request = on_request
+        self._process_id = os.getpid()
+        # Re-entrant, so that a predicate may read the server's properties.
+        self._changed = threading.Condition(threading.RLock())
+        self._closed = False
+        self._holding = False
+        self._held = 0
+        self._script = Script()
+        self._inbox = Inbox()
+        self._listener = Listener(port, self._serve)
+        self.port = self._listener.port
+        self.host = f"http://{LOOPBACK}:{self.port}"
+
+    def __enter__(self) -> Self:
+        """Return the server, which listens already."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the server."""
+        self.close()
+
+    @property
+    def messages(self) -> list[JsonObject]:
+        """The accepted messages as sent, in order of arrival, each messageId once.
+
+        The context and integrations of a batch are merged into its messages.
+        """
+        with self._changed:
+            return list(self._inbox.messages)
+
+    @property
+    def measurements(self) -> list[Measurement]:
+        """The Librato measurements of the accepted messages."""
+        measurements = map(map_message, self.messages)
+        return [measurement for measurement in measurements if measurement is not None]
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests that were answered or cut off, in this order; not the status page."""
+        with self._changed:
+            return list(self._inbox.requests)
+
+    @property
+    def dropped(self) -> list[Dropped]:
+        """The messages that were answered with 200 and thrown away, with the reasons."""
+        with self._changed:
+            return list(self._inbox.dropped)
+
+    @property
+    def duplicates(self) -> int:
+        """The number of messages ignored because their messageId had been accepted before."""
+        with self._changed:
+            return self._inbox.duplicates
+
+    @property
+    def held(self) -> int:
+        """The number of requests that wait for `release` now."""
+        with self._changed:
+            return self._held
+
+    def clear(self) -> None:
+        """Forget everything received, messageIds included, and all scripted answers."""
+        with self._changed:
+            self._inbox = Inbox()
+            self._script.clear()
+
+    def wait_for(self, count: int, timeout: float = 10) -> bool:
+        """Wait until `count` messages were accepted, and return whether they were."""
+        return self.wait_until(lambda: len(self._inbox.messages) >= count, timeout)
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float = 10) -> bool:
+        """Wait until `condition` holds, and return whether it does.
+
+        Args:
+            condition: for example `lambda: server.held == 1`; looked at after every change.
+            timeout: seconds; closing the server ends the wait, too.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or condition(), timeout)
+            return condition()
+
+    def answer(
+        self,
+        status: int | None,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: bool | None = None,
+        times: int | None = 1,
+        delay: float = 0.0,
+        when: Callable[[Request], bool] | None = None,
+    ) -> None:
+        """Answer the next matching requests like this; several calls queue up.
+
+        Requests that break a rule of the API are refused as ever, and use nothing up.
+
+        Args:
+            status: the status; None closes the connection without an answer.
+            body: the body; without one, the API's own for success or error.
+            headers: headers in addition to, or instead of, the usual ones. A larger
+                Content-Length with `Connection: close` makes a truncated answer.
+            accept: whether the messages are accepted; without it, only with a status of 2xx.
+                True with another status, or with None, makes a lost answer.
+            times: how many requests; None for all until `clear`.
+            delay: seconds to wait before answering, after accepting.
+            when: which requests; must be quick, as the server waits for it.
+
+        Raises:
+            ValueError: The status is not between 200 and 599, or `times` is below 1.
+        """
+        if status is not None and not 200 <= status <= 599:  # noqa: PLR2004 - HTTP's own bounds
+            raise ValueError("status is not between 200 and 599")
+        if times is not None and times < 1:
+            raise ValueError("times is below 1")
+        success = status is not None and status < 300  # noqa: PLR2004 - the end of success in HTTP
+        if body is None:
+            usual = Answer.of_success() if success else Answer.of_error(status or 0, "scripted")
+            body = usual.body
+        scripted = ScriptedAnswer(
+            answer=Answer(status, body, headers or {}),
+            accept=success if accept is None else accept,
+            times=times,
+            delay=delay,
+            when=when,
+        )
+        with self._changed:
+            self._script.add(scripted)
+
+    def hold(self) -> AbstractContextManager[object]:
+        """Leave requests unanswered, and unaccepted, from now until `release`.
+
+        Returns a context manager that releases them at its end.
+        """
+        with self._changed:
+            self._holding = True
+        releasing = ExitStack()
+        releasing.callback(self.release)
+        return releasing
+
+    def release(self) -> None:
+        """Go on with the requests that `hold` stopped."""
+        with self._changed:
+            self._holding = False
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop at once: requests not answered yet see their connection end. May be repeated.
+
+        In a forked child this does nothing, as the server belongs to the parent.
+        """
+        if os.getpid() == self._process_id:
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
+            self._listener.close()
+
+    def _serve(self, connection: socket.socket, client_address: tuple[str, int]) -> None:
+        serve_connection(connection, client_address, self._respond)
+
+    def _respond(self, request: Request, body: bytes) -> Answer:
+        """Decide about one request, in the thread of its connection."""
+        if (request.method, request.path) == STATUS_ROUTE:
+            with self._changed:
+                return Answer.of_json(200, self._inbox.count())
+        verdict = judge(request, body)
+        with self._changed:
+            if not self._pass_gate():
+                return NO_ANSWER
+            scripted = None if verdict.request.refusal else self._script.take(verdict.request)
+            decision = scripted or ScriptedAnswer(verdict.answer)
+            request, accepted = self._record(verdict, decision)
+        if self._on_request is not None:
+            self._on_request(request, accepted)
+        if decision.delay > 0:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed, decision.delay)
+        return decision.answer
+
+    def _pass_gate(self) -> bool:
+        """Wait while requests are held; return False if the server was closed meanwhile."""
+        if self._holding:
+            self._held += 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closed or not self._holding)
+            self._held -= 1
+        return not self._closed
+
+    def _record(
+        self, verdict: Verdict, decision: ScriptedAnswer
+    ) -> tuple[Request, tuple[JsonObject, ...]]:
+        """Keep the request and what is accepted of it, wake up who waits, and return both."""
+        request = replace(verdict.request, status=decision.answer.status)
+        accepted: tuple[JsonObject, ...] = ()
+        if decision.accept:
+            accepted = self._inbox.accept(verdict.kept)
+            self._inbox.dropped += verdict.dropped
+        self._inbox.requests.append(request)
+        self._changed.notify_all()
+        return request, accepted
