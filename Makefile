@@ -1,0 +1,43 @@
+# `make demo` and `make test` are all it takes: each makes the environment that it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# Interpreters that pyenv keeps, for tox to find.
+export PATH := $(PATH):$(subst $(eval) ,:,$(wildcard $(HOME)/.pyenv/versions/*/bin))
+
+.PHONY: demo test lint types unit versions clean
+
+demo: $(VENV)/.runtime
+	@$(BIN)/python -m segment_librato.devserver.demo
+
+test: lint types unit versions
+
+lint: $(VENV)/.development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.development
+	$(BIN)/mypy
+
+unit: $(VENV)/.development
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage report
+
+versions: $(VENV)/.development
+	$(BIN)/tox run --quiet
+
+clean:
+	rm -rf $(VENV) .tox
+
+$(VENV)/.runtime: pyproject.toml
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade "pip>=25.1"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.development: pyproject.toml $(VENV)/.runtime
+	@$(PIP) install --editable ".[oauth]" --group lint --group test --group tox
+	@touch $@

@@ -1,0 +1,101 @@
+"""The demo: four web servers track a random value each second, and a gauge comes out for each.
+
+    python -m segment_librato.devserver.demo
+
+It is the example of the Librato documentation, run by the real client against the local server.
+Owns the events of the example and what is printed; exits with 0 only if all was delivered.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import sys
+import time
+from collections import defaultdict
+from statistics import mean
+from typing import TYPE_CHECKING
+
+from segment_librato import Client
+from segment_librato.devserver.server import LocalSegment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from segment_librato.librato import Measurement
+    from segment_librato.stats import Stats
+
+__all__ = ["main"]
+
+SOURCES = {123: "web-server-10", 234: "web-server-11", 345: "web-server-12", 456: "web-server-13"}
+EVENT = "segment.librato"
+SECONDS = 60
+HIGHEST_VALUE = 100
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def main() -> int:
+    """Run the demo; return the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may have no letters for the chart
+    errors: list[str] = []
+    with LocalSegment() as server:
+        print(f"A local Segment API listens on {server.host}")
+        began = time.perf_counter()
+        with Client(
+            "demo", host=server.host, on_error=lambda error, _: errors.append(str(error))
+        ) as client:
+            track_all(client, until=time.time())
+            all_settled = client.flush(timeout=30)
+        seconds = time.perf_counter() - began
+        print(describe_delivery(client.stats, len(server.requests), seconds))
+        print(describe_gauges(server.measurements))
+        received = len(server.messages)
+    for error in errors:
+        print(f"error: {error}")
+    return 0 if all_settled and received == client.stats.delivered == len(SOURCES) * SECONDS else 1
+
+
+def track_all(client: Client, until: float) -> None:
+    """Track what the four servers measured in the seconds before `until`."""
+    for second in range(SECONDS):
+        for user_id, source in SOURCES.items():
+            client.track(
+                user_id,
+                EVENT,
+                {"value": random.randrange(HIGHEST_VALUE)},  # noqa: S311  not a secret
+                context={"Librato": {"source": source}},
+                timestamp=until - SECONDS + second,
+            )
+
+
+def describe_delivery(stats: Stats, requests: int, seconds: float) -> str:
+    """Say what became of the messages."""
+    return (
+        f"{stats.accepted} accepted, {stats.delivered} delivered, {stats.failed} failed, "
+        f"in {requests} requests and {seconds:.2f} s\n"
+    )
+
+
+def describe_gauges(measurements: Iterable[Measurement]) -> str:
+    """Return a table and a chart of the gauge, a line for each source."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for measurement in measurements:
+        values[measurement.source].append(measurement.value)
+    lines = [f"{EVENT:<16}{'count':>7}{'sum':>8}{'mean':>8}{'min':>6}{'max':>6}"]
+    lines += [
+        f"{source:<16}{len(v):>7}{sum(v):>8}{mean(v):>8.1f}{min(v):>6}{max(v):>6}"
+        for source, v in sorted(values.items())
+    ]
+    lines += ["", f"Each second of the last {SECONDS}, from 0 to {HIGHEST_VALUE}:"]
+    lines += [f"{source:<16}{draw(v)}" for source, v in sorted(values.items())]
+    return "\n".join(lines)
+
+
+def draw(values: Iterable[float]) -> str:
+    """Return a bar for each value."""
+    return "".join(BARS[int(value * len(BARS) / HIGHEST_VALUE)] for value in values)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
