@@ -297,7 +297,7 @@ class Client:
     @property
     def stats(self) -> Stats:
         """The counters at this instant."""
-        return self.queue.stats()
+        return self.queue.account.stats()
 
     @property
     def consumers(self) -> list[Consumer]:

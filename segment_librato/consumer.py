@@ -19,8 +19,9 @@ from segment_librato.retry import RetrySchedule
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from segment_librato.account import Lease
     from segment_librato.config import Config
-    from segment_librato.queue import Lease, MessageQueue
+    from segment_librato.queue import MessageQueue
     from segment_librato.report import Reporter
 
 __all__ = ["Consumer", "Transport"]
@@ -98,7 +99,7 @@ class Consumer:
             # Ctrl-C, or an exit in code of the application
             error = DeliveryError(f"interrupted by {type(interruption).__name__}")
             self._give_up(lease, lease.unclaimed, error)
-            self._queue.fail_rest(lease)
+            self._queue.account.fail_rest(lease)
             raise
 
     def _run(self) -> None:
@@ -126,7 +127,7 @@ class Consumer:
             batch = batches.pop()
             error = self._send(batch, lease, deadline)
             if error is None:
-                self._queue.confirm(lease, len(batch))
+                self._queue.account.confirm(lease, len(batch))
             elif error.status in SPLIT_STATUSES and len(batch) > 1 and splits_left:
                 splits_left -= 1
                 batches.extend(reversed(batch.halves()))
@@ -137,11 +138,11 @@ class Consumer:
 
     def _give_up(self, lease: Lease, messages: tuple[bytes, ...], error: SegmentError) -> None:
         """Report the next messages of a lease, unless they were abandoned and so reported."""
-        if messages and self._queue.claim(lease, len(messages)):
+        if messages and self._queue.account.claim(lease, len(messages)):
             try:
                 self._report.failure(error, messages)
             finally:
-                self._queue.fail(lease, len(messages))
+                self._queue.account.fail(lease, len(messages))
 
     def _send(self, batch: Batch, lease: Lease, deadline: float | None) -> SegmentError | None:
         """Send a batch until it succeeds or is not worth another try; return the last error."""
@@ -167,5 +168,7 @@ class Consumer:
         except Exception as error:  # noqa: BLE001  a transport may be the application's own
             return NetworkError(f"the transport raised {type(error).__name__}")
         finally:
-            self._queue.count_request(batch.bytes_sent - sent_before, retry=batch.retries > 0)
+            self._queue.account.count_request(
+                batch.bytes_sent - sent_before, retry=batch.retries > 0
+            )
         return None

@@ -89,7 +89,7 @@ class Pipeline:
         """Take no more in, flush, stop; what is left at the deadline goes to `on_error`."""
         deadline = _deadline(timeout)
         self._queue.close()
-        if self._queue.is_served_by_caller():
+        if self._queue.account.is_held_by_caller():
             return False
         settled = self._join_by(deadline)
         self._abandon()
@@ -107,12 +107,12 @@ class Pipeline:
 
     def finish_drain(self, began: float) -> None:
         """Deliver what waits up to the exit timeout, and report the rest."""
-        if not self._queue.is_served_by_caller():
+        if not self._queue.account.is_held_by_caller():
             self._flush_by(began + self._config.exit_timeout)
             self._abandon()
 
     def _flush_by(self, deadline: float | None) -> bool:
-        if self._queue.is_served_by_caller():
+        if self._queue.account.is_held_by_caller():
             return False
         mark = self._queue.flush()
         if not self._queue.empty() and not self._start_consumers():
@@ -156,7 +156,7 @@ class Pipeline:
             try:
                 self._report.failure(error, messages)
             finally:
-                self._queue.fail(lease, len(messages))
+                self._queue.account.fail(lease, len(messages))
         if left_over:
             count = sum(len(messages) for _, messages in left_over)
             log.error("%d messages were not delivered in time", count)

@@ -4,12 +4,6 @@ One re-entrant lock guards all of it, so that a signal handler, a `__del__` or a
 that tracks while the lock is held does not deadlock. Under the lock things are decided; no I/O
 is done and no code of the application is called.
 
-A message waits until a consumer takes it, with others, as a *lease*. The lease's holder
-confirms its messages as delivered, or claims them to report them as failed, in order. What is
-left when a shutdown runs out of time is claimed by whoever shuts down. So each message has
-exactly one outcome, and until then it is in exactly one place: the numbers of accepted and
-pending messages are derived from these places, not counted beside them.
-
 Knows nothing of what a message means, of threads or of the network.
 """
 
@@ -19,60 +13,18 @@ import sys
 import threading
 import time
 from collections import deque
-from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
-from segment_librato.errors import ClientClosedError, QueueFullError, SegmentError
-from segment_librato.stats import Stats
+from segment_librato.account import Account, Lease, locked
+from segment_librato.errors import ClientClosedError, QueueFullError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from segment_librato.batch import BatchRules
+    from segment_librato.errors import SegmentError
 
-__all__ = ["Lease", "MessageQueue"]
+__all__ = ["MessageQueue"]
 
 NEVER = sys.maxsize
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
-
-
-def _locked(
-    method: Callable[Concatenate[MessageQueue, Arguments], Result],
-) -> Callable[Concatenate[MessageQueue, Arguments], Result]:
-    """Run a method under the queue's lock.
-
-    The lock is taken and let go on one line, and not by `Condition.__enter__`, which is Python
-    code: Ctrl-C between two lines would leave it held for ever.
-    """
-
-    @wraps(method)
-    def call(self: MessageQueue, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        # fmt: off
-        with self._lock: return method(self, *args, **kwargs)  # noqa: E701  see above
-        # fmt: on
-
-    return call
-
-
-class Lease:
-    """Messages that are under way, held by one thread."""
-
-    __slots__ = ("abandoned", "claimed", "first", "messages", "settled", "thread_id")
-
-    def __init__(self, first: int, messages: tuple[bytes, ...]) -> None:
-        self.first = first  # how many messages were taken before these
-        self.messages = messages
-        self.claimed = 0  # so many of them, from the front, have an outcome
-        self.settled = 0  # so many of them are counted as delivered or failed
-        self.abandoned = False
-        self.thread_id = threading.get_ident()
-
-    @property
-    def unclaimed(self) -> tuple[bytes, ...]:
-        """The messages that have no outcome yet."""
-        return self.messages[self.claimed :]
 
 
 class MessageQueue:
@@ -95,26 +47,22 @@ class MessageQueue:
 
         The lock is a new one, because a thread that does not exist here may hold the old.
         """
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+        self.lock = threading.RLock()
+        self._changed = threading.Condition(self.lock)
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._oldest_at = 0.0
-        self._taken = 0
-        self._leases: set[Lease] = set()
+        self.account = Account(self.lock, self._changed, self._waiting)
         self._workers: set[object] = set()
         self._wake_at_messages = NEVER
         self._wake_at_bytes = NEVER
         self._flush_up_to = 0
         self._rejections_in_a_row = 0
         self._draining = self._closed
-        self._counts = dict.fromkeys(
-            ("delivered", "failed", "rejected", "retries", "requests", "bytes_sent"), 0
-        )
 
     # The application's side
 
-    @_locked
+    @locked
     def put(self, message: bytes) -> SegmentError | None:
         """Take a message in; return the reason if it is rejected."""
         if self._closed:
@@ -132,12 +80,12 @@ class MessageQueue:
             self._changed.notify_all()
         return None
 
-    @_locked
+    @locked
     def admit(self, message: bytes) -> Lease | SegmentError:
         """Take a message in and lease it to the caller, past those that wait."""
-        return self.refusal() or self._lease((message,))
+        return self.refusal() or self.account.lease((message,))
 
-    @_locked
+    @locked
     def refusal(self) -> SegmentError | None:
         """Reject a message if the queue is closed; return the reason."""
         if self._closed:
@@ -145,7 +93,7 @@ class MessageQueue:
         return None
 
     def _reject(self, reason: SegmentError) -> SegmentError:
-        self._counts["rejected"] += 1
+        self.account.count_rejection()
         self._rejections_in_a_row += 1
         return reason
 
@@ -167,48 +115,40 @@ class MessageQueue:
         """Whether no more messages are taken in."""
         return self._closed
 
-    @_locked
-    def stats(self) -> Stats:
-        """Return a snapshot of the account."""
-        under_way = sum(len(lease.messages) - lease.settled for lease in self._leases)
-        pending = len(self._waiting) + under_way
-        accepted = self._counts["delivered"] + self._counts["failed"] + pending
-        return Stats(accepted=accepted, pending=pending, **self._counts)
-
-    @_locked
+    @locked
     def close(self) -> None:
         """Take no more messages in; consumers send what waits, then leave."""
         self._closed = True
         self.drain()
 
-    @_locked
+    @locked
     def drain(self) -> None:
         """Let the consumers send what waits, and leave once there is nothing more."""
         self._draining = True
         self._changed.notify_all()
 
-    @_locked
+    @locked
     def flush(self) -> int:
         """Let what waits leave at once; return the mark for `wait_until_settled`."""
-        self._flush_up_to = self._taken + len(self._waiting)
+        self._flush_up_to = self.account.leased + len(self._waiting)
         self._changed.notify_all()
         return self._flush_up_to
 
-    @_locked
+    @locked
     def wait_until_settled(self, mark: int, deadline: float | None) -> bool:
         """Wait until every message accepted before the mark has its outcome.
 
         Returns False at the deadline (of the monotonic clock), and when nobody is there to send
         what waits.
         """
-        while self._first_unsettled() < mark:
+        while self.account.first_unsettled() < mark:
             if self._waiting and not self._workers:
                 return False
             if not self._wait_for_change(deadline):
                 return False
         return True
 
-    @_locked
+    @locked
     def wait_until_deserted(self, deadline: float | None) -> bool:
         """Wait until all consumers have left; return False at the deadline, or if one came back."""
         while self._workers:
@@ -216,29 +156,12 @@ class MessageQueue:
                 return False
         return True
 
-    @_locked
+    @locked
     def abandon(self) -> list[tuple[Lease, tuple[bytes, ...]]]:
-        """Claim every message that has no outcome, oldest first.
-
-        The caller reports them and then calls `fail`. A request under way is not stopped, but
-        its outcome no longer counts.
-        """
+        """Claim every message that has no outcome; see `Account.abandon`."""
         if self._waiting:
-            self._lease(self._pop(NEVER, NEVER))
-        claimed = []
-        for lease in sorted(self._leases, key=lambda lease: lease.first):
-            if messages := lease.unclaimed:
-                lease.claimed = len(lease.messages)
-                lease.abandoned = True
-                claimed.append((lease, messages))
-        self._changed.notify_all()
-        return claimed
-
-    @_locked
-    def is_served_by_caller(self) -> bool:
-        """Return whether the calling thread holds a lease, and so must not wait for it."""
-        caller = threading.get_ident()
-        return any(lease.thread_id == caller for lease in self._leases)
+            self.account.lease(self._pop(NEVER, NEVER))
+        return self.account.abandon()
 
     # The consumers' side
 
@@ -247,7 +170,7 @@ class MessageQueue:
         """How many consumers are there."""
         return len(self._workers)
 
-    @_locked
+    @locked
     def enlist(self, worker: object) -> bool:
         """Count a consumer as there; return False if it is already."""
         if worker in self._workers:
@@ -256,13 +179,13 @@ class MessageQueue:
         self._workers.add(worker)
         return True
 
-    @_locked
+    @locked
     def leave(self, worker: object) -> None:
         """Count a consumer as gone."""
         self._workers.discard(worker)
         self._changed.notify_all()
 
-    @_locked
+    @locked
     def take(self, worker: object) -> Lease | None:
         """Wait until a batch is due and lease it; return None when the consumer has to leave.
 
@@ -276,49 +199,14 @@ class MessageQueue:
             self._wait_until_due()
         return self.take_now()
 
-    @_locked
+    @locked
     def take_now(self) -> Lease | None:
         """Lease what waits, as much as fits in a batch; return None if nothing does."""
         if not self._waiting:
             return None
-        return self._lease(self._pop(self._rules.max_messages, self._rules.max_bytes))
+        return self.account.lease(self._pop(self._rules.max_messages, self._rules.max_bytes))
 
-    @_locked
-    def confirm(self, lease: Lease, count: int) -> None:
-        """Count the next messages of a lease as delivered."""
-        if self.claim(lease, count):
-            self._settle(lease, "delivered", count)
-
-    @_locked
-    def claim(self, lease: Lease, count: int) -> bool:
-        """Claim the next messages of a lease, to report them and then call `fail`.
-
-        Returns False if they were abandoned.
-        """
-        if lease.claimed + count > len(lease.messages):
-            return False
-        lease.claimed += count
-        return True
-
-    @_locked
-    def fail(self, lease: Lease, count: int) -> None:
-        """Count claimed messages of a lease as failed."""
-        self._settle(lease, "failed", count)
-
-    @_locked
-    def fail_rest(self, lease: Lease) -> None:
-        """Count as failed what the holder of a lease was kept from counting."""
-        if not lease.abandoned and (rest := len(lease.messages) - lease.settled):
-            self._settle(lease, "failed", rest)
-
-    @_locked
-    def count_request(self, bytes_sent: int, *, retry: bool) -> None:
-        """Count a request."""
-        self._counts["requests"] += 1
-        self._counts["retries"] += retry
-        self._counts["bytes_sent"] += bytes_sent
-
-    @_locked
+    @locked
     def pause(self, lease: Lease, deadline: float) -> bool:
         """Wait before a retry; return False as soon as the lease is abandoned."""
         while lease.unclaimed:
@@ -332,7 +220,7 @@ class MessageQueue:
         return bool(self._waiting) and (
             len(self._waiting) >= self._rules.trigger
             or self._waiting_bytes >= self._rules.max_bytes
-            or self._taken < self._flush_up_to
+            or self.account.leased < self._flush_up_to
             or self._draining
             or time.monotonic() >= self._oldest_at + self._rules.interval
         )
@@ -375,19 +263,3 @@ class MessageQueue:
         self._wake_at_messages = self._wake_at_bytes = NEVER
         self._rejections_in_a_row = 0
         return tuple(messages)
-
-    def _lease(self, messages: tuple[bytes, ...]) -> Lease:
-        lease = Lease(self._taken, messages)
-        self._leases.add(lease)
-        self._taken += len(messages)
-        return lease
-
-    def _settle(self, lease: Lease, outcome: str, count: int) -> None:
-        self._counts[outcome] += count
-        lease.settled += count
-        if lease.settled == len(lease.messages):
-            self._leases.discard(lease)
-        self._changed.notify_all()
-
-    def _first_unsettled(self) -> int:
-        return min((lease.first for lease in self._leases), default=self._taken)

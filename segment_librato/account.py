@@ -1,0 +1,183 @@
+"""The account: where each accepted message is, and what became of it.
+
+A consumer takes messages from the queue as a *lease*. Its holder confirms them as delivered, or
+claims them to report them as failed, in order. What is left when a shutdown runs out of time is
+claimed by whoever shuts down. So each message has exactly one outcome, and until then it is in
+one place, waiting or leased: the numbers of accepted and pending messages are derived from
+these places, not counted beside them.
+
+Shares the lock of its queue. Knows nothing of what a message means, of threads or of the
+network.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
+
+from segment_librato.stats import Stats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+__all__ = ["Account", "Lease", "locked"]
+
+
+class _Guarded(Protocol):
+    lock: threading.RLock
+
+
+Guarded = TypeVar("Guarded", bound=_Guarded)
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def locked(
+    method: Callable[Concatenate[Guarded, Arguments], Result],
+) -> Callable[Concatenate[Guarded, Arguments], Result]:
+    """Run a method under the lock of its object.
+
+    The lock is taken and let go on one line, and not by `Condition.__enter__`, which is Python
+    code: Ctrl-C between two lines would leave it held for ever.
+    """
+
+    @wraps(method)
+    def call(self: Guarded, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        # fmt: off
+        with self.lock: return method(self, *args, **kwargs)  # noqa: E701  see above
+        # fmt: on
+
+    return call
+
+
+class Lease:
+    """Messages that are under way, held by one thread."""
+
+    __slots__ = ("abandoned", "claimed", "first", "messages", "settled", "thread_id")
+
+    def __init__(self, first: int, messages: tuple[bytes, ...]) -> None:
+        self.first = first  # how many messages were leased before these
+        self.messages = messages
+        self.claimed = 0  # so many of them, from the front, have an outcome
+        self.settled = 0  # so many of them are counted as delivered or failed
+        self.abandoned = False  # the holder may not claim any more
+        self.thread_id = threading.get_ident()
+
+    @property
+    def unclaimed(self) -> tuple[bytes, ...]:
+        """The messages that have no outcome yet."""
+        return self.messages[self.claimed :]
+
+
+class Account:
+    """The leases and the counters of a queue. Thread-safe."""
+
+    def __init__(
+        self, lock: threading.RLock, changed: threading.Condition, waiting: Collection[bytes]
+    ) -> None:
+        """Open an account with nothing in it.
+
+        Args:
+            lock: the queue's.
+            changed: on that lock; notified when messages are settled or abandoned.
+            waiting: the messages that were accepted and are not leased yet.
+        """
+        self.lock = lock
+        self._changed = changed
+        self._waiting = waiting
+        self._leases: set[Lease] = set()
+        self._counts = dict.fromkeys(
+            ("delivered", "failed", "rejected", "retries", "requests", "bytes_sent"), 0
+        )
+        self.leased = 0  # so many messages ever were
+
+    @locked
+    def stats(self) -> Stats:
+        """Return a snapshot of the counters."""
+        under_way = sum(len(lease.messages) - lease.settled for lease in self._leases)
+        pending = len(self._waiting) + under_way
+        accepted = self._counts["delivered"] + self._counts["failed"] + pending
+        return Stats(accepted=accepted, pending=pending, **self._counts)
+
+    @locked
+    def lease(self, messages: tuple[bytes, ...]) -> Lease:
+        """Lease messages, which wait no longer, to the calling thread."""
+        lease = Lease(self.leased, messages)
+        self._leases.add(lease)
+        self.leased += len(messages)
+        return lease
+
+    @locked
+    def confirm(self, lease: Lease, count: int) -> None:
+        """Count the next messages of a lease as delivered."""
+        if self.claim(lease, count):
+            self._settle(lease, "delivered", count)
+
+    @locked
+    def claim(self, lease: Lease, count: int) -> bool:
+        """Claim the next messages of a lease, to report them and then call `fail`.
+
+        Returns False if they were abandoned.
+        """
+        if lease.abandoned:
+            return False
+        lease.claimed += count
+        return True
+
+    @locked
+    def fail(self, lease: Lease, count: int) -> None:
+        """Count claimed messages of a lease as failed."""
+        self._settle(lease, "failed", count)
+
+    @locked
+    def fail_rest(self, lease: Lease) -> None:
+        """Count as failed what the holder of a lease was kept from counting."""
+        if not lease.abandoned and (rest := len(lease.messages) - lease.settled):
+            self._settle(lease, "failed", rest)
+
+    @locked
+    def abandon(self) -> list[tuple[Lease, tuple[bytes, ...]]]:
+        """Claim every leased message that has no outcome, oldest first.
+
+        The caller reports them and then calls `fail`. A request under way is not stopped, but
+        its outcome no longer counts.
+        """
+        abandoned = []
+        for lease in sorted(self._leases, key=lambda lease: lease.first):
+            if messages := lease.unclaimed:
+                lease.abandoned = True
+                lease.claimed = len(lease.messages)
+                abandoned.append((lease, messages))
+        self._changed.notify_all()
+        return abandoned
+
+    @locked
+    def first_unsettled(self) -> int:
+        """Return how many messages were leased before the oldest that has no outcome."""
+        return min((lease.first for lease in self._leases), default=self.leased)
+
+    @locked
+    def is_held_by_caller(self) -> bool:
+        """Return whether the calling thread holds a lease, and so must not wait for it."""
+        caller = threading.get_ident()
+        return any(lease.thread_id == caller for lease in self._leases)
+
+    @locked
+    def count_rejection(self) -> None:
+        """Count a message that was not taken in."""
+        self._counts["rejected"] += 1
+
+    @locked
+    def count_request(self, bytes_sent: int, *, retry: bool) -> None:
+        """Count a request."""
+        self._counts["requests"] += 1
+        self._counts["retries"] += retry
+        self._counts["bytes_sent"] += bytes_sent
+
+    def _settle(self, lease: Lease, outcome: str, count: int) -> None:
+        self._counts[outcome] += count
+        lease.settled += count
+        if lease.settled == len(lease.messages):
+            self._leases.discard(lease)
+        self._changed.notify_all()
