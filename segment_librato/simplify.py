@@ -63,7 +63,7 @@ def simplify(value: object, limit: int) -> Any:  # noqa: ANN401 - JSON has no ty
 
     Raises:
         MessageTooLargeError: what was read cannot be spelled in `limit` bytes.
-        RecursionError: the caller had used up the stack.
+        MemoryError, RecursionError: too little was left even for the keys of the root.
     """
     return _Conversion(limit).plain(value)
 
@@ -78,14 +78,14 @@ class _Conversion:
 
     def plain(self, value: Any, name: str = "") -> Any:  # noqa: ANN401 - JSON has no type
         """Convert a value, known to its parent as `name`; to null if there is no other way."""
-        self._spend(1)
         kind = type(value)
+        if kind is str and value.isascii():
+            self._spend(1 + len(value))
+            return value
+        self._spend(1)
         if value is None or kind is bool:
             return value
         if kind is int and -MAX_PLAIN_INTEGER <= value <= MAX_PLAIN_INTEGER:
-            return value
-        if kind is str and value.isascii():
-            self._spend(len(value))
             return value
         identity = id(value)
         if identity in self._open or len(self._open) > MAX_DEPTH:
@@ -93,8 +93,9 @@ class _Conversion:
         self._open[identity] = name
         try:
             return self._convert(value)
-        except Exception:  # the application's code may raise anything
-            if self._room < 0:
+        except Exception as error:  # the application's code may raise anything
+            is_root = len(self._open) == 1
+            if self._room < 0 or (is_root and isinstance(error, (MemoryError, RecursionError))):
                 raise
             return self._replaced(value)
         finally:
@@ -208,25 +209,20 @@ class _Conversion:
 
     def _dict(self, pairs: Iterable[tuple[object, object]]) -> dict[str, Any]:
         entries = []
-        taken: set[str] = set()
+        exact: set[str] = set()
         for key, item in pairs:
-            text = self._key(key)
-            keeps_name = type(key) is str and text == key and text not in taken
-            if keeps_name:
-                taken.add(text)
-            entries.append((text, keeps_name, self.plain(item, text)))
-        numbers_of: defaultdict[str, count[int]] = defaultdict(lambda: count(2))
-        plain = {}
-        for text, keeps_name, item in entries:
-            name = text
-            while not keeps_name and name in taken:
-                name = f"{text}_{next(numbers_of[text])}"
-            taken.add(name)
-            plain[name] = item
-        return plain
+            is_text = type(key) is str
+            text = self.plain(key) if is_text else self._key(key)
+            is_exact = is_text and text == key and text not in exact
+            if is_exact:
+                exact.add(text)
+            entries.append((text, is_exact, self.plain(item, text)))
+        if len(exact) == len(entries):
+            return {text: item for text, _, item in entries}
+        return _with_distinct_names(entries, exact)
 
     def _key(self, key: Any) -> str:  # noqa: ANN401 - a key is any value
-        """Spell a key as `json.dumps` does, and what it refuses as the text of its value."""
+        """Spell a key as `json.dumps` does, and what it refuses by the text of its value."""
         plain = float.__float__(key) if issubclass(type(key), float) else self.plain(key)
         return plain if isinstance(plain, str) else _key_encoder.encode(plain)
 
@@ -240,6 +236,18 @@ class _Conversion:
     def _replaced(self, value: object, *name: str) -> Any:  # noqa: ANN401 - always None
         """Report a value that becomes null; one that is not open yet needs its name."""
         _report([*self._open.values(), *name], value, "null")
+
+
+def _with_distinct_names(entries: list[tuple[str, bool, Any]], exact: set[str]) -> dict[str, Any]:
+    """Give a suffix to each name that another entry has, unless it was the exact key."""
+    suffixes: defaultdict[str, count[int]] = defaultdict(lambda: count(2))
+    plain: dict[str, Any] = {}
+    for text, is_exact, item in entries:
+        name = text
+        while not is_exact and (name in exact or name in plain):
+            name = f"{text}_{next(suffixes[text])}"
+        plain[name] = item
+    return plain
 
 
 def _snapshot(read: Callable[[], Iterable[_Entry]], most: int, attempts: int = 5) -> list[_Entry]:
@@ -303,9 +311,8 @@ def _report(names: Iterable[str], value: object, sent_as: str) -> None:
     Neither a lock (a signal handler may come back here) nor an exception leaves this function.
     """
     try:
-        dotted = (name if name == _ITEM else f".{name[:_MAX_PATH_CHARACTERS]}" for name in names)
-        path = "".join(part for part in dotted if part != ".").removeprefix(".") or "message"
-        path = path.encode("unicode_escape").decode("ascii")[:_MAX_PATH_CHARACTERS]
+        path = ".".join(filter(None, names)).replace(".[]", "[]")[:_MAX_PATH_CHARACTERS]
+        path = path.encode("unicode_escape").decode("ascii")[:_MAX_PATH_CHARACTERS] or "message"
         entry = (path, type(value).__qualname__)
         ticket = object()
         # Threads that race past the size may each add one more.
