@@ -119,6 +119,10 @@ class APIError(DeliveryError):
         self.message = message or self.message
         self.retry_after = retry_after
 
+    def __reduce__(self) -> tuple[type[APIError], tuple[object, ...]]:
+        """Let pickle and copy make the error again of what it was made of, not of its text."""
+        return type(self), (self.status, self.code, self.message, self.retry_after)
+
 
 class NetworkError(DeliveryError):
     """No answer came: the connection, TLS, a proxy or a timeout failed."""
