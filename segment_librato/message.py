@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Mapping
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -45,6 +45,7 @@ LIBRARY = {"name": "segment-librato", "version": VERSION}
 
 LOCAL_TIME_SECONDS = 5  # a naive datetime this young was made by datetime.now()
 FIRST_MILLISECONDS = 31_557_600_000  # the year 1971 in milliseconds, 2970 in seconds
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def build(
@@ -85,7 +86,7 @@ def build(
         "integrations": _mapping("integrations", integrations),
         "anonymousId": anonymous,
         "timestamp": _timestamp(timestamp, now),
-        "context": {**_mapping("context", context), "library": LIBRARY},
+        "context": {**_mapping("context", context), "library": dict(LIBRARY)},
         "userId": user,
         "type": message_type,
         "messageId": _message_id(message_id),
@@ -132,7 +133,7 @@ def page_fields(
 
 
 def _mapping(field: str, value: Mapping[str, Any] | None) -> Message:
-    """Return a dict of its own, so that neither side sees later changes of the other."""
+    """Return a dict of its own, which can be written to; what it holds is shared."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -150,7 +151,11 @@ def _optional_identifier(field: str, value: Identifier | None) -> str | None:
     if isinstance(value, str):  # such as a member of a str Enum, whose str() is its name
         return str.__str__(value)
     if isinstance(value, (numbers.Real, Decimal, UUID)) and not isinstance(value, bool):
-        text = str(value)
+        try:
+            text = str(value)
+        except Exception as error:  # noqa: BLE001  an int of more than 4,300 digits, for example
+            problem = f"{field}: its str() raised {type(error).__name__}"
+            raise ValidationError(problem) from None
         if text.lower().lstrip("-").startswith(("nan", "inf", "snan")):
             raise ValidationError(f"{field}: expected a finite number, got NaN or infinity")
         return text
@@ -182,7 +187,7 @@ def _timestamp(value: Timestamp | None, now: float) -> str:
     else:
         try:
             moment = _moment(value, now)
-        except (ArithmeticError, OSError, ValueError):
+        except Exception:  # noqa: BLE001  the code of a tzinfo or a number may raise anything
             expected = "a time of the years 1 to 9999, a str in ISO 8601"
             problem = f"timestamp: expected {expected}, got an unreadable {type(value).__name__}"
             raise ValidationError(problem) from None
@@ -191,17 +196,26 @@ def _timestamp(value: Timestamp | None, now: float) -> str:
 
 def _moment(value: Timestamp, now: float) -> datetime:
     if isinstance(value, datetime):
-        return value.astimezone(timezone.utc) if _is_local(value, now) else _as_utc(value)
+        plain = _plain_datetime(value)
+        return plain.astimezone(timezone.utc) if _is_local(plain, now) else _as_utc(plain)
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
     if isinstance(value, str):
-        from dateutil.parser import isoparse  # noqa: PLC0415  40 ms, for the few that need it
+        from dateutil.parser import isoparser  # noqa: PLC0415  40 ms, for the few that need it
 
-        return _as_utc(isoparse(value))
+        # Left to itself, it takes any separator, a digit in milliseconds since the epoch too.
+        return _as_utc(isoparser("T").isoparse(value.upper().replace(" ", "T", 1)))
     seconds = float(value)
     if abs(seconds) >= FIRST_MILLISECONDS:
         seconds /= 1_000
-    return datetime.fromtimestamp(seconds, timezone.utc)
+    return EPOCH + timedelta(seconds=seconds)  # on Windows, `fromtimestamp` takes none before it
+
+
+def _plain_datetime(value: datetime) -> datetime:
+    """Return the same time without the class of it: the naive ones of pandas are never local."""
+    if value != value:  # noqa: PLR0124  the "not a time" of pandas equals nothing
+        raise ValueError("not a time")
+    return datetime.combine(value.date(), value.time(), value.tzinfo)
 
 
 def _is_local(value: datetime, now: float) -> bool:
