@@ -7,7 +7,6 @@ threads or the network.
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -139,7 +138,7 @@ def _check_url(name: str, value: object) -> None:
         valid = False
     if not valid or " " in value:
         raise ConfigError(f"{name}: expected {expected}, with scheme and host name")
-    if "@" in url.netloc or url.query or url.fragment:
+    if "@" in url.netloc or "?" in value or "#" in value:  # an empty query is one, too
         raise ConfigError(f"{name}: expected a URL without credentials, query or fragment")
 
 
@@ -157,8 +156,9 @@ def _is_number(value: object) -> TypeGuard[float]:
 def _check_seconds(name: str, value: object) -> None:
     if not _is_number(value):
         raise ConfigError(unexpected(name, "a number of seconds", value))
-    if not (math.isfinite(value) and 0 <= value <= threading.TIMEOUT_MAX):
-        raise ConfigError(f"{name}: expected a number of seconds from 0, got {value}")
+    if not 0 <= value <= threading.TIMEOUT_MAX:  # NaN is not
+        expected = f"0 to {threading.TIMEOUT_MAX:.0f} seconds"
+        raise ConfigError(f"{name}: expected {expected}, got {value}")
 
 
 def _check_timeout(value: object) -> None:
@@ -176,5 +176,6 @@ def _check_proxies(value: object) -> None:
     if not isinstance(value, Mapping):
         raise ConfigError(unexpected("proxies", expected, value))
     for scheme, url in value.items():
-        if not (isinstance(scheme, str) and isinstance(url, str)):
+        # None is how requests spells that the proxy of the environment is not to be used
+        if not (isinstance(scheme, str) and (url is None or isinstance(url, str))):
             raise ConfigError(f"proxies: expected {expected}, both of them str")
