@@ -16,6 +16,7 @@ threads or HTTP.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import logging
 import sys
@@ -25,8 +26,7 @@ from functools import wraps
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from segment_librato import client as _client_module
-from segment_librato import errors, lifecycle
+from segment_librato import _version, client, errors, lifecycle
 from segment_librato._version import VERSION
 from segment_librato.client import Client
 from segment_librato.config import Config
@@ -125,12 +125,14 @@ _defaults = _Defaults()
 
 
 class _Module(ModuleType):
-    """This module, noticing when a setting is assigned."""
+    """This module, noticing when a setting or the default client is assigned."""
 
     def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
         if name in _SETTINGS:
             _defaults.outdated = True
-        super().__setattr__(name, value)
+        elif name == "default_client":
+            _defaults.outdated = False
 
 
 sys.modules[__name__].__class__ = _Module
@@ -139,18 +141,23 @@ sys.modules[__name__].__class__ = _Module
 def _client() -> Client:
     """Return the default client; make it if there is none, or if a setting was changed."""
     global default_client  # noqa: PLW0603  a public name of the incumbent
-    if default_client and not _defaults.outdated:
-        return default_client
+    current = default_client  # read once: another thread may set it to None meanwhile
+    if current and not _defaults.outdated:
+        return current
     with _defaults.lock:
-        if default_client and not _defaults.outdated:
-            return default_client
+        current = default_client
+        if current and not _defaults.outdated:
+            return current
         _defaults.outdated = False
         try:
-            made = Client(**{name: globals()[name] for name in _SETTINGS})
+            options = {name: globals()[name] for name in _SETTINGS}
+            if current and current.config == Config(**options):
+                return current
+            made = Client(**options)
         except BaseException:
             _defaults.outdated = True
             raise
-        former = [*_defaults.former, default_client]
+        former = [*_defaults.former, current]
         _defaults.former = [one for one in former if one and one.stats.pending]
         default_client = made
         return made
@@ -169,6 +176,8 @@ def _on_default_client(
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         return getattr(_client(), method.__name__)(*args, **kwargs)  # type: ignore[no-any-return]
 
+    call.__module__ = __name__  # with the name, it is how pickle finds the function again
+    call.__qualname__ = method.__name__
     signature = inspect.signature(method)
     own = list(signature.parameters.values())[1:]
     call.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
@@ -195,17 +204,16 @@ def join(timeout: float | None = None) -> bool:
 
 def shutdown(timeout: float | None = None) -> bool:
     """Flush the default client and stop it for good; see `Client.shutdown`."""
-    return _finish(
-        Client.shutdown, _client().config.shutdown_timeout if timeout is None else timeout
-    )
+    seconds = _client().config.shutdown_timeout if timeout is None else timeout
+    return _finish(Client.shutdown, seconds)
 
 
 def _finish(method: Callable[[Client, float | None], bool], seconds: float | None) -> bool:
     """Call the method on the default client and on its forerunners, within one deadline."""
-    deadline = None if seconds is None else time.monotonic() + seconds
-    settled = True
-    for one in (*_defaults.former, _client()):
-        left = None if deadline is None else max(0, deadline - time.monotonic())
+    began = time.monotonic()
+    settled: bool = getattr(_client(), method.__name__)(seconds)
+    for one in _defaults.former:
+        left = None if seconds is None else max(0, began + seconds - time.monotonic())
         settled = getattr(one, method.__name__)(left) and settled
     return settled
 
@@ -223,9 +231,11 @@ def install_as_segment_analytics() -> None:
         raise ConfigError(
             "segment.analytics was imported before; call install_as_segment_analytics() first"
         )
-    segment: Any = sys.modules.setdefault("segment", ModuleType("segment"))
-    segment.analytics = this
-    sys.modules["segment.analytics"] = this
-    sys.modules["segment.analytics.client"] = _client_module
-    sys.modules["segment.analytics.request"] = errors
-    sys.modules["segment.analytics.version"] = sys.modules["segment_librato._version"]
+    try:
+        segment: Any = importlib.import_module("segment")  # there may be a package of this name
+    except ImportError:
+        segment = sys.modules["segment"] = ModuleType("segment")
+    segment.analytics = sys.modules["segment.analytics"] = this
+    for name, module in (("client", client), ("request", errors), ("version", _version)):
+        setattr(this, name, module)
+        sys.modules[f"segment.analytics.{name}"] = module
