@@ -13,52 +13,25 @@ network.
 from __future__ import annotations
 
 import threading
-from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
+from segment_librato.locked import locked
 from segment_librato.stats import Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
-__all__ = ["Account", "Lease", "locked"]
-
-
-class _Guarded(Protocol):
-    lock: threading.RLock
-
-
-Guarded = TypeVar("Guarded", bound=_Guarded)
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
-
-
-def locked(
-    method: Callable[Concatenate[Guarded, Arguments], Result],
-) -> Callable[Concatenate[Guarded, Arguments], Result]:
-    """Run a method under the lock of its object.
-
-    The lock is taken and let go on one line, and not by `Condition.__enter__`, which is Python
-    code: Ctrl-C between two lines would leave it held for ever.
-    """
-
-    @wraps(method)
-    def call(self: Guarded, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        # fmt: off
-        with self.lock: return method(self, *args, **kwargs)  # noqa: E701  see above
-        # fmt: on
-
-    return call
+__all__ = ["Account", "Lease"]
 
 
 class Lease:
-    """Messages that are under way, held by one thread."""
+    """Messages that are under way, held by the thread that made it."""
 
     __slots__ = ("abandoned", "claimed", "first", "messages", "settled", "thread_id")
 
-    def __init__(self, first: int, messages: tuple[bytes, ...]) -> None:
-        self.first = first  # how many messages were leased before these
+    def __init__(self, messages: tuple[bytes, ...]) -> None:
         self.messages = messages
+        self.first = 0  # how many messages were leased before these
         self.claimed = 0  # so many of them, from the front, have an outcome
         self.settled = 0  # so many of them are counted as delivered or failed
         self.abandoned = False  # the holder may not claim any more
@@ -101,12 +74,11 @@ class Account:
         return Stats(accepted=accepted, pending=pending, **self._counts)
 
     @locked
-    def lease(self, messages: tuple[bytes, ...]) -> Lease:
-        """Lease messages, which wait no longer, to the calling thread."""
-        lease = Lease(self.leased, messages)
+    def add(self, lease: Lease) -> None:
+        """Have the messages of a lease, which wait no longer, under way."""
+        lease.first = self.leased
         self._leases.add(lease)
-        self.leased += len(messages)
-        return lease
+        self.leased += len(lease.messages)
 
     @locked
     def confirm(self, lease: Lease, count: int) -> None:
@@ -133,8 +105,8 @@ class Account:
     @locked
     def fail_rest(self, lease: Lease) -> None:
         """Count as failed what the holder of a lease was kept from counting."""
-        if not lease.abandoned and (rest := len(lease.messages) - lease.settled):
-            self._settle(lease, "failed", rest)
+        if not lease.abandoned:
+            self._settle(lease, "failed", len(lease.messages) - lease.settled)
 
     @locked
     def abandon(self) -> list[tuple[Lease, tuple[bytes, ...]]]:
@@ -176,8 +148,8 @@ class Account:
         self._counts["bytes_sent"] += bytes_sent
 
     def _settle(self, lease: Lease, outcome: str, count: int) -> None:
-        self._counts[outcome] += count
-        lease.settled += count
+        # both on one line, so that Ctrl-C leaves both or none done
+        self._counts[outcome], lease.settled = self._counts[outcome] + count, lease.settled + count
         if lease.settled == len(lease.messages):
             self._leases.discard(lease)
         self._changed.notify_all()

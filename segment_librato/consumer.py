@@ -91,16 +91,30 @@ class Consumer:
         """Send the messages of a lease and see to it that each has an outcome.
 
         A retry that would come after the deadline is not made. Returns the last error that left
-        messages undelivered, None if all were delivered.
+        messages undelivered, None if all were delivered. After any exception (Ctrl-C, or an
+        exit in code of the application) `give_up` has to be called.
         """
-        try:
-            return self._deliver(lease, deadline)
-        except BaseException as interruption:
-            # Ctrl-C, or an exit in code of the application
-            error = DeliveryError(f"interrupted by {type(interruption).__name__}")
-            self._give_up(lease, lease.unclaimed, error)
-            self._queue.account.fail_rest(lease)
-            raise
+        failure = None
+        batches = [Batch(lease.messages)]
+        splits_left = MAX_SPLITS
+        while batches:
+            batch = batches.pop()
+            error = self._send(batch, lease, deadline)
+            if error is None:
+                self._queue.account.confirm(lease, len(batch))
+            elif error.status in SPLIT_STATUSES and len(batch) > 1 and splits_left:
+                splits_left -= 1
+                batches.extend(reversed(batch.halves()))
+            else:
+                failure = error
+                self._fail(lease, batch.messages, error)
+        return failure
+
+    def give_up(self, lease: Lease, interruption: BaseException) -> None:
+        """See to the outcome of what an interrupted `deliver` left without one."""
+        error = DeliveryError(f"interrupted by {type(interruption).__name__}")
+        self._fail(lease, lease.unclaimed, error)
+        self._queue.account.fail_rest(lease)
 
     def _run(self) -> None:
         try:
@@ -115,28 +129,12 @@ class Consumer:
                 self.deliver(lease)
             except BaseException as interruption:  # noqa: BLE001, PERF203  it serves others too
                 log.warning("the consumer goes on after %s", type(interruption).__name__)
+                self.give_up(lease, interruption)
         if self._queue.closed:
             self._transport.close()
         self._on_leave()
 
-    def _deliver(self, lease: Lease, deadline: float | None) -> SegmentError | None:
-        failure = None
-        batches = [Batch(lease.messages)]
-        splits_left = MAX_SPLITS
-        while batches:
-            batch = batches.pop()
-            error = self._send(batch, lease, deadline)
-            if error is None:
-                self._queue.account.confirm(lease, len(batch))
-            elif error.status in SPLIT_STATUSES and len(batch) > 1 and splits_left:
-                splits_left -= 1
-                batches.extend(reversed(batch.halves()))
-            else:
-                failure = error
-                self._give_up(lease, batch.messages, error)
-        return failure
-
-    def _give_up(self, lease: Lease, messages: tuple[bytes, ...], error: SegmentError) -> None:
+    def _fail(self, lease: Lease, messages: tuple[bytes, ...], error: SegmentError) -> None:
         """Report the next messages of a lease, unless they were abandoned and so reported."""
         if messages and self._queue.account.claim(lease, len(messages)):
             try:

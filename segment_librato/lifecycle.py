@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import threading
 import time
 import weakref
 from typing import Protocol
@@ -35,10 +34,9 @@ class Forkable(Protocol):
 
 
 class _Process:
-    """What is known of this process."""
+    """What is known of this process. Each change is one operation of a dict or set: no lock."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
         self.drainables: dict[int, Drainable] = {}
         self.forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
         self.exit_began: float | None = None
@@ -49,14 +47,12 @@ _process = _Process()
 
 def drain_at_exit(drainable: Drainable) -> None:
     """Drain this object when the interpreter exits, unless it is forgotten before."""
-    with _process.lock:
-        _process.drainables[id(drainable)] = drainable
+    _process.drainables[id(drainable)] = drainable
 
 
 def forget(drainable: Drainable) -> None:
     """Let go of an object that has nothing left to deliver."""
-    with _process.lock:
-        _process.drainables.pop(id(drainable), None)
+    _process.drainables.pop(id(drainable), None)
 
 
 def exit_has_begun() -> float | None:
@@ -66,14 +62,12 @@ def exit_has_begun() -> float | None:
 
 def renew_in_child(forkable: Forkable) -> None:
     """Make this object new in every child forked from now on, as long as it lives."""
-    with _process.lock:
-        _process.forkables.add(forkable)
+    _process.forkables.add(forkable)
 
 
 def _drain_all() -> None:
     began = _process.exit_began = time.monotonic()
-    with _process.lock:
-        drainables = list(_process.drainables.values())
+    drainables = list(_process.drainables.values())
     for drainable in drainables:
         drainable.begin_drain()
     for drainable in drainables:
@@ -81,7 +75,6 @@ def _drain_all() -> None:
 
 
 def _renew_all() -> None:
-    _process.lock = threading.RLock()
     _process.drainables.clear()
     for forkable in list(_process.forkables):
         forkable.reset_after_fork()

@@ -12,8 +12,10 @@ import time
 from typing import TYPE_CHECKING
 
 from segment_librato import lifecycle
+from segment_librato.account import Lease
 from segment_librato.consumer import Consumer
 from segment_librato.errors import SegmentError, ShutdownTimeoutError
+from segment_librato.locked import locked
 
 if TYPE_CHECKING:
     from segment_librato.config import Config
@@ -43,13 +45,13 @@ class Pipeline:
             Consumer(queue, transport, report, config, self._consumer_left)
             for _ in range(config.thread)
         ]
-        self._starting = threading.RLock()
+        self.lock = threading.RLock()
         self._can_start = True
         lifecycle.renew_in_child(self)
 
     def reset_after_fork(self) -> None:
         """Leave to the parent what waits here, and its connections."""
-        self._starting = threading.RLock()
+        self.lock = threading.RLock()
         self._queue.reset()
         reset_transport = getattr(self._transport, "reset_after_fork", None)
         if reset_transport:
@@ -61,21 +63,32 @@ class Pipeline:
         Returns whether it was accepted and, in sync mode, delivered. If not, it was reported.
         """
         if self._config.sync_mode:
-            lease = self._queue.admit(message)
-            if not isinstance(lease, SegmentError):
-                return self.consumers[0].deliver(lease) is None
-            rejection: SegmentError | None = lease
-        else:
-            rejection = self._queue.put(message)
+            return self._send_now(message)
+        rejection = self._queue.put(message)
         if rejection:
-            is_news = self._queue.rejections_in_a_row == 1
-            self._report.rejection(rejection, message, is_news=is_news)
-            return False
+            return self._reject(rejection, message)
         if self._queue.workers < len(self.consumers):
             self._start_consumers()
         if (exit_began := lifecycle.exit_has_begun()) is not None:
             self.finish_drain(exit_began)
         return True
+
+    def _send_now(self, message: bytes) -> bool:
+        consumer = self.consumers[0]
+        lease = Lease((message,))
+        try:
+            rejection = self._queue.admit(lease)
+            if rejection:
+                return self._reject(rejection, message)
+            return consumer.deliver(lease) is None
+        except BaseException as interruption:
+            consumer.give_up(lease, interruption)
+            raise
+
+    def _reject(self, reason: SegmentError, message: bytes) -> bool:
+        is_news = self._queue.rejections_in_a_row == 1
+        self._report.rejection(reason, message, is_news=is_news)
+        return False
 
     def flush(self, timeout: float | None) -> bool:
         """Send all that was accepted so far; return whether all of it has an outcome in time."""
@@ -106,10 +119,11 @@ class Pipeline:
         self._queue.flush()
 
     def finish_drain(self, began: float) -> None:
-        """Deliver what waits up to the exit timeout, and report the rest."""
+        """Deliver what waits up to the exit timeout, end the threads, report the rest."""
         if not self._queue.account.is_held_by_caller():
-            self._flush_by(began + self._config.exit_timeout)
+            self._join_by(began + self._config.exit_timeout)
             self._abandon()
+            self._transport.close()
 
     def _flush_by(self, deadline: float | None) -> bool:
         if self._queue.account.is_held_by_caller():
@@ -129,24 +143,24 @@ class Pipeline:
                     thread.join(None if deadline is None else max(0, deadline - time.monotonic()))
         return settled
 
+    @locked
     def _start_consumers(self) -> bool:
         """Start the consumers that are not there; return whether any is there."""
-        with self._starting:
-            lifecycle.drain_at_exit(self)
-            try:
-                for consumer in self.consumers:
-                    consumer.start()
-                self._can_start = True
-            except RuntimeError as error:  # the interpreter exits, or there are too many threads
-                if self._can_start:
-                    log.warning("no thread could be started: %s", error)
-                self._can_start = False
+        lifecycle.drain_at_exit(self)
+        try:
+            for consumer in self.consumers:
+                consumer.start()
+            self._can_start = True
+        except RuntimeError as error:  # the interpreter exits, or there are too many threads
+            if self._can_start:
+                log.warning("no thread could be started: %s", error)
+            self._can_start = False
         return self._queue.workers > 0
 
+    @locked
     def _consumer_left(self) -> None:
-        with self._starting:
-            if not self._queue.workers:
-                lifecycle.forget(self)
+        if not self._queue.workers:
+            lifecycle.forget(self)
 
     def _abandon(self) -> None:
         """Report all that has no outcome as left over."""

@@ -15,8 +15,9 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from segment_librato.account import Account, Lease, locked
+from segment_librato.account import Account, Lease
 from segment_librato.errors import ClientClosedError, QueueFullError
+from segment_librato.locked import locked
 
 if TYPE_CHECKING:
     from segment_librato.batch import BatchRules
@@ -81,9 +82,12 @@ class MessageQueue:
         return None
 
     @locked
-    def admit(self, message: bytes) -> Lease | SegmentError:
-        """Take a message in and lease it to the caller, past those that wait."""
-        return self.refusal() or self.account.lease((message,))
+    def admit(self, lease: Lease) -> SegmentError | None:
+        """Take messages in that are under way already; return the reason if they are rejected."""
+        if self._closed:
+            return self.refusal()
+        self.account.add(lease)
+        return None
 
     @locked
     def refusal(self) -> SegmentError | None:
@@ -160,7 +164,7 @@ class MessageQueue:
     def abandon(self) -> list[tuple[Lease, tuple[bytes, ...]]]:
         """Claim every message that has no outcome; see `Account.abandon`."""
         if self._waiting:
-            self.account.lease(self._pop(NEVER, NEVER))
+            self.account.add(Lease(self._pop(NEVER, NEVER)))
         return self.account.abandon()
 
     # The consumers' side
@@ -204,7 +208,9 @@ class MessageQueue:
         """Lease what waits, as much as fits in a batch; return None if nothing does."""
         if not self._waiting:
             return None
-        return self.account.lease(self._pop(self._rules.max_messages, self._rules.max_bytes))
+        lease = Lease(self._pop(self._rules.max_messages, self._rules.max_bytes))
+        self.account.add(lease)
+        return lease
 
     @locked
     def pause(self, lease: Lease, deadline: float) -> bool:

@@ -1,0 +1,660 @@
+"""The whole pipeline, against a real server on 127.0.0.1."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import time
+import weakref
+from collections import defaultdict
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from segment_librato import (
+    APIError,
+    Client,
+    ClientClosedError,
+    DeliveryError,
+    NetworkError,
+    QueueFullError,
+    ShutdownTimeoutError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Errors
+
+    from segment_librato.devserver import LocalSegment
+    from segment_librato.stats import Stats
+
+    MakeClient = Callable[..., Client]
+
+LONG = 60.0  # seconds that no test waits out
+
+
+def sequence_numbers(server: LocalSegment) -> list[int]:
+    return [message["properties"]["n"] for message in server.messages]
+
+
+def track(client: Client, numbers: range) -> None:
+    for n in numbers:
+        assert client.track("user", "event", {"n": n})[0]
+
+
+def assert_balanced(stats: Stats) -> None:
+    assert stats.accepted == stats.delivered + stats.failed + stats.pending
+
+
+# What arrives
+
+
+def test_what_is_tracked_arrives_as_it_was_returned(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    client = make_client()
+    accepted, message = client.track("user", "event", {"value": 3}, {"ip": "203.0.113.7"})
+    assert client.flush()
+    assert accepted
+    assert server.messages == [message]
+
+
+@pytest.mark.parametrize("options", [{}, {"gzip": True}, {"thread": 3}, {"sync_mode": True}])
+def test_100_messages_arrive_once_each(
+    server: LocalSegment, make_client: MakeClient, options: dict[str, Any]
+) -> None:
+    client = make_client(**options)
+    track(client, range(100))
+    assert client.flush()
+    assert sorted(sequence_numbers(server)) == list(range(100))
+    assert server.duplicates == 0
+    stats = client.stats
+    assert (stats.accepted, stats.delivered, stats.failed, stats.pending) == (100, 100, 0, 0)
+    assert stats.requests == len(server.requests)
+    assert stats.bytes_sent == sum(request.raw_size for request in server.requests)
+
+
+def test_100_000_messages_from_8_threads_arrive_once_each_and_in_order_per_thread(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    client = make_client(max_queue_size=100_000, upload_interval=LONG)
+    threads = 8
+    per_thread = 12_500
+
+    def produce(name: str) -> None:
+        for n in range(per_thread):
+            assert client.track(name, "event", {"n": n})[0]
+
+    producers = [
+        threading.Thread(target=produce, args=(f"thread-{number}",)) for number in range(threads)
+    ]
+    for producer in producers:
+        producer.start()
+    for producer in producers:
+        producer.join()
+    assert client.flush()
+
+    received = defaultdict(list)
+    for message in server.messages:
+        received[message["userId"]].append(message["properties"]["n"])
+    assert len(received) == threads
+    assert all(numbers == list(range(per_thread)) for numbers in received.values())
+    assert server.duplicates == 0
+    assert server.dropped == []
+    assert client.stats.delivered == threads * per_thread
+    assert max(request.size for request in server.requests) <= 500_000
+
+
+# When a batch leaves
+
+
+def test_a_batch_leaves_when_upload_size_messages_wait(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    client = make_client(upload_size=5, upload_interval=LONG)
+    track(client, range(5))
+    assert server.wait_for(5)
+
+
+def test_fewer_messages_leave_after_upload_interval(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    client = make_client(upload_interval=0.05)
+    track(client, range(3))
+    assert server.wait_for(3)
+    assert len(server.requests) == 1
+
+
+def test_large_messages_leave_when_the_size_limit_is_reached(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    client = make_client(upload_interval=LONG)
+    for _ in range(17):
+        client.track("user", "event", {"text": "x" * 32_000})
+    assert server.wait_for(15)
+    assert len(server.requests) == 1
+
+
+def test_a_flush_does_not_wait_for_upload_interval(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    client = make_client(upload_interval=LONG)
+    track(client, range(3))
+    assert client.flush(timeout=5)
+    assert len(server.messages) == 3
+
+
+def test_a_backlog_travels_in_few_requests(server: LocalSegment, make_client: MakeClient) -> None:
+    client = make_client(upload_interval=LONG)
+    with server.hold():
+        track(client, range(100))
+        assert server.wait_until(lambda: server.held == 1)
+        track(client, range(100, 5_100))
+    assert client.flush()
+    assert sequence_numbers(server) == list(range(5_100))
+    assert len(server.requests) <= 1 + 4
+
+
+def test_a_batch_never_outgrows_an_upload_size_that_was_chosen(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    client = make_client(upload_size=10, upload_interval=LONG)
+    with server.hold():
+        track(client, range(10))
+        assert server.wait_until(lambda: server.held == 1)
+        track(client, range(10, 55))
+    assert client.flush()
+    assert [request.batch_size for request in server.requests] == [10, 10, 10, 10, 10, 5]
+
+
+# Flush, join, shutdown
+
+
+def test_flush_covers_what_is_in_flight(server: LocalSegment, make_client: MakeClient) -> None:
+    client = make_client(upload_size=1)
+    with server.hold():
+        track(client, range(1))
+        assert server.wait_until(lambda: server.held == 1)
+        assert not client.flush(timeout=0.05)
+        assert client.stats.pending == 1
+    assert client.flush()
+    assert client.stats.pending == 0
+
+
+def test_flush_of_nothing_is_true_at_once(make_client: MakeClient) -> None:
+    client = make_client()
+    assert client.flush(timeout=0)
+    assert client.stats.requests == 0
+
+
+def test_flush_waits_for_each_consumer(server: LocalSegment, make_client: MakeClient) -> None:
+    """With two consumers, later messages may be settled before earlier ones."""
+    client = make_client(upload_size=1, thread=2)
+    server.answer(200, delay=0.3, times=1)
+    track(client, range(1))
+    assert server.wait_for(1)
+    flushed = threading.Event()
+
+    def flush() -> None:
+        assert client.flush()
+        assert client.stats.delivered >= 1
+        flushed.set()
+
+    flusher = threading.Thread(target=flush)
+    flusher.start()
+    track(client, range(1, 4))
+    assert server.wait_for(4)
+    assert not flushed.is_set()
+    flusher.join(5)
+    assert flushed.is_set()
+
+
+def test_flush_from_many_threads(server: LocalSegment, make_client: MakeClient) -> None:
+    client = make_client(upload_interval=LONG)
+    results = []
+
+    def work(n: int) -> None:
+        track(client, range(n, n + 10))
+        results.append(client.flush(timeout=10))
+
+    workers = [threading.Thread(target=work, args=(n * 10,)) for n in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert results == [True] * 8
+    assert len(server.messages) == 80
+
+
+def test_join_ends_the_threads_and_the_next_message_starts_them_again(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    client = make_client(thread=2, upload_interval=LONG)
+    assert not any(consumer.is_alive() for consumer in client.consumers)
+    track(client, range(3))
+    assert all(consumer.is_alive() for consumer in client.consumers)
+    assert client.join(timeout=10)
+    assert not any(consumer.is_alive() for consumer in client.consumers)
+    track(client, range(3, 6))
+    assert client.flush()
+    assert len(server.messages) == 6
+
+
+def test_shutdown_delivers_then_stops_all_threads(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    client = make_client(thread=3, upload_interval=LONG)
+    track(client, range(50))
+    assert client.shutdown()
+    assert len(server.messages) == 50
+    assert not any(consumer.is_alive() for consumer in client.consumers)
+    assert client.queue.empty()
+
+
+@pytest.mark.parametrize("options", [{}, {"send": False}, {"sync_mode": True}])
+def test_after_shutdown_a_call_is_rejected_and_reported(
+    make_client: MakeClient, errors: Errors, options: dict[str, Any]
+) -> None:
+    client = make_client(**options)
+    client.shutdown()
+    accepted, message = client.track("user", "event")
+    assert not accepted
+    assert errors.types == [ClientClosedError]
+    assert errors.calls[0][1] == [message]
+    assert client.stats.rejected == 1
+    assert client.flush()
+    assert client.join()
+    assert client.shutdown()
+
+
+def test_shutdown_hands_over_what_it_has_no_time_for(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    client = make_client(upload_size=2, upload_interval=LONG)
+    with server.hold():
+        track(client, range(2))
+        assert server.wait_until(lambda: server.held == 1)
+        track(client, range(2, 5))
+        assert not client.shutdown(timeout=0.05)
+        assert set(errors.types) == {ShutdownTimeoutError}
+        assert len(errors.message_ids) == len(set(errors.message_ids)) == 5
+    stats = client.stats
+    assert (stats.accepted, stats.delivered, stats.failed, stats.pending) == (5, 0, 5, 0)
+    # the request under way may still arrive; it counts no more and is not reported again
+    assert server.wait_for(2)
+    client.consumers[0].thread.join(5)  # type: ignore[union-attr]
+    assert (client.stats.delivered, client.stats.failed) == (0, 5)
+    assert len(errors.message_ids) == 5
+
+
+def test_a_client_is_a_context_manager(server: LocalSegment) -> None:
+    with Client("key", host=server.host, upload_interval=LONG) as client:
+        track(client, range(3))
+    assert len(server.messages) == 3
+    assert client.track("user", "event")[0] is False
+
+
+# Failures
+
+
+def test_a_batch_waits_for_its_retry_at_the_head_with_the_same_ids(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    server.answer(500)
+    server.answer(503)
+    client = make_client(upload_size=2, upload_interval=LONG)
+    track(client, range(2))
+    track(client, range(2, 6))
+    assert client.flush()
+    assert sequence_numbers(server) == list(range(6))
+    first, second, third, *_ = server.requests
+    assert first.message_ids == second.message_ids == third.message_ids
+    assert [request.headers.get("X-Retry-Count") for request in (first, second, third)] == [
+        None,
+        "1",
+        "2",
+    ]
+    assert client.stats.retries == 2
+    assert server.duplicates == 0
+
+
+@pytest.mark.parametrize("sync_mode", [False, True])
+def test_a_wait_that_the_server_asks_for_is_kept(
+    server: LocalSegment, make_client: MakeClient, sync_mode: bool
+) -> None:
+    server.answer(429, headers={"Retry-After": "1"})
+    client = make_client(max_retries=0, sync_mode=sync_mode)
+    track(client, range(1))
+    assert client.flush()
+    first, second = server.requests
+    assert 1.0 <= second.received_at - first.received_at < 2.0
+    assert second.headers["X-Retry-Count"] == "1"
+
+
+@pytest.mark.parametrize("sync_mode", [False, True])
+@pytest.mark.parametrize("status", [401, 403, 404, 418, 501, 505, 511])
+def test_a_final_refusal_is_reported_once_with_all_its_messages(
+    server: LocalSegment,
+    make_client: MakeClient,
+    errors: Errors,
+    status: int,
+    sync_mode: bool,
+) -> None:
+    server.answer(status, times=None, body=b'{"code": "no", "message": "not you"}')
+    client = make_client(sync_mode=sync_mode)
+    results = [client.track("user", "event", {"n": n}) for n in range(3)]
+    assert client.flush()
+    expected_calls = 3 if sync_mode else 1
+    assert errors.types == [APIError] * expected_calls
+    error = errors.calls[0][0]
+    assert isinstance(error, APIError)
+    assert (error.status, error.code, error.message) == (status, "no", "not you")
+    assert [accepted for accepted, _ in results] == [not sync_mode] * 3
+    assert errors.message_ids == [message["messageId"] for _, message in results]
+    assert client.stats.failed == 3
+    assert len(server.requests) == expected_calls
+
+
+def test_out_of_tries_is_reported_once(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    server.answer(500, times=None)
+    client = make_client(max_retries=1)
+    track(client, range(2))
+    assert client.flush()
+    assert errors.types == [APIError]
+    assert len(server.requests) == 2
+    assert_balanced(client.stats)
+
+
+def test_no_server_at_all_is_a_network_error(make_client: MakeClient, errors: Errors) -> None:
+    client = make_client(host="http://127.0.0.1:9", max_retries=0)
+    track(client, range(2))
+    assert client.flush()
+    assert errors.types == [NetworkError]
+    assert "Connection refused" in str(errors.calls[0][0])
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_one_poisoned_message_costs_only_itself(
+    server: LocalSegment, make_client: MakeClient, errors: Errors, status: int
+) -> None:
+    server.answer(
+        status,
+        times=None,
+        when=lambda request: any(m["properties"]["n"] == 13 for m in request.messages),
+    )
+    client = make_client(upload_interval=LONG)
+    track(client, range(50))
+    assert client.flush()
+    assert sequence_numbers(server) == [n for n in range(50) if n != 13]
+    assert [m["properties"]["n"] for _, messages in errors.calls for m in messages] == [13]
+    assert len(server.requests) <= 2 * 6 + 1
+    assert_balanced(client.stats)
+
+
+def test_a_server_that_refuses_everything_is_not_asked_for_ever(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    server.answer(400, times=None)
+    client = make_client(upload_interval=LONG)
+    with server.hold():
+        track(client, range(2_000))
+    assert client.flush()
+    assert len(errors.message_ids) == len(set(errors.message_ids)) == 2_000
+    assert len(server.requests) <= 3 * (2 * 64 + 1)
+
+
+def test_a_full_queue_rejects_and_reports(
+    server: LocalSegment,
+    make_client: MakeClient,
+    errors: Errors,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = make_client(max_queue_size=3, upload_size=1)
+    with server.hold():
+        track(client, range(1))
+        assert server.wait_until(lambda: server.held == 1)
+        track(client, range(1, 4))
+        assert client.queue.qsize() == 3
+        results = [client.track("user", "event", {"n": n}) for n in range(4, 7)]
+    assert [accepted for accepted, _ in results] == [False] * 3
+    assert errors.types == [QueueFullError] * 3
+    assert errors.message_ids == [message["messageId"] for _, message in results]
+    assert client.flush()
+    assert sequence_numbers(server) == [0, 1, 2, 3]
+    assert client.stats.rejected == 3
+    assert len([r for r in caplog.records if "rejected" in r.message]) == 1
+
+
+# The application's on_error
+
+
+@pytest.mark.parametrize("exception", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_an_on_error_that_raises_does_not_stop_the_consumer(
+    server: LocalSegment, make_client: MakeClient, exception: type[BaseException]
+) -> None:
+    def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
+        raise exception
+
+    server.answer(404)
+    client = make_client(on_error=on_error, upload_size=1)
+    track(client, range(1))
+    assert client.flush(timeout=10)
+    track(client, range(1, 3))
+    assert client.flush(timeout=10)
+    stats = client.stats
+    assert (stats.delivered, stats.failed, stats.pending) == (2, 1, 0)
+
+
+def test_on_error_has_returned_when_flush_does(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    entered = threading.Event()
+    leave = threading.Event()
+    done = []
+
+    def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
+        entered.set()
+        leave.wait(10)
+        done.append(len(messages))
+
+    server.answer(404)
+    client = make_client(on_error=on_error, upload_size=1)
+    track(client, range(1))
+    assert entered.wait(10)
+    assert not client.flush(timeout=0.05)
+    assert client.stats.pending == 1
+    leave.set()
+    assert client.flush(timeout=10)
+    assert done == [1]
+
+
+def test_flush_join_and_shutdown_on_the_consumers_thread_return_false_at_once(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    results = []
+
+    def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
+        results.extend([client.flush(), client.join(), client.shutdown()])
+
+    server.answer(404)
+    client = make_client(on_error=on_error, upload_size=1)
+    track(client, range(1))
+    client.consumers[0].thread.join(10)  # type: ignore[union-attr]  # shutdown lets it leave
+    assert results == [False, False, False]
+    assert client.stats.failed == 1
+
+
+def test_on_error_may_track(server: LocalSegment, make_client: MakeClient) -> None:
+    def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
+        track(client, range(100, 101))
+
+    server.answer(404)
+    client = make_client(on_error=on_error, upload_size=1)
+    track(client, range(1))
+    assert server.wait_for(1)
+    assert sequence_numbers(server) == [100]
+
+
+def test_an_on_error_that_tracks_on_a_closed_client_ends(make_client: MakeClient) -> None:
+    calls = []
+
+    def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
+        calls.append(error)
+        assert client.track("user", "event")[0] is False
+
+    client = make_client(on_error=on_error)
+    client.shutdown()
+    client.track("user", "event")
+    assert len(calls) == 1
+    assert client.stats.rejected == 2
+
+
+def test_a_falsy_on_error_is_none(server: LocalSegment, make_client: MakeClient) -> None:
+    server.answer(404)
+    client = make_client(on_error=False)
+    track(client, range(1))
+    assert client.flush()
+    assert client.stats.failed == 1
+
+
+# Modes
+
+
+def test_send_false_validates_and_sends_nothing(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    client = make_client(send=False)
+    accepted, message = client.track("user", "event", {"value": 1})
+    assert accepted
+    assert message["properties"] == {"value": 1}
+    with pytest.raises(RuntimeError, match="32768"):
+        client.track("user", "event", {"text": "x" * 40_000})
+    assert client.flush()
+    assert client.shutdown()
+    assert server.requests == []
+    assert client.stats.accepted == 0
+
+
+def test_sync_mode_sends_in_the_calling_thread(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    threads_before = threading.active_count()
+    server.answer(500, when=lambda request: request.messages[0]["event"] == "event")
+    client = make_client(sync_mode=True)
+    assert client.track("user", "event", {"n": 0})[0]
+    assert len(server.messages) == 1
+    server.answer(403)
+    assert not client.track("user", "refused", {"n": 1})[0]
+    assert errors.threads == [threading.current_thread()]
+    assert threading.active_count() <= threads_before + 1  # the server's own connection
+    assert client.stats.retries == 1
+
+
+def test_stats_balance_at_every_instant(server: LocalSegment, make_client: MakeClient) -> None:
+    client = make_client(upload_size=7, thread=2, max_queue_size=50, max_retries=0)
+    server.answer(500, times=20, when=lambda request: len(request.messages) % 2 == 0)
+    done = threading.Event()
+    snapshots = []
+
+    def watch() -> None:
+        while not done.is_set():
+            snapshots.append(client.stats)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for n in range(2_000):
+        client.track("user", "event", {"n": n})
+    assert client.flush()
+    done.set()
+    watcher.join()
+    for stats in snapshots:
+        assert_balanced(stats)
+        assert stats.pending >= 0
+    assert all(a.accepted <= b.accepted for a, b in pairwise(snapshots))
+    assert client.stats.accepted + client.stats.rejected == 2_000
+
+
+# Resources
+
+
+def test_a_client_that_is_dropped_still_delivers_then_leaves_nothing_behind(
+    server: LocalSegment,
+) -> None:
+    client = Client("key", host=server.host, upload_interval=LONG)
+    track(client, range(10))
+    thread = client.consumers[0].thread
+    assert thread is not None
+    pipeline = weakref.ref(client._pipeline)  # noqa: SLF001  nothing public refers to it
+    del client
+    assert server.wait_for(10)
+    thread.join(10)
+    assert not thread.is_alive()
+    gc.collect()
+    assert pipeline() is None
+
+
+def test_many_clients_leave_no_threads(server: LocalSegment) -> None:
+    gc.collect()
+    before = set(threading.enumerate())
+    for n in range(50):
+        client = Client("key", host=server.host, upload_interval=LONG)
+        track(client, range(n, n + 1))
+        if n % 2:
+            client.shutdown()
+        del client
+    assert server.wait_for(50)
+    gc.collect()
+    ours = [t for t in set(threading.enumerate()) - before if t.name == "segment-consumer"]
+    for thread in ours:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in ours)
+
+
+def test_making_a_client_starts_no_thread(make_client: MakeClient) -> None:
+    before = threading.active_count()
+    make_client(thread=4)
+    assert threading.active_count() == before
+
+
+def test_debug_shows_requests_but_no_payload(
+    server: LocalSegment, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client()
+    with caplog.at_level(logging.DEBUG, "segment"):
+        client.track("secret-user", "secret event", {"n": "secret value"})
+        assert client.flush()
+    assert "answered 200" in caplog.text
+    assert "secret" not in caplog.text
+    assert "test-key" not in caplog.text
+
+
+def test_a_transport_error_of_an_unknown_kind_is_reported(
+    make_client: MakeClient, errors: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(max_retries=0)
+    transport = client.consumers[0]._transport  # noqa: SLF001
+
+    def send(batch: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(transport, "send", send)
+    track(client, range(1))
+    assert client.flush()
+    assert errors.types == [NetworkError]
+    assert isinstance(errors.calls[0][0], DeliveryError)
+
+
+def test_a_flush_that_nobody_serves_returns_at_its_deadline(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    client = make_client(upload_size=1)
+    with server.hold():
+        track(client, range(1))
+        began = time.monotonic()
+        assert not client.flush(timeout=0.1)
+        assert time.monotonic() - began < 2

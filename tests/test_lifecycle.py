@@ -1,0 +1,392 @@
+"""Exit, fork and Ctrl-C, with real processes, forks and signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import segment_librato.account
+import segment_librato.client
+import segment_librato.queue
+from segment_librato import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from conftest import Errors
+
+    from segment_librato.devserver import LocalSegment
+
+    MakeClient = Callable[..., Client]
+
+LONG = 60.0
+PREAMBLE = """
+    import atexit, os, sys, threading, time
+    import segment_librato
+    from segment_librato import Client
+
+    def on_error(error, messages):
+        print("on_error", type(error).__name__, len(messages), flush=True)
+
+    def make(**options):
+        options = {"host": sys.argv[1], "on_error": on_error, "upload_interval": 60, **options}
+        return Client("test-key", **options)
+
+    def track(client, numbers):
+        for n in numbers:
+            client.track("user", "event", {"n": n})
+"""
+
+
+def start(server: LocalSegment, script: str, *options: str) -> subprocess.Popen[str]:
+    source = textwrap.dedent(PREAMBLE) + textwrap.dedent(script)
+    return subprocess.Popen(  # noqa: S603  the tests' own script
+        [sys.executable, "-W", "error", *options, "-c", source, server.host],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(server: LocalSegment, script: str, *options: str, expected_status: int = 0) -> str:
+    process = start(server, script, *options)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == expected_status, errors
+    if expected_status == 0:
+        assert errors == ""
+    return output
+
+
+def sequence_numbers(server: LocalSegment) -> list[int]:
+    return [message["properties"]["n"] for message in server.messages]
+
+
+# Import
+
+
+def test_the_import_loads_no_http_and_the_first_client_that_sends_does(
+    server: LocalSegment,
+) -> None:
+    output = run(
+        server,
+        """
+        def loaded():
+            print([name for name in ("requests", "urllib3", "backoff") if name in sys.modules])
+        loaded()
+        client = make(send=False)
+        client.track("user", "event")
+        loaded()
+        client = make()
+        loaded()
+        modules = set(sys.modules)
+        track(client, range(1))
+        client.flush()
+        print(sorted(set(sys.modules) - modules))
+        """,
+    )
+    assert output.splitlines() == ["[]", "[]", "['requests', 'urllib3', 'backoff']", "[]"]
+
+
+# Exit
+
+
+def test_everything_is_delivered_at_exit(server: LocalSegment) -> None:
+    server.answer(200, delay=0.05, times=None)
+    run(server, "client = make(); track(client, range(5_000))")
+    assert sequence_numbers(server) == list(range(5_000))
+
+
+@pytest.mark.parametrize(
+    "ending, status",
+    [
+        ("sys.exit(3)", 3),
+        ("raise KeyboardInterrupt", -signal.SIGINT),
+        ("raise ValueError", 1),
+        ("del client", 0),
+        ("threading.Thread(target=track, args=(client, range(10, 20))).start()", 0),
+    ],
+)
+def test_however_the_interpreter_ends(server: LocalSegment, ending: str, status: int) -> None:
+    run(server, f"client = make(); track(client, range(10)); {ending}", expected_status=status)
+    assert set(sequence_numbers(server)) >= set(range(10))
+
+
+def test_what_is_left_at_the_exit_timeout_goes_to_on_error(server: LocalSegment) -> None:
+    with server.hold():
+        began = time.monotonic()
+        output = run(
+            server,
+            """
+            import logging
+            logging.basicConfig(stream=sys.stdout)
+            clients = [make(exit_timeout=0.3, upload_size=2) for _ in range(3)]
+            for client in clients:
+                track(client, range(5))
+            """,
+        )
+        seconds = time.monotonic() - began
+    assert output.count("on_error ShutdownTimeoutError") >= 3
+    counts = [int(line.split()[2]) for line in output.splitlines() if "on_error" in line]
+    assert sum(counts) == 15
+    assert "5 messages were not delivered in time" in output
+    assert seconds < 5
+
+
+def test_what_exit_hooks_track_is_delivered(server: LocalSegment) -> None:
+    """Hooks run in reverse order: this one after ours, with no new thread from 3.12 on."""
+    run(
+        server,
+        """
+        client = make()
+        @atexit.register
+        def hook():
+            track(client, range(3))
+        """,
+    )
+    assert sequence_numbers(server) == [0, 1, 2]
+
+
+def test_what_an_exit_hook_tracks_after_ours_is_delivered(server: LocalSegment) -> None:
+    source = """
+        import atexit
+        @atexit.register
+        def hook():
+            track(client, range(10, 13))
+        import segment_librato
+    """
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(source)
+            + textwrap.dedent(PREAMBLE)
+            + "\nclient = make(); track(client, range(2))",
+            server.host,
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert process.stderr == ""
+    assert sequence_numbers(server) == [0, 1, 10, 11, 12]
+
+
+def test_a_client_that_was_never_used_does_not_delay_the_exit(server: LocalSegment) -> None:
+    output = run(
+        server,
+        """
+        import segment_librato.lifecycle as lifecycle
+        client = make()
+        used = make(); track(used, range(1)); used.flush()
+        began = time.perf_counter()
+        lifecycle._drain_all()
+        print(time.perf_counter() - began < 0.05)
+        """,
+    )
+    assert output == "True\n"
+
+
+# Fork
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+# CPython 3.12 and later warn of a fork while threads run, which is what these tests do
+fork_warning = ("-W", "ignore::DeprecationWarning")
+
+
+@needs_fork
+def test_parent_and_child_deliver_their_own_messages_once(server: LocalSegment) -> None:
+    run(
+        server,
+        """
+        client = make()
+        track(client, range(10))
+        child = os.fork()
+        if child == 0:
+            assert client.stats.accepted == 0
+            track(client, range(100, 110))
+            assert client.flush(timeout=20)
+            assert client.stats.delivered == 10
+            sys.exit(0)
+        track(client, range(10, 20))
+        assert os.waitpid(child, 0)[1] == 0
+        """,
+        *fork_warning,
+    )
+    assert sorted(sequence_numbers(server)) == [*range(20), *range(100, 110)]
+    assert server.duplicates == 0
+
+
+@needs_fork
+def test_a_fork_while_a_request_is_under_way_and_locks_are_held(server: LocalSegment) -> None:
+    server.answer(200, delay=0.3)
+    run(
+        server,
+        """
+        client = make(upload_size=1)
+        track(client, range(1))                      # under way for 0.3 s
+        while client.queue.qsize():
+            pass
+        held = threading.Event()
+        def hold():
+            with client.queue.lock, client._pipeline.lock:
+                held.set()
+                time.sleep(0.3)
+        threading.Thread(target=hold).start()
+        held.wait()
+        child = os.fork()
+        if child == 0:
+            track(client, range(100, 103))
+            assert client.flush(timeout=20)
+            assert client.shutdown()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert client.flush(timeout=20)
+        """,
+        *fork_warning,
+    )
+    assert sorted(sequence_numbers(server)) == [0, 100, 101, 102]
+    assert server.duplicates == 0
+
+
+@needs_fork
+def test_the_default_client_works_in_a_forked_child(server: LocalSegment) -> None:
+    run(
+        server,
+        """
+        segment_librato.write_key = "test-key"
+        segment_librato.host = sys.argv[1]
+        segment_librato.track("user", "event", {"n": 1})
+        segment_librato.flush()
+        child = os.fork()
+        if child == 0:
+            segment_librato.track("user", "event", {"n": 2})
+            segment_librato.shutdown()
+            os._exit(0)
+        os.waitpid(child, 0)
+        """,
+        *fork_warning,
+    )
+    assert sequence_numbers(server) == [1, 2]
+
+
+def test_it_works_where_there_is_no_fork(server: LocalSegment) -> None:
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [
+            sys.executable,
+            "-c",
+            "import os; del os.fork, os.register_at_fork\n"
+            + textwrap.dedent(PREAMBLE)
+            + "\nclient = make(); track(client, range(3))",
+            server.host,
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert sequence_numbers(server) == [0, 1, 2]
+
+
+# Interruptions
+
+OURS = os.path.dirname(segment_librato.client.__file__)  # noqa: PTH120  compared as text
+
+
+class InterruptAt:
+    """A trace function that raises KeyboardInterrupt at the n-th line of this package."""
+
+    def __init__(self, line: int) -> None:
+        self.left = line
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
+        if not frame.f_code.co_filename.startswith(OURS):
+            return None
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self
+
+
+def interrupted(call: Callable[[], object], line: int) -> bool:
+    """Make a call that is interrupted at this line; return whether it got that far."""
+    before = sys.gettrace()
+    sys.settrace(InterruptAt(line))
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.parametrize("sync_mode", [False, True])
+@pytest.mark.parametrize("started", [False, True])
+def test_ctrl_c_at_any_line_of_a_call_leaves_the_client_usable(
+    server: LocalSegment, make_client: MakeClient, started: bool, sync_mode: bool
+) -> None:
+    line = 0
+    got_that_far = True
+    while got_that_far:
+        line += 1
+        client = make_client(upload_interval=LONG, sync_mode=sync_mode)
+        if started:
+            client.track("user", "event", {"n": -1})
+        got_that_far = interrupted(lambda: client.track("user", "event", {"n": 1}), line)  # noqa: B023
+        assert client.track("user", "event", {"n": 2})[0], f"line {line}"
+        assert client.flush(timeout=10), f"line {line}"
+        stats = client.stats
+        assert stats.pending == 0
+        assert stats.accepted == stats.delivered + stats.failed
+        assert client.shutdown(timeout=10), f"line {line}"
+    assert line > 20
+
+
+def test_a_signal_handler_may_track_while_the_lock_is_held(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    client = make_client(upload_interval=LONG)
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        client.track("user", "event", {"n": 1})
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with client.queue.lock:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            while client.queue.empty():
+                pass
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert client.flush(timeout=10)
+    assert sequence_numbers(server) == [1]
+
+
+def test_ctrl_c_during_flush_leaves_the_client_usable(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    client = make_client(upload_size=1)
+    with server.hold():
+        client.track("user", "event", {"n": 1})
+        assert server.wait_until(lambda: server.held == 1)
+        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            client.flush(timeout=30)
+        timer.join()
+    client.track("user", "event", {"n": 2})
+    assert client.flush(timeout=10)
+    assert sequence_numbers(server) == [1, 2]
+    assert errors.calls == []
