@@ -12,7 +12,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from segment_librato import message
 from segment_librato.batch import MAX_BATCH_MESSAGES, BatchRules, room_for_messages
@@ -35,18 +35,20 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 Properties = Mapping[str, Any]
+T = TypeVar("T")
 
 
-class _Option:
+class _Option(Generic[T]):
     """An option as a read-only attribute of the client."""
 
     def __set_name__(self, owner: type[Client], name: str) -> None:
         self._name = name
 
-    def __get__(self, client: Client | None, owner: type[Client]) -> Any:  # noqa: ANN401
-        return self if client is None else getattr(client.config, self._name)
+    def __get__(self, client: Client | None, owner: type[Client]) -> T:
+        value: T = getattr(Config if client is None else client.config, self._name)
+        return value
 
-    def __set__(self, client: Client, value: object) -> None:
+    def __set__(self, client: Client, value: T) -> None:
         raise AttributeError(f"{self._name} is fixed once the client is made; make another client")
 
 
@@ -68,18 +70,18 @@ class Client:
 
     DefaultConfig = Config
 
-    write_key = _Option()
-    host = _Option()
-    debug = _Option()
-    send = _Option()
-    on_error = _Option()
-    gzip = _Option()
-    max_retries = _Option()
-    sync_mode = _Option()
-    timeout = _Option()
-    proxies = _Option()
-    max_total_backoff_duration = _Option()
-    max_rate_limit_duration = _Option()
+    write_key = _Option[str | None]()
+    host = _Option[str | None]()
+    debug = _Option[bool]()
+    send = _Option[bool]()
+    on_error = _Option[OnError | None]()
+    gzip = _Option[bool]()
+    max_retries = _Option[int]()
+    sync_mode = _Option[bool]()
+    timeout = _Option[Timeout]()
+    proxies = _Option[Mapping[str, str] | None]()
+    max_total_backoff_duration = _Option[float]()
+    max_rate_limit_duration = _Option[float]()
 
     def __init__(
         self,

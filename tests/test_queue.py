@@ -1,0 +1,386 @@
+"""The queue and its account, without consumers or a network."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from segment_librato.account import Lease
+from segment_librato.batch import BatchRules
+from segment_librato.errors import ClientClosedError, QueueFullError
+from segment_librato.queue import MessageQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONG = 60.0
+
+
+def make_queue(
+    max_size: int = 100,
+    trigger: int = 10,
+    max_messages: int = 10,
+    max_bytes: int = 1_000,
+    interval: float = LONG,
+) -> MessageQueue:
+    return MessageQueue(max_size, BatchRules(trigger, max_messages, max_bytes, interval))
+
+
+def fill(queue: MessageQueue, count: int, size: int = 1) -> None:
+    for _ in range(count):
+        assert queue.put(b"x" * size) is None
+
+
+class Background:
+    """A call on another thread."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.result: object = None
+        self._call = call
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self.result = self._call()
+
+    def is_running(self, seconds: float = 0.05) -> bool:
+        self._thread.join(seconds)
+        return self._thread.is_alive()
+
+    def wait(self) -> object:
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        return self.result
+
+
+# Taking in
+
+
+def test_messages_leave_in_the_order_they_came() -> None:
+    queue = make_queue(trigger=3)
+    for message in (b"1", b"2", b"3"):
+        queue.put(message)
+    lease = queue.take("worker")
+    assert lease is not None
+    assert lease.messages == (b"1", b"2", b"3")
+
+
+def test_max_size_bounds_what_waits_and_not_what_is_under_way() -> None:
+    queue = make_queue(max_size=2)
+    fill(queue, 2)
+    assert isinstance(queue.put(b"x"), QueueFullError)
+    queue.take_now()
+    fill(queue, 2)
+    assert queue.qsize() == 2
+    assert queue.account.stats().accepted == 4
+    assert queue.account.stats().rejected == 1
+
+
+def test_a_max_size_of_0_is_no_bound() -> None:
+    queue = make_queue(max_size=0)
+    fill(queue, 1_000)
+    assert queue.qsize() == 1_000
+
+
+def test_rejections_in_a_row_end_when_there_is_room_again() -> None:
+    queue = make_queue(max_size=1)
+    fill(queue, 1)
+    queue.put(b"x")
+    queue.put(b"x")
+    assert queue.rejections_in_a_row == 2
+    queue.take_now()
+    assert queue.rejections_in_a_row == 0
+
+
+def test_a_closed_queue_takes_nothing_in() -> None:
+    queue = make_queue()
+    queue.close()
+    assert isinstance(queue.put(b"x"), ClientClosedError)
+    assert isinstance(queue.admit(Lease((b"x",))), ClientClosedError)
+    assert queue.account.stats().accepted == 0
+    assert queue.account.stats().rejected == 2
+
+
+# Batches
+
+
+def test_a_batch_is_not_due_before_its_trigger() -> None:
+    queue = make_queue(trigger=3)
+    fill(queue, 2)
+    taking = Background(lambda: queue.take("worker"))
+    assert taking.is_running()
+    fill(queue, 1)
+    lease = taking.wait()
+    assert isinstance(lease, Lease)
+    assert len(lease.messages) == 3
+
+
+def test_a_batch_is_due_when_the_bytes_for_one_wait() -> None:
+    queue = make_queue(trigger=100, max_bytes=50)
+    queue.enlist("worker")
+    taking = Background(lambda: queue.take("worker"))
+    fill(queue, 4, size=10)
+    assert taking.is_running()
+    fill(queue, 1, size=10)
+    lease = taking.wait()
+    assert isinstance(lease, Lease)
+    assert len(lease.messages) == 4  # a comma comes with each
+
+
+def test_a_batch_is_due_after_the_interval() -> None:
+    queue = make_queue(interval=0.05)
+    fill(queue, 1)
+    began = time.monotonic()
+    lease = queue.take("worker")
+    assert lease is not None
+    assert len(lease.messages) == 1
+    assert time.monotonic() - began < 5
+
+
+def test_a_flush_makes_what_waits_due_and_nothing_more() -> None:
+    queue = make_queue(max_messages=2, trigger=10)
+    fill(queue, 3)
+    queue.flush()
+    sizes = []
+    for _ in range(2):
+        lease = queue.take("worker")
+        assert lease is not None
+        sizes.append(len(lease.messages))
+    assert sizes == [2, 1]
+    fill(queue, 1)
+    taking = Background(lambda: queue.take("worker"))
+    assert taking.is_running()
+    queue.flush()
+    taking.wait()
+
+
+def test_a_consumer_leaves_a_closed_queue_when_it_is_empty() -> None:
+    queue = make_queue()
+    assert queue.enlist("worker")
+    assert not queue.enlist("worker")
+    fill(queue, 1)
+    queue.close()
+    assert queue.take("worker") is not None
+    assert queue.workers == 1
+    assert queue.take("worker") is None
+    assert queue.workers == 0
+
+
+@given(
+    sizes=st.lists(st.integers(1, 60), max_size=60),
+    max_messages=st.integers(1, 10),
+    max_bytes=st.integers(61, 200),
+)
+def test_packing_keeps_the_limits_and_the_messages(
+    sizes: list[int], max_messages: int, max_bytes: int
+) -> None:
+    queue = make_queue(max_messages=max_messages, max_bytes=max_bytes)
+    messages = [bytes([65 + index % 26]) * size for index, size in enumerate(sizes)]
+    for message in messages:
+        queue.put(message)
+    taken: list[bytes] = []
+    while (lease := queue.take_now()) is not None:
+        assert len(lease.messages) <= max_messages
+        assert sum(len(message) + 1 for message in lease.messages) <= max_bytes
+        taken.extend(lease.messages)
+    assert taken == messages
+    assert queue._waiting_bytes == 0  # noqa: SLF001  it decides when a batch is due
+
+
+# Outcomes
+
+
+def test_waiting_until_settled_covers_leases_and_what_waits() -> None:
+    queue = make_queue(max_messages=1)
+    queue.enlist("worker")
+    fill(queue, 2)
+    mark = queue.flush()
+    waiting = Background(lambda: queue.wait_until_settled(mark, time.monotonic() + 30))
+    for _ in range(2):
+        assert waiting.is_running()
+        lease = queue.take("worker")
+        assert lease is not None
+        assert waiting.is_running()
+        queue.account.confirm(lease, 1)
+    assert waiting.wait() is True
+
+
+def test_waiting_does_not_cover_what_came_later() -> None:
+    queue = make_queue(max_messages=1)
+    queue.enlist("worker")
+    fill(queue, 1)
+    mark = queue.flush()
+    fill(queue, 1)
+    lease = queue.take("worker")
+    assert lease is not None
+    queue.account.confirm(lease, 1)
+    assert queue.wait_until_settled(mark, time.monotonic() + 1)
+
+
+def test_waiting_ends_when_nobody_is_there_to_send() -> None:
+    queue = make_queue()
+    queue.enlist("worker")
+    fill(queue, 1)
+    waiting = Background(lambda: queue.wait_until_settled(queue.flush(), None))
+    assert waiting.is_running()
+    queue.leave("worker")
+    assert waiting.wait() is False
+
+
+def test_what_was_abandoned_cannot_be_claimed_and_ends_a_pause() -> None:
+    queue = make_queue(max_messages=2)
+    fill(queue, 3)
+    lease = queue.take_now()
+    assert lease is not None
+    pausing = Background(lambda: queue.pause(lease, time.monotonic() + 30))
+    assert pausing.is_running()
+    abandoned = queue.abandon()
+    assert [len(messages) for _, messages in abandoned] == [2, 1]
+    assert pausing.wait() is False
+    assert not queue.account.claim(lease, 2)
+    queue.account.confirm(lease, 2)
+    queue.account.fail_rest(lease)
+    assert queue.account.stats().pending == 3
+    for one, messages in abandoned:
+        queue.account.fail(one, len(messages))
+    stats = queue.account.stats()
+    assert (stats.failed, stats.delivered, stats.pending) == (3, 0, 0)
+    assert queue.abandon() == []
+
+
+def test_what_is_being_reported_is_not_abandoned() -> None:
+    queue = make_queue()
+    fill(queue, 3)
+    lease = queue.take_now()
+    assert lease is not None
+    assert queue.account.claim(lease, 1)
+    assert [messages for _, messages in queue.abandon()] == [(b"x", b"x")]
+    queue.account.fail(lease, 1)
+    queue.account.fail(lease, 2)
+    assert queue.account.stats().failed == 3
+
+
+def test_a_pause_ends_with_its_time() -> None:
+    queue = make_queue()
+    fill(queue, 1)
+    lease = queue.take_now()
+    assert lease is not None
+    assert queue.pause(lease, time.monotonic() + 0.01)
+
+
+def test_waiting_until_deserted_ends_when_a_consumer_comes_back() -> None:
+    queue = make_queue()
+    queue.enlist("first")
+    queue.drain()
+    waiting = Background(lambda: queue.wait_until_deserted(time.monotonic() + 30))
+    assert waiting.is_running()
+    queue.enlist("second")
+    queue.leave("first")
+    assert waiting.wait() is False
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_reset_forgets_messages_and_locks_but_not_that_it_is_closed(closed: bool) -> None:
+    queue = make_queue()
+    fill(queue, 3)
+    queue.take_now()
+    if closed:
+        queue.close()
+    holder_has_it = threading.Event()
+    let_go = threading.Event()
+
+    def hold() -> None:
+        with queue.lock:
+            holder_has_it.set()
+            let_go.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert holder_has_it.wait(10)
+    queue.reset()
+    assert queue.account.stats().accepted == 0
+    assert (queue.put(b"x") is None) is not closed
+    let_go.set()
+    holder.join()
+
+
+class Accounting(RuleBasedStateMachine):
+    """Whatever happens in whatever order: each message has one outcome, and the sums agree."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = make_queue(max_size=5, max_messages=3, max_bytes=10)
+        self.leases: list[Lease] = []
+        self.claimed: list[tuple[Lease, int]] = []
+        self.accepted = self.rejected = self.delivered = self.failed = 0
+
+    @rule(size=st.integers(1, 9))
+    def put(self, size: int) -> None:
+        if self.queue.put(b"x" * size) is None:
+            self.accepted += 1
+        else:
+            self.rejected += 1
+
+    @rule()
+    def admit(self) -> None:
+        lease = Lease((b"x",))
+        if self.queue.admit(lease) is None:
+            self.leases.append(lease)
+            self.accepted += 1
+        else:
+            self.rejected += 1
+
+    @rule()
+    def take(self) -> None:
+        if lease := self.queue.take_now():
+            self.leases.append(lease)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def confirm(self, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from(self.leases))
+        count = data.draw(st.integers(0, len(lease.unclaimed)))
+        self.queue.account.confirm(lease, count)
+        self.delivered += count
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def claim(self, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from(self.leases))
+        count = data.draw(st.integers(0, len(lease.unclaimed)))
+        if self.queue.account.claim(lease, count):
+            self.claimed.append((lease, count))
+
+    @precondition(lambda self: self.claimed)
+    @rule()
+    def fail(self) -> None:
+        lease, count = self.claimed.pop()
+        self.queue.account.fail(lease, count)
+        self.failed += count
+
+    @rule()
+    def abandon(self) -> None:
+        self.claimed += [(lease, len(messages)) for lease, messages in self.queue.abandon()]
+        self.leases.clear()
+
+    @rule()
+    def close(self) -> None:
+        self.queue.close()
+
+    @invariant()
+    def the_sums_agree(self) -> None:
+        stats = self.queue.account.stats()
+        assert stats.accepted == self.accepted
+        assert stats.rejected == self.rejected
+        assert stats.delivered == self.delivered
+        assert stats.failed == self.failed
+        assert stats.accepted == stats.delivered + stats.failed + stats.pending
+
+
+TestAccounting = Accounting.TestCase
