@@ -1,0 +1,115 @@
+"""The error tree: what catches what, and what an error carries."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+from typing import Any
+
+import pytest
+
+from segment_librato import errors
+from segment_librato.errors import (
+    APIError,
+    ClientClosedError,
+    ConfigError,
+    DeliveryError,
+    MessageTooLargeError,
+    NetworkError,
+    QueueFullError,
+    SegmentError,
+    ShutdownTimeoutError,
+    ValidationError,
+    unexpected,
+)
+
+WITH_A_TEXT: list[type[SegmentError]] = [
+    ConfigError,
+    ValidationError,
+    MessageTooLargeError,
+    QueueFullError,
+    ClientClosedError,
+    ShutdownTimeoutError,
+    DeliveryError,
+    NetworkError,
+]
+ALL = [
+    *(kind("something happened") for kind in WITH_A_TEXT),
+    APIError(500),
+    APIError(429, "too_many", "slow down", 12.5),
+]
+
+
+@pytest.mark.parametrize("error", ALL, ids=repr)
+def test_every_error_is_a_segment_error_with_all_attributes(error: SegmentError) -> None:
+    assert isinstance(error, SegmentError)
+    assert isinstance(error.message, str)
+    assert error.message
+    assert re.fullmatch("[a-z_]+", error.code)
+    assert error.status is None or isinstance(error, APIError)
+    assert error.retry_after is None or isinstance(error, APIError)
+
+
+@pytest.mark.parametrize(
+    "kind, caught_as",
+    [
+        (ConfigError, AssertionError),
+        (ConfigError, ValueError),
+        (ValidationError, AssertionError),
+        (ValidationError, ValueError),
+        (MessageTooLargeError, RuntimeError),
+        (APIError, DeliveryError),
+        (NetworkError, DeliveryError),
+    ],
+)
+def test_an_error_is_caught_by_handlers_of_its_bases(
+    kind: type[SegmentError], caught_as: type[Exception]
+) -> None:
+    assert issubclass(kind, caught_as)
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    codes = [kind.code for kind in WITH_A_TEXT]
+    assert len(set(codes)) == len(codes)
+
+
+def test_the_docstring_draws_the_whole_tree() -> None:
+    kinds = [name for name in errors.__all__ if name.endswith("Error")]
+    drawn = re.findall(r"^(?: *[├│└─ ]*)(\w+Error)\b", errors.__doc__ or "", re.MULTILINE)
+    assert sorted(drawn) == kinds
+
+
+def test_an_api_error_carries_what_the_server_said_but_does_not_show_it() -> None:
+    error = APIError(400, "invalid", "properties.email a@b.c is invalid", 3.0)
+    assert (error.status, error.code, error.retry_after) == (400, "invalid", 3.0)
+    assert error.message == "properties.email a@b.c is invalid"
+    assert str(error) == "the server answered 400"
+    assert "a@b.c" not in repr(error)
+    assert "invalid" not in str(error.args)
+
+
+def test_an_api_error_without_a_body_has_a_message_all_the_same() -> None:
+    error = APIError(503)
+    assert (error.code, error.message) == ("unknown", "the server answered 503")
+    assert error.retry_after is None
+
+
+@pytest.mark.parametrize("error", ALL, ids=repr)
+@pytest.mark.parametrize(
+    "reproduce",
+    [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))],  # noqa: S301
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_an_error_survives_on_its_way_to_another_process(
+    reproduce: Any, error: SegmentError
+) -> None:
+    again = reproduce(error)
+    assert type(again) is type(error)
+    assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
+    assert again.code == error.code
+
+
+def test_unexpected_names_the_type_and_never_the_value() -> None:
+    text = unexpected("field", "a str", ["a secret"])
+    assert text == "field: expected a str, got list"

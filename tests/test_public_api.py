@@ -1,0 +1,147 @@
+"""The public surface, compared with the recorded one of segment-analytics-python 2.4.0."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import pickle
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import segment_librato as analytics
+from segment_librato import Client
+from segment_librato.config import Config
+
+RECORDED: dict[str, Any] = json.loads(
+    (Path(__file__).parent / "data" / "signatures.json").read_text(encoding="utf-8")
+)
+MESSAGE_CALLS = ("track", "identify", "group", "alias", "page", "screen")
+CALLS = (*MESSAGE_CALLS, "flush", "join", "shutdown")
+
+
+def parameters_of(function: Any) -> list[inspect.Parameter]:
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter for parameter in parameters if parameter.name != "self"]
+
+
+def names_and_defaults(parameters: list[inspect.Parameter]) -> list[tuple[str, Any]]:
+    return [(parameter.name, parameter.default) for parameter in parameters]
+
+
+def test_the_constructor_starts_with_the_recorded_parameters() -> None:
+    parameters = parameters_of(Client.__init__)
+    recorded = list(RECORDED["Client"].items())
+    assert names_and_defaults(parameters[: len(recorded)]) == recorded
+    kinds = {parameter.kind for parameter in parameters[: len(recorded)]}
+    assert kinds == {inspect.Parameter.POSITIONAL_OR_KEYWORD}
+
+
+def test_new_options_of_the_constructor_are_keyword_only_and_have_defaults() -> None:
+    new = parameters_of(Client.__init__)[len(RECORDED["Client"]) :]
+    assert {parameter.name for parameter in new} == {"exit_timeout", "shutdown_timeout"}
+    for parameter in new:
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert parameter.default is not inspect.Parameter.empty
+
+
+@pytest.mark.parametrize("call", MESSAGE_CALLS)
+def test_a_call_has_exactly_the_recorded_parameters(call: str) -> None:
+    parameters = parameters_of(getattr(Client, call))
+    assert names_and_defaults(parameters) == list(RECORDED["calls"][call].items())
+    assert {p.kind for p in parameters} == {inspect.Parameter.POSITIONAL_OR_KEYWORD}
+
+
+@pytest.mark.parametrize("call", ["flush", "join", "shutdown"])
+def test_what_finishes_takes_a_timeout_on_top_of_the_recorded_parameters(call: str) -> None:
+    assert RECORDED["calls"][call] == {}
+    assert names_and_defaults(parameters_of(getattr(Client, call))) == [("timeout", None)]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_function_of_the_module_has_the_signature_of_the_method(call: str) -> None:
+    function, method = getattr(analytics, call), getattr(Client, call)
+    own = inspect.signature(function)
+    assert list(own.parameters.values()) == parameters_of(method)
+    assert own.return_annotation == inspect.signature(method).return_annotation
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_function_of_the_module_can_be_pickled_and_is_found_by_its_name(call: str) -> None:
+    function = getattr(analytics, call)
+    assert pickle.loads(pickle.dumps(function)) is function  # noqa: S301  our own pickle
+    assert (function.__module__, function.__qualname__) == ("segment_librato", call)
+    assert function.__doc__
+
+
+def test_the_default_config_has_the_recorded_defaults() -> None:
+    recorded = RECORDED["DefaultConfig"]
+    assert {name: getattr(Client.DefaultConfig, name) for name in recorded} == recorded
+
+
+@pytest.mark.parametrize("name", Config.__dataclass_fields__)
+def test_every_option_is_an_option_of_the_constructor_with_the_same_default(name: str) -> None:
+    parameter = inspect.signature(Client).parameters[name]
+    assert parameter.default == getattr(Config, name)
+    assert type(parameter.default) is type(getattr(Config, name))
+
+
+def test_the_constructor_takes_nothing_but_options() -> None:
+    assert set(inspect.signature(Client).parameters) == set(Config.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("name", [*CALLS, "Client", "__version__", "install_as_segment_analytics"])
+def test_the_public_names_are_exported(name: str) -> None:
+    assert name in analytics.__all__
+    assert getattr(analytics, name)
+
+
+def test_the_exported_names_are_sorted_and_exist() -> None:
+    assert analytics.__all__ == sorted(analytics.__all__)
+    assert all(hasattr(analytics, name) for name in analytics.__all__)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [Client.__init__, Client.__enter__, Client.__exit__]
+    + [getattr(Client, call) for call in CALLS]
+    + [getattr(analytics, call) for call in (*CALLS, "install_as_segment_analytics")],
+)
+def test_every_parameter_and_result_is_annotated(function: Any) -> None:
+    assert all(p.annotation is not inspect.Parameter.empty for p in parameters_of(function))
+    assert inspect.signature(function).return_annotation is not inspect.Signature.empty
+
+
+def test_the_typing_marker_ships_in_the_package() -> None:
+    assert files("segment_librato").joinpath("py.typed").is_file()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["write_key", "host", "debug", "gzip", "sync_mode", "timeout", "send", "max_retries"],
+)
+def test_a_client_shows_an_option_that_cannot_be_set(name: str) -> None:
+    client = Client("test-key", send=False)
+    assert getattr(client, name) == getattr(client.config, name)
+    with pytest.raises(AttributeError, match=name):
+        setattr(client, name, getattr(client, name))
+
+
+def test_a_client_has_what_applications_watch() -> None:
+    client = Client("test-key", host="http://127.0.0.1:9")
+    assert client.queue.qsize() == 0
+    assert client.queue.empty()
+    assert [consumer.is_alive() for consumer in client.consumers] == [False]
+    assert client.shutdown()
+
+
+@pytest.mark.parametrize("name", RECORDED["settings"])
+def test_a_recorded_setting_of_the_module_has_its_default(name: str) -> None:
+    assert getattr(analytics, name) == RECORDED["settings"][name]
+
+
+@pytest.mark.parametrize("name", Config.__dataclass_fields__)
+def test_every_option_is_a_setting_of_the_module_with_the_same_default(name: str) -> None:
+    assert getattr(analytics, name) == getattr(Config, name)
