@@ -7,13 +7,13 @@ with `send(batch)`, which raises a `SegmentError` if the batch was not delivered
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
 from segment_librato.batch import Batch
 from segment_librato.errors import DeliveryError, NetworkError, SegmentError, ShutdownTimeoutError
+from segment_librato.log import log
 from segment_librato.retry import RetrySchedule
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ __all__ = ["Consumer", "Transport"]
 
 SPLIT_STATUSES = frozenset({400, 413})
 MAX_SPLITS = 64
-
-log = logging.getLogger("segment")
 
 
 class Transport(Protocol):

@@ -6,7 +6,6 @@ for them. Knows nothing of what a message says, or of HTTP.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from segment_librato.account import Lease
 from segment_librato.consumer import Consumer
 from segment_librato.errors import SegmentError, ShutdownTimeoutError
 from segment_librato.locked import locked
+from segment_librato.log import log
 
 if TYPE_CHECKING:
     from segment_librato.config import Config
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from segment_librato.report import Reporter
 
 __all__ = ["Pipeline"]
-
-log = logging.getLogger("segment")
 
 
 class Pipeline:

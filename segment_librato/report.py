@@ -7,9 +7,10 @@ flush, shut down) does no harm. Knows nothing of threads, queues or the network.
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from typing import TYPE_CHECKING
+
+from segment_librato.log import log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from segment_librato.errors import SegmentError
 
 __all__ = ["Reporter"]
-
-log = logging.getLogger("segment")
 
 
 class Reporter:
@@ -54,6 +53,6 @@ class Reporter:
             if self._on_error:
                 self._on_error(error, [json.loads(message) for message in messages])
         except Exception as problem:  # noqa: BLE001  it is the application's code
-            log.error("on_error raised %s", type(problem).__name__)  # noqa: TRY400  no payloads
+            log.error("on_error raised %s", type(problem).__name__)
         finally:
             self._reporting.active = False

@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import logging
 import math
 import numbers
 import os
@@ -32,6 +31,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from segment_librato.errors import MessageTooLargeError
+from segment_librato.replacements import report_replacement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,14 +43,10 @@ MAX_DEPTH = 100
 MAX_PLAIN_INTEGER = 2**63 - 1
 """Up to this integer, and down to its negative, nobody needs to count digits."""
 
-_MAX_REPORTS = 1_000
-_MAX_PATH_CHARACTERS = 200
 _ITEM = "[]"  # the name of every item of a list, so that a list is reported once
 _STORED = frozenset({dict, OrderedDict, defaultdict, Counter, list, tuple, set, frozenset, deque})
 _ARRAY_ATTRIBUTES = ("dtype", "item", "ndim", "shape")
 
-_logger = logging.getLogger("segment")
-_reported: dict[tuple[str, str], object] = {}
 _key_encoder = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 _Entry = TypeVar("_Entry")
 
@@ -156,7 +152,7 @@ class _Conversion:
             return text
         joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         if joined.count("\ufffd") > text.count("\ufffd"):
-            _report(self._open.values(), value, "text with U+FFFD in it")
+            report_replacement(self._open.values(), value, "text with U+FFFD in it")
         return joined
 
     def _integer(self, number: int) -> int:
@@ -230,12 +226,12 @@ class _Conversion:
         if type(value).__str__ is object.__str__:
             return self._replaced(value)
         text = self._text(value)
-        _report(self._open.values(), value, "its text")
+        report_replacement(self._open.values(), value, "its text")
         return text
 
     def _replaced(self, value: object, *name: str) -> Any:  # noqa: ANN401 - always None
         """Report a value that becomes null; one that is not open yet needs its name."""
-        _report([*self._open.values(), *name], value, "null")
+        report_replacement([*self._open.values(), *name], value, "null")
 
 
 def _with_distinct_names(entries: list[tuple[str, bool, Any]], exact: set[str]) -> dict[str, Any]:
@@ -303,23 +299,3 @@ _STEPS: tuple[tuple[Any, Callable[[Any], object]], ...] = (
     (complex, str),
     (numbers.Number, _plain_number),
 )
-
-
-def _report(names: Iterable[str], value: object, sent_as: str) -> None:
-    """Log a replacement, once for each path and type; never the value.
-
-    Neither a lock (a signal handler may come back here) nor an exception leaves this function.
-    """
-    try:
-        path = ".".join(filter(None, names)).replace(".[]", "[]")[:_MAX_PATH_CHARACTERS]
-        path = path.encode("unicode_escape").decode("ascii")[:_MAX_PATH_CHARACTERS] or "message"
-        entry = (path, type(value).__qualname__)
-        ticket = object()
-        # Threads that race past the size may each add one more.
-        if len(_reported) >= _MAX_REPORTS or _reported.setdefault(entry, ticket) is not ticket:
-            return
-        _logger.warning(
-            "%s: a value of type %s cannot be written as JSON; sent as %s", *entry, sent_as
-        )
-    except Exception:  # noqa: BLE001, S110 - a handler or a metaclass of the application
-        pass

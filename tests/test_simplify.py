@@ -27,6 +27,7 @@ import numpy as np
 import pydantic
 import pytest
 
+from segment_librato import replacements
 from segment_librato import simplify as simplify_module
 from segment_librato.errors import MessageTooLargeError
 from segment_librato.simplify import MAX_DEPTH, simplify
@@ -39,7 +40,7 @@ LIMIT = 32 * 1024
 
 @pytest.fixture(autouse=True)
 def _nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simplify_module, "_reported", {})
+    monkeypatch.setattr(replacements, "_reported", {})
 
 
 class Color(Enum):
@@ -490,7 +491,7 @@ def test_the_memory_of_reports_is_bounded(caplog: pytest.LogCaptureFixture) -> N
     for number in range(1_200):
         simplify({f"key{number}": len}, LIMIT)
     assert len(caplog.records) == 1_000
-    assert len(simplify_module._reported) == 1_000  # noqa: SLF001 - memory has no other witness
+    assert len(replacements._reported) == 1_000  # noqa: SLF001 - memory has no other witness
 
 
 def test_a_path_is_short_and_plain(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,28 @@
+"""The logger of this library, named `segment`.
+
+A handler of the application that raises must not cost a message: what it raises ends here.
+Knows nothing else of the library.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["log"]
+
+if TYPE_CHECKING:
+    Adapter = logging.LoggerAdapter[logging.Logger]
+else:  # no subscripts before Python 3.11
+    Adapter = logging.LoggerAdapter
+
+
+class _SafeLog(Adapter):
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:  # noqa: ANN401  logging's own
+        """Log, whatever the handlers do."""
+        with suppress(Exception):
+            super().log(level, msg, *args, **kwargs)
+
+
+log = _SafeLog(logging.getLogger("segment"), {})
