@@ -1,0 +1,166 @@
+"""The examples: ours, and those of the Segment and Librato documentation for Python."""
+
+from __future__ import annotations
+
+import datetime  # noqa: ICN001  as the documentation has it
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dateutil.parser
+import pytest
+from dateutil.tz import tzutc
+
+import segment_librato as analytics
+from segment_librato import Client, config
+from segment_librato.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from segment_librato.devserver import LocalSegment
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+EXAMPLES = {page.name: BLOCK.findall(page.read_text(encoding="utf-8")) for page in PAGES}
+
+
+@pytest.mark.parametrize("page", [page for page, blocks in EXAMPLES.items() if blocks])
+def test_the_examples_of_our_pages_run(page: str, server: LocalSegment) -> None:
+    preamble = f"from segment_librato import config\nconfig.DEFAULT_HOST = {server.host!r}\n"
+    process = subprocess.run(  # noqa: S603  our own pages
+        [sys.executable, "-W", "error", "-c", preamble + "\n".join(EXAMPLES[page])],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert server.dropped == []
+    assert all(request.status == 200 for request in server.requests)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/configuration.md"])
+def test_every_option_is_described_with_its_default(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    for name, option in Config.__dataclass_fields__.items():
+        described = [row for row in rows if f"`{name}`" in row.split(" | ")[0]]
+        assert len(described) == 1, name
+        default = option.default
+        if isinstance(default, int) and not isinstance(default, bool):
+            assert re.search(rf"\b{default:,}\b", described[0]), name
+
+
+@pytest.fixture
+def default_client(server: LocalSegment, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let clients without a host talk to the local server, and restore the settings."""
+    monkeypatch.setattr(config, "DEFAULT_HOST", server.host)
+    for name in ("write_key", "debug", "on_error", "default_client", "log_handler"):
+        monkeypatch.setattr(analytics, name, getattr(analytics, name))
+    analytics.default_client = None
+    yield
+    if analytics.default_client is not None:
+        analytics.shutdown()
+
+
+@pytest.mark.usefixtures("default_client")
+def test_the_examples_of_the_segment_documentation(server: LocalSegment) -> None:
+    analytics.write_key = "YOUR_WRITE_KEY"
+
+    def on_error(error: Exception, items: list[dict[str, Any]]) -> None:
+        print("An error occurred:", error)  # noqa: T201  as the documentation has it
+
+    analytics.on_error = on_error
+
+    analytics.identify(
+        "019mr8mf4r", {"email": "john@example.com", "name": "John Smith", "friends": 30}
+    )
+    analytics.track("f4ca124298", "Signed Up", {"plan": "Enterprise"})
+    analytics.page("user_id", "Docs", "Python", {"url": "http://segment.com"})
+    analytics.screen("user_id", "Settings", "Brightness", {"from": "Home Screen"})
+    analytics.group("user_id", "group_id", {"name": "Initech", "domain": "Accounting Software"})
+    analytics.track("92734232-2342423423-973945", "Anonymous Event")
+    analytics.alias("92734232-2342423423-973945", "1234")
+    analytics.identify("1234", {"plan": "Free"})
+    timestamp = datetime.datetime(2538, 10, 17, 0, 0, 0, 0, tzinfo=tzutc())
+    analytics.track(
+        "019mr8mf4r", "Bought a game", {"game": "Duke Nukem forever"}, timestamp=timestamp
+    )
+    for entry in ["2012-10-17T18:58:57.911Z 019mr8mf4r /purchased/tshirt"]:
+        timestamp_str, user_id, _ = entry.split(" ")
+        timestamp = dateutil.parser.parse(timestamp_str)
+        analytics.track(
+            user_id, "Shirt Bought", {"color": "Blue", "revenue": 17.90}, timestamp=timestamp
+        )
+    analytics.track(
+        "9742",
+        "Song Played",
+        integrations={"all": False, "Kissmetrics": True, "Google Analytics": False},
+    )
+    analytics.track("9742", "Song Played", context={"ip": 1234, "userAgent": "Mozilla/5.0"})
+    analytics.flush()
+
+    received = server.messages
+    assert [message["type"] for message in received] == [
+        *("identify", "track", "page", "screen", "group", "track", "alias", "identify"),
+        *("track", "track", "track", "track"),
+    ]
+    assert received[4]["groupId"] == "group_id"
+    assert received[6]["previousId"] == "92734232-2342423423-973945"
+    assert received[8]["timestamp"] == "2538-10-17T00:00:00.000+00:00"
+    assert received[9]["timestamp"] == "2012-10-17T18:58:57.911+00:00"
+    assert received[10]["integrations"]["Kissmetrics"] is True
+    assert received[11]["context"]["ip"] == 1234
+
+
+@pytest.mark.usefixtures("default_client")
+def test_the_clients_of_the_segment_documentation(server: LocalSegment) -> None:
+    options = {"send": True, "max_queue_size": 100000, "upload_interval": 5, "upload_size": 500}
+    client = Client("YOUR_WRITE_KEY", debug=False, on_error=print, gzip=True, **options)  # type: ignore[arg-type]
+    client.track("user", "event")
+    client.shutdown()
+    assert len(server.messages) == 1
+
+
+@pytest.mark.usefixtures("default_client")
+def test_the_examples_of_the_librato_documentation(server: LocalSegment) -> None:
+    analytics.write_key = "YOUR_WRITE_KEY"
+    analytics.track("507f191e81", "Event Triggered", {"value": 2})
+    analytics.track(
+        "507f191e81",
+        "Event Triggered",
+        {"value": 2},
+        {"Librato": {"source": "your-web-server-X.X.X.XX"}},
+    )
+    analytics.track(123, "segment.librato", {"value": 42}, {"source": "web-server-10"})
+    analytics.flush()
+    assert [(one.name, one.value, one.source) for one in server.measurements] == [
+        ("Event-Triggered", 2, "Event-Triggered"),
+        ("Event-Triggered", 2, "your-web-server-X.X.X.XX"),
+        ("segment.librato", 42, "web-server-10"),
+    ]
+
+
+def test_the_changelog_knows_the_version_or_what_comes() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## [Unreleased]" in text or f"## [{analytics.__version__}]" in text
+
+
+def test_the_readme_documents_exactly_the_two_commands() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^make (\S+)", text, re.MULTILINE)) == {"demo", "test"}
+    assert textwrap.dedent(text) == text
