@@ -149,7 +149,9 @@ class Consumer:
             if wait is None:
                 return error
             if deadline is not None and now + wait > deadline:
-                return ShutdownTimeoutError("there was no time left for another try")
+                return ShutdownTimeoutError("time ran out before another try")
+            if not batch.retries:
+                log.warning("%s; %d messages will be sent again", error, len(batch))
             if not self._queue.pause(lease, now + wait):
                 return error
             batch.retries += 1

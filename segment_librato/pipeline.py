@@ -163,15 +163,14 @@ class Pipeline:
     def _abandon(self) -> None:
         """Report all that has no outcome as left over."""
         left_over = self._queue.abandon()
-        for lease, messages in left_over:
-            error = ShutdownTimeoutError("there was no time left")
-            try:
-                self._report.failure(error, messages)
-            finally:
-                self._queue.account.fail(lease, len(messages))
-        if left_over:
-            count = sum(len(messages) for _, messages in left_over)
-            log.error("%d messages were not delivered in time", count)
+        messages = [message for _, unclaimed in left_over for message in unclaimed]
+        if not messages:
+            return
+        try:
+            self._report.failure(ShutdownTimeoutError("time ran out before delivery"), messages)
+        finally:
+            for lease, unclaimed in left_over:
+                self._queue.account.fail(lease, len(unclaimed))
 
 
 def _deadline(timeout: float | None) -> float | None:
