@@ -134,7 +134,7 @@ class Pipeline:
     def _join_by(self, deadline: float | None) -> bool:
         settled = self._flush_by(deadline)
         if settled:
-            threads = [consumer.thread for consumer in self.consumers if consumer.thread]
+            threads = [one.thread for one in self.consumers if one.thread and one.is_alive()]
             self._queue.drain()
             if self._queue.wait_until_deserted(deadline):
                 for thread in threads:

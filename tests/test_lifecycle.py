@@ -194,6 +194,36 @@ def test_a_client_that_was_never_used_does_not_delay_the_exit(server: LocalSegme
     assert output == "True\n"
 
 
+# No thread to be had
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of address space")
+def test_without_a_thread_a_flush_sends_on_its_own_thread(server: LocalSegment) -> None:
+    output = run(
+        server,
+        """
+        import logging, resource
+        logging.basicConfig(stream=sys.stdout)
+        client = make()
+        size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (size + (200 << 20), -1))
+        threading.stack_size(1 << 30)
+        track(client, range(3))
+        print(threading.active_count(), client.stats.pending)
+        print(client.flush(timeout=20), client.stats.delivered)
+        track(client, range(3, 5))
+        print(client.shutdown(timeout=20), client.stats.delivered)
+        """,
+    )
+    assert output.splitlines() == [
+        "WARNING:segment:no thread could be started: can't start new thread",
+        "1 3",
+        "True 3",
+        "True 5",
+    ]
+    assert sequence_numbers(server) == [0, 1, 2, 3, 4]
+
+
 # Fork
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
