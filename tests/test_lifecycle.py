@@ -202,10 +202,10 @@ def test_without_a_thread_a_flush_sends_on_its_own_thread(server: LocalSegment) 
     output = run(
         server,
         """
-        import logging, resource
+        import logging, pathlib, resource
         logging.basicConfig(stream=sys.stdout)
         client = make()
-        size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        size = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (size + (200 << 20), -1))
         threading.stack_size(1 << 30)
         track(client, range(3))
