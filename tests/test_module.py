@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
@@ -545,7 +547,21 @@ def test_a_setting_changed_afterwards_replaces_a_client_of_ones_own(
     assert received(server) == {first, second}
 
 
-# `import segment.analytics`, in interpreters of their own.
+# `import segment.analytics`
+
+
+def test_the_name_is_borrowed_only_while_nobody_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("request", "version"):
+        monkeypatch.setattr(analytics, name, None, raising=False)
+    with patch.dict(sys.modules):
+        analytics.install_as_segment_analytics()
+        assert sys.modules["segment.analytics"] is analytics
+        sys.modules["segment.analytics"] = ModuleType("segment.analytics")
+        with pytest.raises(ConfigError, match="imported before"):
+            analytics.install_as_segment_analytics()
+
+
+# The same in interpreters of their own.
 
 INSTALL = "import segment_librato; segment_librato.install_as_segment_analytics()\n"
 
