@@ -7,7 +7,6 @@ Knows nothing of HTTP, of JSON, or of how a message is delivered.
 from __future__ import annotations
 
 import logging
-import math
 import time
 import uuid
 import weakref
@@ -303,8 +302,8 @@ class Client:
 
     @property
     def consumers(self) -> list[Consumer]:
-        """The background workers; the thread of each starts with the first message."""
-        return self._pipeline.consumers if self._pipeline else []
+        """The background workers, if there are any; their threads start with the first message."""
+        return self._pipeline.consumers if self._pipeline and not self.config.sync_mode else []
 
     def _accept(
         self,
@@ -378,5 +377,5 @@ def _check_timeout(timeout: object) -> None:
         return
     if not isinstance(timeout, (int, float)) or isinstance(timeout, bool):
         raise ValidationError(unexpected("timeout", "a number of seconds or None", timeout))
-    if math.isnan(timeout):
+    if timeout != timeout:  # noqa: PLR0124  which is how to know NaN
         raise ValidationError("timeout: expected a number of seconds or None, got NaN")

@@ -111,13 +111,16 @@ def identify_fields(traits: Mapping[str, Any] | None) -> Message:
 
 def group_fields(group_id: Identifier | None, traits: Mapping[str, Any] | None) -> Message:
     """Check what only a group message has."""
-    return {"groupId": _identifier("group_id", group_id), "traits": _mapping("traits", traits)}
+    return {
+        "groupId": _other_identifier("group_id", group_id),
+        "traits": _mapping("traits", traits),
+    }
 
 
 def alias_fields(previous_id: Identifier | None, user_id: Identifier | None) -> Message:
     """Check what only an alias message has."""
     return {
-        "previousId": _identifier("previous_id", previous_id),
+        "previousId": _other_identifier("previous_id", previous_id),
         "userId": _identifier("user_id", user_id),
     }
 
@@ -167,6 +170,12 @@ def _identifier(field: str, value: Identifier | None) -> str:
     if text is None:
         raise ValidationError(unexpected(field, "a str or a number", value))
     return text
+
+
+def _other_identifier(field: str, value: Identifier | None) -> str | int | float:
+    """Return the id, a number as a number: segment-analytics-python makes no text of these."""
+    text = _identifier(field, value)
+    return value if isinstance(value, (int, float)) else text
 
 
 def _message_id(value: Identifier) -> str:

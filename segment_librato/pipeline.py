@@ -174,4 +174,4 @@ class Pipeline:
 
 
 def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
+    return None if timeout is None else time.monotonic() + min(timeout, threading.TIMEOUT_MAX)

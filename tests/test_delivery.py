@@ -21,6 +21,7 @@ from segment_librato import (
     NetworkError,
     QueueFullError,
     ShutdownTimeoutError,
+    ValidationError,
 )
 
 if TYPE_CHECKING:
@@ -658,3 +659,44 @@ def test_a_flush_that_nobody_serves_returns_at_its_deadline(
         began = time.monotonic()
         assert not client.flush(timeout=0.1)
         assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("method", ["flush", "join", "shutdown"])
+@pytest.mark.parametrize("timeout", [10**400, float("inf"), 0, -1])
+def test_any_number_of_seconds_will_do(
+    server: LocalSegment, make_client: MakeClient, method: str, timeout: float
+) -> None:
+    client = make_client(upload_interval=LONG)
+    if timeout > 0:
+        track(client, range(1))
+    assert getattr(client, method)(timeout)
+    assert client.stats.pending == 0
+
+
+@pytest.mark.parametrize("timeout", ["1", True, float("nan"), [1]])
+@pytest.mark.parametrize("options", [{}, {"send": False}])
+def test_a_timeout_that_is_no_number_is_refused(
+    make_client: MakeClient, timeout: object, options: dict[str, Any]
+) -> None:
+    client = make_client(**options)
+    for method in (client.flush, client.join, client.shutdown):
+        with pytest.raises(ValidationError, match="timeout: expected a number of seconds or None"):
+            method(timeout)  # type: ignore[operator]
+
+
+def test_there_are_no_consumers_in_sync_mode(make_client: MakeClient) -> None:
+    assert not make_client(sync_mode=True).consumers
+    assert len(make_client(thread=2).consumers) == 2
+
+
+def test_the_options_of_a_client_can_be_read_and_not_set(make_client: MakeClient) -> None:
+    client = make_client(timeout=3, max_retries=2, gzip=True, debug=False)
+    assert (client.timeout, client.max_retries, client.gzip, client.send) == (3, 2, True, True)
+    with pytest.raises(AttributeError, match="send is fixed once the client is made"):
+        client.send = False
+
+
+def test_the_repr_of_a_client_names_its_host_and_not_its_key(make_client: MakeClient) -> None:
+    text = repr(make_client())
+    assert "127.0.0.1" in text
+    assert "test-key" not in text

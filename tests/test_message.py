@@ -296,12 +296,28 @@ class Color(Enum):
         (" ", " "),
     ],
 )
-def test_an_identifier_is_sent_as_text(value: Any, text: str) -> None:
+def test_the_identifiers_of_a_user_are_sent_as_text(value: Any, text: str) -> None:
     assert call("track", user_id=value)["userId"] == text
     assert call("identify", user_id=None, anonymous_id=value)["anonymousId"] == text
-    assert call("group", group_id=value)["groupId"] == text
-    alias = call("alias", user_id=value, previous_id=value)
-    assert (alias["userId"], alias["previousId"]) == (text, text)
+    assert call("alias", user_id=value, previous_id=1)["userId"] == text
+
+
+@pytest.mark.parametrize(
+    "value, sent",
+    [
+        ("group", "group"),
+        (0, 0),
+        (157_963_456_373_623_802, 157_963_456_373_623_802),
+        (1.5, 1.5),
+        (Decimal("12.50"), "12.50"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (Plan.PRO, "pro"),
+    ],
+)
+def test_a_number_stays_one_in_the_other_identifiers(value: Any, sent: object) -> None:
+    """As segment-analytics-python has it."""
+    assert call("group", group_id=value)["groupId"] == sent
+    assert call("alias", user_id="user", previous_id=value)["previousId"] == sent
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ MAX_EVENT_CHARACTERS = 255
 MAX_MESSAGE_BYTES = 32 * 1024
 MAX_MESSAGE_ID_CHARACTERS = 99
 
+ABSENT = (None, "")
 MESSAGE_TYPES = {"alias", "group", "identify", "page", "screen", "track"}
 
 
@@ -42,9 +43,13 @@ def find_problem(message: object) -> str:
     kind = message.get("type")
     if not isinstance(kind, str) or kind not in MESSAGE_TYPES:
         return "the type is unknown"
-    for field in ("userId", "anonymousId", "previousId", "groupId", "messageId"):
+    for field in ("userId", "anonymousId", "messageId"):
         if not isinstance(message.get(field, ""), str | None):
             return f"{field} is not a string"
+    for field in ("previousId", "groupId"):
+        value = message.get(field, "")
+        if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+            return f"{field} is not a string or a number"
     return _find_identity_problem(message) or (
         _find_event_problem(message.get("event")) if kind == "track" else ""
     )
@@ -53,11 +58,11 @@ def find_problem(message: object) -> str:
 def _find_identity_problem(message: JsonObject) -> str:
     kind = message["type"]
     if kind == "alias":
-        complete = message.get("previousId") and message.get("userId")
+        complete = message.get("previousId") not in ABSENT and message.get("userId")
         return "" if complete else "alias needs previousId and userId"
     if not (message.get("userId") or message.get("anonymousId")):
         return "userId or anonymousId is needed"
-    if kind == "group" and not message.get("groupId"):
+    if kind == "group" and message.get("groupId") in ABSENT:
         return "group needs groupId"
     return ""
 
