@@ -681,7 +681,7 @@ def test_a_timeout_that_is_no_number_is_refused(
     client = make_client(**options)
     for method in (client.flush, client.join, client.shutdown):
         with pytest.raises(ValidationError, match="timeout: expected a number of seconds or None"):
-            method(timeout)  # type: ignore[operator]
+            method(timeout)  # type: ignore[arg-type]
 
 
 def test_there_are_no_consumers_in_sync_mode(make_client: MakeClient) -> None:
