@@ -2,23 +2,26 @@
 
 The flow is RFC 7523, as segment-analytics-python 2.4.0 speaks it: a JWT signed with the
 application's RSA key goes to `{auth_server}/token`. A token is kept until half of its life is
-over. Needs PyJWT (`pip install segment-librato[oauth]`). Knows nothing of queues; tries once,
-because the caller retries.
+over. Needs PyJWT (`pip install segment-librato[oauth]`). Knows nothing of queues, and leaves
+retries to the caller, but for one: if the local clock turns out to be wrong, the assertion is
+made again with the right time.
 """
 
 from __future__ import annotations
 
+import math
+import re
 import threading
 import time
 import uuid
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
-import requests
-
-from segment_librato.errors import APIError, ConfigError, NetworkError
+from segment_librato.errors import APIError, ConfigError, DeliveryError, NetworkError
+from segment_librato.session import Session
 
 if TYPE_CHECKING:
+    from segment_librato.answer import Answer
     from segment_librato.config import Config
 
 __all__ = ["TokenProvider"]
@@ -27,6 +30,10 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS = 60
 DEFAULT_TOKEN_SECONDS = 120
 CLOCK_MARGIN_SECONDS = 5
+
+SUCCESS = 200
+ASSERTION_REFUSED = frozenset({400, 401})  # RFC 6749, 5.2
+ERROR_CODE = re.compile("[a-z_]{1,40}")  # anything else may repeat what was sent
 
 
 class TokenProvider:
@@ -38,79 +45,95 @@ class TokenProvider:
         Raises:
             ConfigError: PyJWT is missing, or the key is not an RSA private key.
         """
+        missing = "oauth_client_id: needs PyJWT; pip install segment-librato[oauth]"
         try:
             import jwt  # noqa: PLC0415  an optional dependency
         except ImportError:
-            raise ConfigError(
-                "oauth_client_id: needs PyJWT; pip install segment-librato[oauth]"
-            ) from None
+            raise ConfigError(missing) from None
         self._config = config
+        self._server = config.oauth_auth_server.rstrip("/")
         self._sign = jwt.encode
         self._clock_skew = 0.0
         self.reset_after_fork()
         try:
             self._assertion(time.time())
+        except NotImplementedError:  # PyJWT is there, but without cryptography
+            raise ConfigError(missing) from None
         except Exception:  # noqa: BLE001  PyJWT and cryptography raise many types
             raise ConfigError("oauth_client_key: expected a PEM RSA private key") from None
 
     def reset_after_fork(self) -> None:
         """Have no token yet, and a lock that nobody holds."""
-        self._lock = threading.Lock()
+        self._fetching = threading.Lock()
+        self._failures = 0
         self._token = ""
         self._fresh_until = 0.0
 
     def token(self) -> str:
         """Return a token, fetching one if need be.
 
-        Raises:
-            APIError: the authorization server refused.
-            NetworkError: it did not answer.
-        """
-        with self._lock:
-            if not self._token or time.monotonic() >= self._fresh_until:
-                self._token, seconds = self._fetch()
-                self._fresh_until = time.monotonic() + seconds / 2
-            return self._token
+        One thread fetches; those that wait for it share its success or failure, so that none
+        waits for more than one request.
 
-    def discard(self) -> None:
-        """Forget the token: the API did not take it."""
-        with self._lock:
+        Raises:
+            APIError: the token server refuses for another reason than the credentials.
+            DeliveryError: it does not accept the credentials.
+            NetworkError: it did not answer, or not with a token.
+        """
+        failures_before = self._failures
+        with self._fetching:
+            token = self._token
+            if token and time.monotonic() < self._fresh_until:
+                return token
+            if self._failures > failures_before:
+                raise NetworkError("the token server did not serve another thread either")
+            try:
+                token, seconds = self._fetch()
+            except BaseException:
+                self._failures += 1
+                raise
+            self._fresh_until = time.monotonic() + seconds / 2
+            self._token = token
+            return token
+
+    def discard(self, token: str) -> None:
+        """Forget a token that the API did not take."""
+        if self._token == token:
             self._token = ""
 
     def _fetch(self) -> tuple[str, float]:
-        config = self._config
+        """Return a new token and the seconds that it is good for."""
+        with Session(
+            f"{self._server}/token", self._config.proxies, self._config.timeout
+        ) as session:
+            answer = self._ask(session)
+            if answer.status in ASSERTION_REFUSED and self._note_clock_skew(answer):
+                answer = self._ask(session)
+        self._note_clock_skew(answer)
+        if answer.status != SUCCESS:
+            raise _refusal(answer)
+        content = answer.json_object()
+        token = content.get("access_token")
+        if not (isinstance(token, str) and token.isascii() and token.isprintable() and token):
+            raise NetworkError("the token server: its answer has no usable access_token")
+        return token, _lifetime(content.get("expires_in"))
+
+    def _ask(self, session: Session) -> Answer:
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": ASSERTION_TYPE,
             "client_assertion": self._assertion(time.time() - self._clock_skew),
-            "scope": config.oauth_scope,
+            "scope": self._config.oauth_scope,
         }
-        try:
-            response = requests.post(
-                f"{config.oauth_auth_server.rstrip('/')}/token",
-                data=form,
-                timeout=config.timeout,
-                proxies=dict(config.proxies or {}),
-                allow_redirects=False,
-            )
-        except (requests.RequestException, OSError) as error:
-            raise NetworkError(f"the token server: {type(error).__name__}") from None
-        self._note_clock_skew(response)
-        if response.status_code != requests.codes.ok:
-            raise self._refusal(response)
-        content = _json_object(response)
-        token = content.get("access_token")
-        if not isinstance(token, str) or not token:
-            raise NetworkError("the token server: its answer has no access_token")
-        seconds = content.get("expires_in")
-        return token, seconds if isinstance(seconds, (int, float)) else DEFAULT_TOKEN_SECONDS
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return session.post(urlencode(form).encode(), headers)
 
     def _assertion(self, now: float) -> str:
         config = self._config
         claims = {
             "iss": config.oauth_client_id,
             "sub": config.oauth_client_id,
-            "aud": config.oauth_auth_server.rstrip("/"),
+            "aud": self._server,
             "iat": int(now) - CLOCK_MARGIN_SECONDS,
             "exp": int(now) - CLOCK_MARGIN_SECONDS + ASSERTION_SECONDS,
             "jti": str(uuid.uuid4()),
@@ -118,30 +141,33 @@ class TokenProvider:
         key = config.oauth_client_key or ""
         return self._sign(claims, key, algorithm="RS256", headers={"kid": config.oauth_key_id})
 
-    def _note_clock_skew(self, response: requests.Response) -> None:
-        """Learn how far the local clock is ahead, so that the next assertion is in time."""
-        try:
-            server_time = parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
-        except (TypeError, ValueError):
-            return
-        self._clock_skew = time.time() - server_time
-
-    def _refusal(self, response: requests.Response) -> APIError:
-        """Return the refusal as an error whose status says whether to try again."""
-        content = _json_object(response)
-        code = content.get("error")
-        reset = response.headers.get("X-RateLimit-Reset", "")
-        return APIError(
-            response.status_code,
-            code if isinstance(code, str) else "unknown",
-            f"the token server answered {response.status_code}",
-            float(reset) if reset.isdecimal() else None,
-        )
+    def _note_clock_skew(self, answer: Answer) -> bool:
+        """Learn how far the local clock is ahead; return whether that makes a difference."""
+        skew = answer.clock_skew()
+        if skew is None:
+            return False
+        change, self._clock_skew = skew - self._clock_skew, skew
+        return abs(change) > CLOCK_MARGIN_SECONDS
 
 
-def _json_object(response: requests.Response) -> dict[str, Any]:
-    try:
-        content = response.json()
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+def _lifetime(expires_in: object) -> float:
+    """Return the seconds that a token is good for, whatever the server says."""
+    if isinstance(expires_in, (int, float)) and 0 < expires_in < math.inf:
+        return min(expires_in, threading.TIMEOUT_MAX)
+    return DEFAULT_TOKEN_SECONDS
+
+
+def _refusal(answer: Answer) -> DeliveryError:
+    """Return the refusal as an error whose status says whether to try again."""
+    status = answer.status
+    code = answer.json_object().get("error")
+    if not (isinstance(code, str) and ERROR_CODE.fullmatch(code)):
+        code = "unknown"
+    if status in ASSERTION_REFUSED:
+        # Without a status: an error with 400 would be taken for a refusal of the batch.
+        options = "oauth_client_id, oauth_client_key and oauth_key_id"
+        error = DeliveryError(f"the token server answered {status} ({code}); check {options}")
+        error.code = code
+        return error
+    retry_after = answer.retry_after("X-RateLimit-Reset") or answer.retry_after()
+    return APIError(status, code, f"the token server answered {status}", retry_after)

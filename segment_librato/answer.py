@@ -1,0 +1,73 @@
+"""An HTTP answer: what its headers and its body say, whatever the server put there.
+
+Pure. Must not know connections, or what the Segment API means by a status.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Answer"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a request.
+
+    Attributes:
+        status: the HTTP status.
+        reason: the words beside it.
+        headers: the headers; look-ups should ignore case.
+        body: the beginning of the body, as it came.
+        received_at: the local time of its arrival, in seconds since the epoch.
+    """
+
+    status: int
+    reason: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    received_at: float
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the JSON object in the body, an empty one if there is none."""
+        try:
+            content = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def retry_after(self, header: str = "Retry-After") -> float | None:
+        """Return the seconds to wait that a header asks for; None if it asks for none.
+
+        It holds a number of seconds or an HTTP date (RFC 9110, 10.2.3).
+        """
+        value = self.headers.get(header, "").strip()
+        if value.isascii() and value.isdecimal():
+            seconds = float(value)
+        else:
+            seconds = _parse_date(value) - self.received_at
+        return seconds if 0 < seconds < math.inf else None
+
+    def clock_skew(self) -> float | None:
+        """Return by how many seconds the local clock is ahead of the server's Date, if known."""
+        skew = self.received_at - _parse_date(self.headers.get("Date", ""))
+        return None if math.isnan(skew) else skew
+
+
+def _parse_date(value: str) -> float:
+    """Return the seconds since the epoch of an HTTP date, NaN if it is something else."""
+    try:
+        date = parsedate_to_datetime(value)
+    except (ArithmeticError, IndexError, TypeError, ValueError):
+        return math.nan
+    if date.tzinfo is None:  # the zone is "-0000", that is UTC
+        date = date.replace(tzinfo=timezone.utc)
+    return date.timestamp()

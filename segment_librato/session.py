@@ -1,0 +1,243 @@
+"""An HTTP session: one POST after another to one URL, each of which ends in time.
+
+Owns connections, proxies, certificates, and the limits of an answer in bytes and in seconds.
+Must not know what is posted or what an answer means.
+
+The status line is the answer: once it and the headers are there, nothing that happens to the
+body makes it an error, or holds it up.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import logging
+import os
+import re
+import sys
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+
+from segment_librato.answer import Answer
+from segment_librato.errors import NetworkError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from typing_extensions import Self
+    from urllib3.connectionpool import HTTPConnectionPool
+
+    from segment_librato.config import Timeout
+
+__all__ = ["Session"]
+
+MAX_ANSWER_BYTES = 64 * 1024
+MAX_ANSWER_SECONDS = 2.0
+TUNNEL_FAILURE = re.compile(r"Tunnel connection failed: \d{3}")
+
+log = logging.getLogger("segment")
+
+
+class Session:
+    """Posts to one URL over connections that are kept. For one thread at a time.
+
+    Proxies and certificate authorities come from the environment, as with `requests`. They are
+    looked up once, here, and a `~/.netrc` is not: it would replace the Authorization header.
+    """
+
+    def __init__(self, url: str, proxies: Mapping[str, str] | None, timeout: Timeout) -> None:
+        """Make a session; it connects when it first posts.
+
+        Args:
+            url: where to.
+            proxies: scheme to URL, before those of the environment.
+            timeout: seconds to connect, and to the end of the headers; one number or a pair.
+        """
+        self._url = url
+        self._host = urlsplit(url).hostname
+        self._timeout = timeout
+        self._requests = _RequestsSession()
+        self._requests.trust_env = False
+        self._requests.proxies = {**get_environ_proxies(url), **(proxies or {})}
+        self._requests.verify = _ca_bundle() or True
+        # An answer is read up to a limit of its bytes, which compression would make meaningless.
+        self._requests.headers["Accept-Encoding"] = "identity"
+        adapter = _Adapter()
+        self._requests.mount("https://", adapter)
+        self._requests.mount("http://", adapter)
+
+    def __enter__(self) -> Self:
+        """Return the session itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the session."""
+        self.close()
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Post a body; redirects are not followed.
+
+        Raises:
+            NetworkError: no answer came.
+        """
+        _, handled_by_caller, _ = sys.exc_info()
+        try:
+            with self._requests.post(
+                self._url,
+                data=body,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                received_at = time.time()
+                return Answer(
+                    status=response.status_code,
+                    reason=response.reason or "",
+                    headers=response.headers,
+                    body=_read_body(response),
+                    received_at=received_at,
+                )
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise NetworkError(f"{self._host}: {_describe(error, handled_by_caller)}") from None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._requests.close()
+
+
+class _RequestsSession(requests.Session):
+    """A session that leaves redirects alone.
+
+    Even when told not to follow, `requests` works out the next request, for which it reads the
+    whole body and the whole Location.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return that there is none."""
+
+
+class _Adapter(HTTPAdapter):
+    """An adapter whose connections read answers with a deadline."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1)
+        self._pools: set[HTTPConnectionPool] = set()
+
+    def close(self) -> None:
+        """Close the connections; urllib3 leaves that to finalizers, of which none run at exit."""
+        for pool in self._pools:
+            pool.close()
+        super().close()
+
+    def get_connection_with_tls_context(
+        self,
+        request: requests.PreparedRequest,
+        verify: Any,  # noqa: ANN401  requests has no public name for the type
+        proxies: Any = None,  # noqa: ANN401
+        cert: Any = None,  # noqa: ANN401
+    ) -> HTTPConnectionPool:
+        """Return the pool of connections for a request."""
+        pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        pool.ConnectionCls = _with_deadlines(type(pool).ConnectionCls)
+        self._pools.add(pool)
+        return pool
+
+
+@cache
+def _with_deadlines(connection_class: type[Any]) -> type[Any]:
+    """Return the class of connections, with answers that have deadlines."""
+    return type("Connection", (connection_class,), {"response_class": _Response})
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose headers and whose body each have to be there in time.
+
+    The timeout of a socket is for one piece of data only: a server that drips can go on for ever.
+    """
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  as the base class has it
+        self._stream = _Stream(sock)
+        super().__init__(self._stream, *args, **kwargs)  # type: ignore[arg-type]
+
+    def begin(self) -> None:
+        """Read the status line and the headers."""
+        super().begin()
+        self._stream.deadline = time.monotonic() + MAX_ANSWER_SECONDS
+
+
+class _Stream(io.RawIOBase):
+    """What a socket receives until a deadline, at first that of the socket's timeout."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self.deadline = time.monotonic() + (sock.gettimeout() or MAX_ANSWER_SECONDS)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return the stream in the form that `http.client` asks a socket for."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401  any writable buffer
+        seconds = self.deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(seconds)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _ca_bundle() -> str | None:
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+
+
+def _read_body(response: requests.Response) -> bytes:
+    """Read the body within limits; a connection with more to come is closed with it."""
+    # urllib3 1 has no `read1`. Its `read` gives nothing at all when it has to wait too long.
+    read = getattr(response.raw, "read1", response.raw.read)
+    body = b""
+    try:
+        while piece := read(MAX_ANSWER_BYTES - len(body), decode_content=False):
+            body += piece
+    except Exception as error:  # noqa: BLE001  a broken body changes nothing about the status
+        log.debug("the body of an answer ended with %s", type(error).__name__)
+    return body
+
+
+def _describe(error: BaseException, handled_by_caller: BaseException | None) -> str:
+    """Say what went wrong, in words that hold no URL and so no password of a proxy.
+
+    Args:
+        error: what `requests` raised, with the cause somewhere in it.
+        handled_by_caller: Python puts it behind every new error; it has nothing to do with them.
+    """
+    cause = error
+    while (inner := _inner(cause)) not in {None, handled_by_caller}:
+        cause = inner
+    detail = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None)
+    if not detail and (tunnel_failure := TUNNEL_FAILURE.match(str(cause))):
+        detail = tunnel_failure.group()
+    name, cause_name = type(error).__name__, type(cause).__name__
+    return name if name == cause_name and not detail else f"{name}: {detail or cause_name}"
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """Return the error that this one wraps as an attribute, an argument or its cause."""
+    context = None if error.__suppress_context__ else error.__context__
+    for inner in (getattr(error, "reason", None), *error.args, error.__cause__, context):
+        if isinstance(inner, BaseException):
+            return inner
+    return None
