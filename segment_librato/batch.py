@@ -1,8 +1,8 @@
 """A batch: messages that travel in one request, and how many of them fit.
 
 The limits are those of Segment's HTTP API: 500 KB a request body, envelope and commas
-included, and 2,500 messages. Over either the API may answer 200 and drop the lot, so no larger
-body can be made here. Knows nothing of the network.
+included, and 2,500 messages. Over either the API may answer 200 and drop the lot, so a batch
+that is taken from the queue by `BatchRules` never is. Knows nothing of the network.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-__all__ = ["MAX_BATCH_MESSAGES", "Batch", "BatchRules"]
+__all__ = ["MAX_BATCH_MESSAGES", "Batch", "BatchRules", "room_for_messages"]
 
 MAX_BATCH_BYTES = 500_000
 MAX_BATCH_MESSAGES = 2_500

@@ -3,9 +3,10 @@
 The table is that of Segment's own libraries (analytics-python 2.4.0, analytics-node): network
 errors, 408, 410, 429, 460 and all 5xx but 501 and 505 are; 511 only where a new bearer token
 may help. The first retry comes at once, the next ones after 0.5 s doubling to 60 s, jittered.
-Waits that the server asks for are taken as they are, and do not count as tries.
+Waits that the server asks for are taken as they are, up to 300 s each, and do not count as tries.
+Both kinds of waits have a budget of time; a budget of 0 s allows none of its kind.
 
-Pure: it neither sleeps nor reads a clock.
+It neither sleeps nor reads a clock.
 """
 
 from __future__ import annotations
