@@ -348,16 +348,28 @@ class InterruptAt:
 
 
 def interrupted(call: Callable[[], object], line: int) -> bool:
-    """Make a call that is interrupted at this line; return whether it got that far."""
-    before = sys.gettrace()
-    sys.settrace(InterruptAt(line))
-    try:
-        call()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.settrace(before)
-    return False
+    """Make a call that is interrupted at this line; return whether it got that far.
+
+    It is made on a thread of its own, because an interruption at the first line of an `except`
+    may leave its exception behind in the thread.
+    """
+    result: list[bool] = []
+
+    def run() -> None:
+        sys.settrace(InterruptAt(line))
+        try:
+            call()
+        except KeyboardInterrupt:
+            result.append(True)
+        else:
+            result.append(False)
+        finally:
+            sys.settrace(None)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return result[0]
 
 
 @pytest.mark.parametrize("sync_mode", [False, True])
