@@ -112,8 +112,18 @@ class APIError(DeliveryError):
         code: str = "unknown",
         message: str = "",
         retry_after: float | None = None,
+        text: str = "",
     ) -> None:
-        super().__init__(f"the server answered {status}")
+        """Make an error of an answer.
+
+        Args:
+            status: the HTTP status.
+            code: the server's word for it.
+            message: the server's sentence.
+            retry_after: seconds it asks to wait.
+            text: our own sentence, with nothing in it that the server wrote.
+        """
+        super().__init__(text or f"the server answered {status}")
         self.status = status
         self.code = code
         self.message = message or self.message
@@ -121,7 +131,7 @@ class APIError(DeliveryError):
 
     def __reduce__(self) -> tuple[type[APIError], tuple[object, ...]]:
         """Let pickle and copy make the error again of what it was made of, not of its text."""
-        return type(self), (self.status, self.code, self.message, self.retry_after)
+        return type(self), (self.status, self.code, self.message, self.retry_after, str(self))
 
 
 class NetworkError(DeliveryError):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from segment_librato.errors import APIError, ConfigError, DeliveryError, NetworkError
+from segment_librato.locked import locked
 from segment_librato.session import Session
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class TokenProvider:
 
     def reset_after_fork(self) -> None:
         """Have no token yet, and a lock that nobody holds."""
-        self._fetching = threading.Lock()
+        self.lock = threading.RLock()
         self._failures = 0
         self._token = ""
         self._fresh_until = 0.0
@@ -80,21 +81,23 @@ class TokenProvider:
             DeliveryError: it does not accept the credentials.
             NetworkError: it did not answer, or not with a token.
         """
-        failures_before = self._failures
-        with self._fetching:
-            token = self._token
-            if token and time.monotonic() < self._fresh_until:
-                return token
-            if self._failures > failures_before:
-                raise NetworkError("the token server did not serve another thread either")
-            try:
-                token, seconds = self._fetch()
-            except BaseException:
-                self._failures += 1
-                raise
-            self._fresh_until = time.monotonic() + seconds / 2
-            self._token = token
+        return self._token_after(self._failures)
+
+    @locked
+    def _token_after(self, failures_before: int) -> str:
+        token = self._token
+        if token and time.monotonic() < self._fresh_until:
             return token
+        if self._failures > failures_before:
+            raise NetworkError("the token server did not serve another thread either")
+        try:
+            token, seconds = self._fetch()
+        except BaseException:
+            self._failures += 1
+            raise
+        self._fresh_until = time.monotonic() + seconds / 2
+        self._token = token
+        return token
 
     def discard(self, token: str) -> None:
         """Forget a token that the API did not take."""
@@ -170,4 +173,5 @@ def _refusal(answer: Answer) -> DeliveryError:
         error.code = code
         return error
     retry_after = answer.retry_after("X-RateLimit-Reset") or answer.retry_after()
-    return APIError(status, code, f"the token server answered {status}", retry_after)
+    text = f"the token server answered {status}"
+    return APIError(status, code, text, retry_after, text)

@@ -36,8 +36,7 @@ class Reporter:
 
     def failure(self, error: SegmentError, messages: Sequence[bytes]) -> None:
         """Report messages that were taken in and will not be delivered."""
-        status = "" if error.status is None else f" {error.status}"
-        log.error("messages not delivered: %d (%s%s)", len(messages), type(error).__name__, status)
+        log.error("messages not delivered: %d; %s", len(messages), error)
         self._tell(error, messages)
 
     def _tell(self, error: SegmentError, messages: Sequence[bytes]) -> None:

@@ -143,15 +143,16 @@ class SegmentTransport:
                 text = text.replace(secret, "***")
             return text[:MAX_TEXT_LENGTH]
 
+        text = f"{self._host} answered {answer.status}"
         if answer.status in REDIRECT:
             code = "redirect"
             target = clean(_host_name(self._config.batch_url, answer.headers.get("Location")))
-            message = f"{self._host} redirects to {target}; set `host` to where the API is"
+            text = message = f"{text}, a redirect to {target}; set `host` to where the API is"
         else:
             content = answer.json_object()
             code = clean(content.get("code")) or "unknown"
             message = clean(content.get("message")) or clean(answer.reason)
-        return APIError(answer.status, code, message, answer.retry_after())
+        return APIError(answer.status, code, message, answer.retry_after(), text)
 
 
 def _host_name(url: str, location: str | None) -> str:

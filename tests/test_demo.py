@@ -46,4 +46,4 @@ def test_the_demo_fails_if_a_message_is_lost(
     assert demo.main() == 1
     output = capsys.readouterr().out
     assert re.search(r"240 accepted, \d+ delivered, [1-9]\d* failed", output)
-    assert "error: the server answered 403" in output
+    assert "error: 127.0.0.1 answered 403" in output

@@ -27,7 +27,7 @@ def test_a_failure_is_logged_with_count_and_status_and_nothing_of_the_message(
 ) -> None:
     Reporter(None).failure(APIError(404, "code", "text of the server"), [MESSAGE] * 2)
     assert [record.getMessage() for record in caplog.records] == [
-        "messages not delivered: 2 (APIError 404)"
+        "messages not delivered: 2; the server answered 404"
     ]
 
 

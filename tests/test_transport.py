@@ -448,12 +448,14 @@ def test_whatever_location_a_redirect_has_the_verdict_stands(
 ) -> None:
     server.answer(302, headers={"Location": location})
     error = refusal(server.host, write_key=WRITE_KEY.lower())
-    assert error.message.startswith(f"127.0.0.1 redirects to {target};")
+    assert error.message.endswith(f"a redirect to {target}; set `host` to where the API is")
 
 
 def test_a_redirect_without_a_location_is_an_error_too(server: LocalSegment) -> None:
     server.answer(304)
-    assert refusal(server.host).message.startswith("127.0.0.1 redirects to nowhere;")
+    assert refusal(server.host).message.endswith(
+        "a redirect to nowhere; set `host` to where the API is"
+    )
 
 
 def test_the_body_of_a_redirect_is_read_no_further_than_any_other(impatient: None) -> None:
@@ -483,7 +485,7 @@ def test_any_other_status_is_an_error_with_what_the_server_says(
     error = refusal(server.host)
     assert (error.status, error.code, error.message) == (status, "some_code", "Some text.")
     assert error.retry_after == 17
-    assert str(error) == f"the server answered {status}"
+    assert str(error) == f"127.0.0.1 answered {status}"
 
 
 @pytest.mark.parametrize(
@@ -518,7 +520,7 @@ def test_a_body_that_says_nothing_leaves_the_words_beside_the_status(
 def test_an_answer_without_any_words_still_has_a_message() -> None:
     with RawServer(lambda: [b"HTTP/1.1 418\r\nContent-Length: 0\r\n\r\n"]) as server:
         error = refusal(server.host)
-    assert (error.status, error.message) == (418, "the server answered 418")
+    assert (error.status, error.message) == (418, "127.0.0.1 answered 418")
 
 
 def test_long_texts_are_shortened(server: LocalSegment) -> None:
