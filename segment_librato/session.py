@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import http.client
 import io
-import logging
 import os
 import re
 import sys
@@ -26,6 +25,7 @@ from requests.utils import get_environ_proxies
 
 from segment_librato.answer import Answer
 from segment_librato.errors import NetworkError
+from segment_librato.log import log
 
 if TYPE_CHECKING:
     import socket
@@ -41,8 +41,6 @@ __all__ = ["Session"]
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_ANSWER_SECONDS = 2.0
 TUNNEL_FAILURE = re.compile(r"Tunnel connection failed: \d{3}")
-
-log = logging.getLogger("segment")
 
 
 class Session:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import logging
 import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError
+from segment_librato.log import log
 from segment_librato.session import Session
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ GZIP_LEVEL = 6  # level 9 takes twice the time for 1 % fewer bytes
 SUCCESS = range(200, 300)
 REDIRECT = range(300, 400)
 TOKEN_REFUSED = frozenset({400, 401, 403, 511})
-
-log = logging.getLogger("segment")
 
 # Sessions of a parent process. Closing them here could wait for a lock of a thread that was not
 # forked, so they are kept for ever.

@@ -497,3 +497,10 @@ def test_nesting_of_any_depth_is_harmless(field: str) -> None:
         nested = [nested]
     explanation = explain(track(**{field: {"value": nested, "source": nested, "all": nested}}))
     assert explanation.endswith(".")
+
+
+def test_a_text_too_long_for_a_time_is_given_up_at_once() -> None:
+    message = {"type": "track", "event": "e", "timestamp": "1 " * 16_000}
+    measurement = map_message(message)
+    assert measurement is not None
+    assert measurement.measure_time is None

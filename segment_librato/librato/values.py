@@ -31,6 +31,7 @@ _WIRE_TIME = re.compile(
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 # From here up a number counts milliseconds: read as seconds it would lie 1,000 years ahead.
+_MAX_TIME_LENGTH = 100  # dateutil takes seconds to give up on thousands of characters
 _FIRST_MILLISECONDS = 31_557_600_000
 
 # The years 1 to 9999, as for the times that are written as text.
@@ -91,6 +92,8 @@ def read_time(value: object) -> int | None:
         the seconds; None if `value` is no time, or not within the years 1 to 9999.
     """
     if isinstance(value, str):
+        if len(value) > _MAX_TIME_LENGTH:
+            return None
         date = _read_date(value)
         if date is not None:
             return (date - _EPOCH) // timedelta(seconds=1)
