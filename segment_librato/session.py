@@ -161,6 +161,8 @@ class _Response(http.client.HTTPResponse):
     The timeout of a socket is for one piece of data only: a server that drips can go on for ever.
     """
 
+    fp: Any = None  # for `close`, if Ctrl-C strikes before there is anything to close
+
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  as the base class has it
         self._stream = _Stream(sock)
         super().__init__(self._stream, *args, **kwargs)  # type: ignore[arg-type]
@@ -173,6 +175,8 @@ class _Response(http.client.HTTPResponse):
 
 class _Stream(io.RawIOBase):
     """What a socket receives until a deadline, at first that of the socket's timeout."""
+
+    _raw: Any = None  # for `close`, as above
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -191,10 +195,12 @@ class _Stream(io.RawIOBase):
         if seconds <= 0:
             raise TimeoutError("timed out")
         self._sock.settimeout(seconds)
-        return self._raw.readinto(buffer)
+        received: int | None = self._raw.readinto(buffer)
+        return received
 
     def close(self) -> None:
-        self._raw.close()
+        if self._raw is not None:
+            self._raw.close()
         super().close()
 
 
