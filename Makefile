@@ -33,7 +33,9 @@ clean:
 	rm -rf $(VENV) .tox
 
 $(VENV)/.runtime: pyproject.toml
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=python3.11 ...")'
+	@echo "Making an environment in $(VENV), once ..."
+	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --upgrade "pip>=25.1"
 	@$(PIP) install --editable .
 	@touch $@

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import logging
 import sys
 import threading
 import time
@@ -44,6 +43,7 @@ from segment_librato.errors import (
 )
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Mapping
 
     from segment_librato.config import OnError, Timeout
@@ -72,8 +72,6 @@ __all__ = [
     "shutdown",
     "track",
 ]
-
-logging.getLogger("segment").addHandler(logging.NullHandler())
 
 write_key: str | None = Config.write_key
 host: str | None = Config.host

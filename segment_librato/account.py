@@ -21,13 +21,15 @@ from segment_librato.stats import Stats
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from segment_librato.errors import SegmentError
+
 __all__ = ["Account", "Lease"]
 
 
 class Lease:
     """Messages that are under way, held by the thread that made it."""
 
-    __slots__ = ("abandoned", "claimed", "first", "messages", "settled", "thread_id")
+    __slots__ = ("abandoned", "claimed", "first", "last_error", "messages", "settled", "thread_id")
 
     def __init__(self, messages: tuple[bytes, ...]) -> None:
         self.messages = messages
@@ -35,6 +37,7 @@ class Lease:
         self.claimed = 0  # so many of them, from the front, have an outcome
         self.settled = 0  # so many of them are counted as delivered or failed
         self.abandoned = False  # the holder may not claim any more
+        self.last_error: SegmentError | None = None  # what kept them from being delivered so far
         self.thread_id = threading.get_ident()
 
     @property

@@ -341,8 +341,12 @@ class Client:
             self.log.addHandler(self.config.log_handler)
         if self.config.debug:
             self.log.setLevel(logging.DEBUG)
-            if all(isinstance(handler, logging.NullHandler) for handler in self.log.handlers):
-                self.log.addHandler(logging.StreamHandler())
+            if not self.log.hasHandlers():
+                handler = logging.StreamHandler()
+                handler.setFormatter(
+                    logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s")
+                )
+                self.log.addHandler(handler)
 
 
 def _batch_rules(config: Config) -> BatchRules:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
-from segment_librato.errors import ConfigError, unexpected
+from segment_librato.errors import ConfigError, SegmentError, unexpected
 
 __all__ = ["Config", "OnError", "Timeout"]
 
-OnError = Callable[[Exception, list[dict[str, Any]]], object]
+OnError = Callable[[SegmentError, list[dict[str, Any]]], object]
 Timeout = float | tuple[float, float]
 
 DEFAULT_HOST = "https://api.segment.io"
@@ -111,10 +111,10 @@ class Config:
 
 
 def _check_write_key(value: object) -> None:
-    if not isinstance(value, str):
-        raise ConfigError(unexpected("write_key", "a str", value))
-    if not value or len(value) > MAX_WRITE_KEY_LENGTH:
-        expected = f"1 to {MAX_WRITE_KEY_LENGTH} characters"
+    if not isinstance(value, str) or not value:
+        raise ConfigError(unexpected("write_key", "the write key of a source, a str", value))
+    if len(value) > MAX_WRITE_KEY_LENGTH:
+        expected = f"at most {MAX_WRITE_KEY_LENGTH} characters"
         raise ConfigError(f"write_key: expected {expected}, got {len(value)}")
     _check_header_text("write_key", value)
 

@@ -7,6 +7,7 @@ with `send(batch)`, which raises a `SegmentError` if the batch was not delivered
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -144,14 +145,15 @@ class Consumer:
         """Send a batch until it succeeds or is not worth another try; return the last error."""
         schedule = RetrySchedule(self._config)
         while (error := self._attempt(batch)) is not None:
+            lease.last_error = error
             now = time.monotonic()
             wait = schedule.next_wait(error, now)
             if wait is None:
                 return error
             if deadline is not None and now + wait > deadline:
-                return ShutdownTimeoutError("time ran out before another try")
-            if not batch.retries:
-                log.warning("%s; %d messages will be sent again", error, len(batch))
+                return ShutdownTimeoutError(f"time ran out before another try; {error}")
+            level = logging.DEBUG if batch.retries else logging.WARNING
+            log.log(level, "%s; messages to be sent again in %.1f s: %d", error, wait, len(batch))
             if not self._queue.pause(lease, now + wait):
                 return error
             batch.retries += 1

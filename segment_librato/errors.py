@@ -142,4 +142,5 @@ class NetworkError(DeliveryError):
 
 def unexpected(name: str, expected: str, value: object) -> str:
     """Say that `name` was expected to be something else than a value of this type."""
-    return f"{name}: expected {expected}, got {type(value).__name__}"
+    came = "an empty str" if type(value) is str and not value else type(value).__name__
+    return f"{name}: expected {expected}, got {came}"

@@ -1,14 +1,16 @@
 """The process: its exit and its forks.
 
-The only module that touches `atexit` and `os.register_at_fork`. Pipelines with something to
-deliver are known here and drained at exit; objects with locks or connections are known here and
-made new in a forked child. Knows nothing of messages.
+The only module that touches `atexit`, `os.register_at_fork` and `multiprocessing`. Pipelines
+with something to deliver are known here and drained at exit; objects with locks or connections
+are known here and made new in a forked child. Knows nothing of messages.
 """
 
 from __future__ import annotations
 
 import atexit
+import math
 import os
+import sys
 import time
 import weakref
 from typing import Protocol
@@ -40,6 +42,7 @@ class _Process:
         self.drainables: dict[int, Drainable] = {}
         self.forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
         self.exit_began: float | None = None
+        self.has_finalizer = False
 
 
 _process = _Process()
@@ -48,6 +51,9 @@ _process = _Process()
 def drain_at_exit(drainable: Drainable) -> None:
     """Drain this object when the interpreter exits, unless it is forgotten before."""
     _process.drainables[id(drainable)] = drainable
+    if not _process.has_finalizer:
+        _process.has_finalizer = True
+        _drain_with_multiprocessing()
 
 
 def forget(drainable: Drainable) -> None:
@@ -65,16 +71,31 @@ def renew_in_child(forkable: Forkable) -> None:
     _process.forkables.add(forkable)
 
 
+def _drain_with_multiprocessing() -> None:
+    """Drain at the end of a process that `multiprocessing` forked; it runs no exit hooks."""
+    if multiprocessing_util := sys.modules.get("multiprocessing.util"):
+        from multiprocessing import parent_process  # noqa: PLC0415  it is loaded already
+
+        if parent_process() is not None:
+            multiprocessing_util.Finalize(None, _drain_all, exitpriority=0)
+
+
 def _drain_all() -> None:
-    began = _process.exit_began = time.monotonic()
+    _process.exit_began = time.monotonic()
     drainables = list(_process.drainables.values())
     for drainable in drainables:
         drainable.begin_drain()
     for drainable in drainables:
-        drainable.finish_drain(began)
+        try:
+            drainable.finish_drain(_process.exit_began)
+        except KeyboardInterrupt:  # noqa: PERF203  whoever watches does not want to wait
+            _process.exit_began = -math.inf
+            drainable.finish_drain(_process.exit_began)
 
 
 def _renew_all() -> None:
+    _process.exit_began = None
+    _process.has_finalizer = False
     _process.drainables.clear()
     for forkable in list(_process.forkables):
         forkable.reset_after_fork()

@@ -166,8 +166,10 @@ class Pipeline:
         messages = [message for _, unclaimed in left_over for message in unclaimed]
         if not messages:
             return
+        causes = [f"; {lease.last_error}" for lease, _ in left_over if lease.last_error]
+        error = ShutdownTimeoutError("".join(["time ran out before delivery", *causes[:1]]))
         try:
-            self._report.failure(ShutdownTimeoutError("time ran out before delivery"), messages)
+            self._report.failure(error, messages)
         finally:
             for lease, unclaimed in left_over:
                 self._queue.account.fail(lease, len(unclaimed))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import traceback
 from typing import TYPE_CHECKING
 
 from segment_librato.log import log
@@ -29,7 +30,7 @@ class Reporter:
         self._reporting = threading.local()
 
     def rejection(self, reason: SegmentError, message: bytes, *, is_news: bool) -> None:
-        """Report a message that was not taken in; log it if the one before was."""
+        """Report a message that was not taken in; log it if it is news."""
         if is_news:
             log.warning("messages are rejected: %s", reason)
         self._tell(reason, [message])
@@ -52,6 +53,8 @@ class Reporter:
             if self._on_error:
                 self._on_error(error, [json.loads(message) for message in messages])
         except Exception as problem:  # noqa: BLE001  it is the application's code
-            log.error("on_error raised %s", type(problem).__name__)
+            frame = traceback.extract_tb(problem.__traceback__)[-1]
+            place = f"{frame.filename}:{frame.lineno}"
+            log.error("on_error raised %s at %s", type(problem).__name__, place)
         finally:
             self._reporting.active = False

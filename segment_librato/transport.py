@@ -53,6 +53,7 @@ class SegmentTransport:
         self._write_key = config.write_key or ""
         self._host = urlsplit(config.batch_url).hostname
         self._closed = False
+        self._doubted = False
         self._idle_sessions: list[Session] = []
 
     def reset_after_fork(self) -> None:
@@ -85,7 +86,9 @@ class SegmentTransport:
             headers["Content-Encoding"] = "gzip"
         batch.bytes_sent += len(body)
         answer = self._post(body, headers)
-        if answer.status not in SUCCESS:
+        if answer.status in SUCCESS:
+            self._doubt_web_page(answer)
+        else:
             if self._tokens and answer.status in TOKEN_REFUSED:
                 self._tokens.discard(credentials)
             raise self._refusal(answer, credentials)
@@ -131,6 +134,12 @@ class SegmentTransport:
         config = self._config
         return Session(config.batch_url, config.proxies, config.timeout)
 
+    def _doubt_web_page(self, answer: Answer) -> None:
+        """Warn once of a success that came as a web page, as a portal or a home page would."""
+        if "html" in answer.headers.get("Content-Type", "") and not self._doubted:
+            self._doubted = True
+            log.warning("%s answered with a web page; is `host` where the API is?", self._host)
+
     def _refusal(self, answer: Answer, credentials: str) -> APIError:
         """Return the answer as an error, its texts shortened and without secrets."""
 
@@ -144,7 +153,7 @@ class SegmentTransport:
         text = f"{self._host} answered {answer.status}"
         if answer.status in REDIRECT:
             code = "redirect"
-            target = clean(_host_name(self._config.batch_url, answer.headers.get("Location")))
+            target = clean(_host_of(self._config.batch_url, answer.headers.get("Location")))
             text = message = f"{text}, a redirect to {target}; set `host` to where the API is"
         else:
             content = answer.json_object()
@@ -153,9 +162,14 @@ class SegmentTransport:
         return APIError(answer.status, code, message, answer.retry_after(), text)
 
 
-def _host_name(url: str, location: str | None) -> str:
-    """Return the host that a Location leads to; the rest of it may hold anything."""
+def _host_of(url: str, location: str | None) -> str:
+    """Return the scheme and host that a Location leads to; the rest may hold anything."""
     try:
-        return (location and urlsplit(urljoin(url, location)).hostname) or "nowhere"
+        target = urlsplit(urljoin(url, location or ""))
+        port = f":{target.port}" if target.port else ""
     except ValueError:
         return "nowhere"
+    if not (location and target.hostname):
+        return "nowhere"
+    host = f"[{target.hostname}]" if ":" in target.hostname else target.hostname
+    return f"{target.scheme}://{host}{port}"

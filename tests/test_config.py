@@ -32,9 +32,9 @@ OAUTH: dict[str, Any] = {
 
 URL = "a URL such as https://api.segment.io"
 WRONG_TYPES: list[tuple[str, Any, str, str]] = [
-    ("write_key", None, "a str", "NoneType"),
-    ("write_key", SECRET.encode(), "a str", "bytes"),
-    ("write_key", 1, "a str", "int"),
+    ("write_key", None, "the write key of a source, a str", "NoneType"),
+    ("write_key", SECRET.encode(), "the write key of a source, a str", "bytes"),
+    ("write_key", 1, "the write key of a source, a str", "int"),
     ("host", 1, URL, "int"),
     ("host", b"https://api.segment.io", URL, "bytes"),
     ("host", ["https://api.segment.io"], URL, "list"),
@@ -170,7 +170,9 @@ def test_a_refusal_never_shows_the_secret(name: str, value: Any) -> None:
 
 
 def test_a_missing_write_key_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^write_key: expected a str, got NoneType$"):
+    with pytest.raises(
+        ConfigError, match=r"^write_key: expected the write key of a source, a str, got NoneType$"
+    ):
         Config()
 
 

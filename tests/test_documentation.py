@@ -29,14 +29,29 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
-EXAMPLES = {page.name: BLOCK.findall(page.read_text(encoding="utf-8")) for page in PAGES}
+def programs(page: Path) -> list[str]:
+    """Return the examples of a page; one that imports this package starts a new program."""
+    found: list[str] = []
+    for block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if re.search(r"^(import|from) segment_librato", block, re.MULTILINE):
+            found.append(block)
+        else:
+            found[-1] += block
+    return found
 
 
-@pytest.mark.parametrize("page", [page for page, blocks in EXAMPLES.items() if blocks])
-def test_the_examples_of_our_pages_run(page: str, server: LocalSegment) -> None:
+EXAMPLES = [
+    pytest.param(program, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, program in enumerate(programs(page))
+]
+
+
+@pytest.mark.parametrize("program", EXAMPLES)
+def test_the_examples_of_our_pages_run(program: str, server: LocalSegment) -> None:
     preamble = f"from segment_librato import config\nconfig.DEFAULT_HOST = {server.host!r}\n"
     process = subprocess.run(  # noqa: S603  our own pages
-        [sys.executable, "-W", "error", "-c", preamble + "\n".join(EXAMPLES[page])],
+        [sys.executable, "-W", "error", "-c", preamble + program],
         check=False,
         capture_output=True,
         text=True,

@@ -73,7 +73,7 @@ def describe_delivery(stats: Stats, requests: int, seconds: float) -> str:
     """Say what became of the messages."""
     return (
         f"{stats.accepted} accepted, {stats.delivered} delivered, {stats.failed} failed, "
-        f"in {requests} requests and {seconds:.2f} s\n"
+        f"in {seconds:.2f} s; requests: {requests}\n"
     )
 
 
