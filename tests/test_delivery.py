@@ -700,3 +700,54 @@ def test_the_repr_of_a_client_names_its_host_and_not_its_key(make_client: MakeCl
     text = repr(make_client())
     assert "127.0.0.1" in text
     assert "test-key" not in text
+
+
+def test_what_a_shutdown_leaves_over_says_what_kept_it(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    server.answer(503, headers={"Retry-After": "30"})
+    client = make_client(upload_size=1)
+    track(client, range(1))
+    assert server.wait_until(lambda: len(server.requests) == 1)
+    assert not client.shutdown(timeout=0.1)
+    assert [str(error) for error, _ in errors.calls] == [
+        "time ran out before delivery; 127.0.0.1 answered 503"
+    ]
+
+
+def test_a_success_that_is_a_web_page_is_warned_of_once(
+    server: LocalSegment, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answer(200, body=b"<html>", headers={"Content-Type": "text/html"}, times=2)
+    client = make_client(upload_size=1)
+    for n in range(2):
+        track(client, range(n, n + 1))
+        assert client.flush()
+    assert client.stats.delivered == 2
+    assert caplog.messages == ["127.0.0.1 answered with a web page; is `host` where the API is?"]
+
+
+def test_retries_are_logged_once_and_in_full_for_debug(
+    server: LocalSegment, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answer(500, times=2)
+    client = make_client()
+    with caplog.at_level(logging.DEBUG, "segment"):
+        track(client, range(1))
+        assert client.flush()
+    retries = [record for record in caplog.records if "to be sent again" in record.message]
+    assert [record.levelname for record in retries] == ["WARNING", "DEBUG"]
+
+
+def test_debug_prints_if_logging_is_not_configured_and_adds_nothing_if_it_is(
+    server: LocalSegment,
+) -> None:
+    logger = logging.getLogger("segment")
+    before = logger.handlers[:], logger.level
+    try:
+        Client("key", host=server.host, debug=True)
+        assert logger.level == logging.DEBUG
+        assert logger.handlers == before[0]  # pytest has configured the root logger
+    finally:
+        logger.handlers[:], level = before
+        logger.setLevel(level)

@@ -20,6 +20,7 @@ from segment_librato import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from types import FrameType
 
     from conftest import Errors
@@ -194,6 +195,34 @@ def test_a_client_that_was_never_used_does_not_delay_the_exit(server: LocalSegme
     assert output == "True\n"
 
 
+def test_ctrl_c_while_the_exit_waits_ends_the_wait_and_hands_over_the_rest(
+    server: LocalSegment,
+) -> None:
+    with server.hold():
+        process = start(
+            server,
+            """
+            clients = [make(exit_timeout=60, upload_size=1) for _ in range(2)]
+            for client in clients:
+                track(client, range(3))
+            """,
+        )
+        assert server.wait_until(lambda: server.held == 2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=20)
+    assert output.splitlines() == ["on_error ShutdownTimeoutError 3"] * 2
+    assert "Traceback" not in errors
+    assert process.returncode == 0
+
+
+def test_without_on_error_and_logging_a_loss_is_told_on_stderr(server: LocalSegment) -> None:
+    server.answer(404)
+    process = start(server, "client = make(on_error=None); track(client, range(2))")
+    _, errors = process.communicate(timeout=20)
+    assert errors == "messages not delivered: 2; 127.0.0.1 answered 404\n"
+
+
 # No thread to be had
 
 
@@ -305,6 +334,49 @@ def test_the_default_client_works_in_a_forked_child(server: LocalSegment) -> Non
         *fork_warning,
     )
     assert sequence_numbers(server) == [1, 2]
+
+
+@needs_fork
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing_deliver_when_they_end(
+    server: LocalSegment, method: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "children.py"
+    script.write_text(
+        textwrap.dedent(PREAMBLE)
+        + textwrap.dedent(
+            """
+            import multiprocessing
+
+            def work(host, numbers):
+                sys.argv[1] = host
+                track(make(), numbers)
+
+            if __name__ == "__main__":
+                client = make()
+                track(client, range(3))
+                context = multiprocessing.get_context(sys.argv[2])
+                child = context.Process(target=work, args=(sys.argv[1], range(10, 13)))
+                child.start()
+                child.join()
+                assert child.exitcode == 0
+                with context.Pool(1) as pool:
+                    pool.apply(work, (sys.argv[1], range(20, 23)))
+                    pool.close()
+                    pool.join()
+            """
+        )
+    )
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [sys.executable, *fork_warning, str(script), server.host, method],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert sorted(sequence_numbers(server)) == [0, 1, 2, 10, 11, 12, 20, 21, 22]
+    assert server.duplicates == 0
 
 
 def test_it_works_where_there_is_no_fork(server: LocalSegment) -> None:
