@@ -59,7 +59,31 @@ class Client:
     They return `(True, message)`, with the message as it is sent; or `(False, message)` if it
     was not accepted, after `on_error` was called with the reason.
 
-    `docs/configuration.md` describes every option.
+    Args:
+        write_key: the write key of the source.
+        host: the URL of the API; None is https://api.segment.io.
+        debug: log every request.
+        max_queue_size: so many messages may wait; 0 is no bound.
+        send: False checks messages and sends nothing.
+        on_error: called as `on_error(error, messages)` with what will not be delivered.
+        gzip: compress requests.
+        max_retries: so often a request is sent again.
+        sync_mode: send inside each call, without a background thread.
+        timeout: seconds to connect and to be answered, or a pair of them.
+        proxies: scheme to proxy URL.
+        thread: background threads.
+        upload_size: so many waiting messages make a batch leave.
+        upload_interval: seconds that a message waits for company.
+        log_handler: a handler for the logger `segment`.
+        oauth_client_id: with the next two, OAuth 2.0 instead of the write key.
+        oauth_client_key: an RSA private key in PEM.
+        oauth_key_id: the id of that key.
+        oauth_auth_server: the URL that tokens come from.
+        oauth_scope: what they are for.
+        max_total_backoff_duration: seconds that a request is retried.
+        max_rate_limit_duration: seconds that the server may make a request wait.
+        exit_timeout: seconds to deliver what waits when the interpreter exits.
+        shutdown_timeout: the same for `shutdown`.
 
     Raises:
         ConfigError: an option is wrong.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -32,6 +33,14 @@ def test_the_demo_delivers_everything_and_shows_four_sources() -> None:
         assert 0 <= smallest <= mean <= largest < 100
         assert len(rows[1]) == 60
         assert set(rows[1]) <= set(demo.BARS)
+
+
+def test_the_chart_is_plain_where_the_terminal_has_no_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with io.TextIOWrapper(io.BytesIO(), encoding="ascii") as terminal:
+        monkeypatch.setattr("sys.stdout", terminal)
+        assert demo.draw([0, 50, 99]) == " =#"
 
 
 def test_the_demo_fails_if_a_message_is_lost(

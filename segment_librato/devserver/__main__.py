@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = os.strerror(error.errno or 0)
         sys.stderr.write(f"Cannot listen on port {options.port}: {reason}.\n")
         return 1
-    with server, suppress(KeyboardInterrupt):
+    # twice: a second Ctrl-C, while the server closes, is none of its business either
+    with suppress(KeyboardInterrupt), server, suppress(KeyboardInterrupt):
         _show(
             f"The local Segment API listens on {server.host} (Ctrl-C stops it).",
             f'Point a client at it: segment_librato.host = "{server.host}"',

@@ -8,7 +8,6 @@ Owns the events of the example and what is printed; exits with 0 only if all was
 
 from __future__ import annotations
 
-import io
 import random
 import sys
 import time
@@ -32,12 +31,11 @@ EVENT = "segment.librato"
 SECONDS = 60
 HIGHEST_VALUE = 100
 BARS = "▁▂▃▄▅▆▇█"
+PLAIN_BARS = " .:-=+*#"
 
 
 def main() -> int:
     """Run the demo; return the exit status."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may have no letters for the chart
     errors: list[str] = []
     with LocalSegment() as server:
         print(f"A local Segment API listens on {server.host}")
@@ -93,8 +91,13 @@ def describe_gauges(measurements: Iterable[Measurement]) -> str:
 
 
 def draw(values: Iterable[float]) -> str:
-    """Return a bar for each value."""
-    return "".join(BARS[int(value * len(BARS) / HIGHEST_VALUE)] for value in values)
+    """Return a bar for each value, in characters that the terminal has."""
+    try:
+        BARS.encode(sys.stdout.encoding)
+        bars = BARS
+    except UnicodeEncodeError:
+        bars = PLAIN_BARS
+    return "".join(bars[int(value * len(bars) / HIGHEST_VALUE)] for value in values)
 
 
 if __name__ == "__main__":
