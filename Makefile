@@ -27,7 +27,7 @@ unit: $(VENV)/.development
 	$(BIN)/coverage report
 
 versions: $(VENV)/.development
-	$(BIN)/tox run --quiet
+	$(BIN)/tox run-parallel --parallel 2 --quiet
 
 clean:
 	rm -rf $(VENV) .tox

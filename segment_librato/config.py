@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
@@ -134,6 +135,8 @@ def _check_url(name: str, value: object) -> None:
     try:
         url = urlsplit(value)
         valid = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+        if "[" in url.netloc:  # Python 3.10 does not look what is in there
+            IPv6Address(url.hostname or "")
     except ValueError:
         valid = False
     if not valid or " " in value:
