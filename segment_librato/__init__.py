@@ -25,7 +25,7 @@ from functools import wraps
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from segment_librato import _version, client, errors, lifecycle
+from segment_librato import _version, errors, lifecycle
 from segment_librato._version import VERSION
 from segment_librato.client import Client
 from segment_librato.config import Config
@@ -37,10 +37,12 @@ from segment_librato.errors import (
     MessageTooLargeError,
     NetworkError,
     QueueFullError,
+    RejectionError,
     SegmentError,
     ShutdownTimeoutError,
     ValidationError,
 )
+from segment_librato.locked import locked
 
 if TYPE_CHECKING:
     import logging
@@ -57,6 +59,7 @@ __all__ = [
     "MessageTooLargeError",
     "NetworkError",
     "QueueFullError",
+    "RejectionError",
     "SegmentError",
     "ShutdownTimeoutError",
     "ValidationError",
@@ -102,6 +105,7 @@ default_client: Client | None = None
 
 __version__ = VERSION
 
+PREFIX = "segment_librato."
 _SETTINGS = tuple(Config.__dataclass_fields__)
 
 
@@ -119,18 +123,21 @@ class _Defaults:
         """Have a lock that nobody holds."""
         self.lock = threading.RLock()
 
+    @locked
     def retire(self, client: Client) -> None:
         """Keep a client that is not the default one any more."""
-        with self.lock:
-            self.former = [*self.former, client]
+        self.former = [*self.former, client]
 
     def forget_settled(self) -> None:
         """Let go of former clients with nothing to deliver, unless one is retired meanwhile."""
         former = self.former
         unsettled = [one for one in former if one.stats.pending]  # takes their locks, so not ours
-        with self.lock:
-            if self.former is former:
-                self.former = unsettled
+        self._replace(former, unsettled)
+
+    @locked
+    def _replace(self, former: list[Client], unsettled: list[Client]) -> None:
+        if self.former is former:
+            self.former = unsettled
 
 
 _defaults = _Defaults()
@@ -152,23 +159,29 @@ sys.modules[__name__].__class__ = _Module
 
 def _client() -> Client:
     """Return the default client; make it if there is none, or if a setting was changed."""
-    global default_client  # noqa: PLW0603  a public name of the incumbent
     is_up_to_date = _defaults.applied is _defaults.change  # asked first, as it is said last
     current = default_client
     if current and is_up_to_date:
         return current
-    with _defaults.lock:
-        change, current = _defaults.change, default_client
-        if current and _defaults.applied is change:
-            return current
-        options = {name: globals()[name] for name in _SETTINGS}
-        if not current or current.config != Config(**options):
-            made = default_client = Client(**options)
-            if current:
-                _defaults.retire(current)
-            current = made
-        _defaults.applied = change
+    current = _renewed_client(_defaults)
     _defaults.forget_settled()
+    return current
+
+
+@locked
+def _renewed_client(defaults: _Defaults) -> Client:
+    """Return a default client that is made from the settings as they are now."""
+    global default_client  # noqa: PLW0603  a public name of the incumbent
+    change, current = defaults.change, default_client
+    if current and defaults.applied is change:
+        return current
+    options = {name: globals()[name] for name in _SETTINGS}
+    if not current or current.config != Config(**options):
+        made = default_client = Client(**options)
+        if current:
+            defaults.retire(current)
+        current = made
+    defaults.applied = change
     return current
 
 
@@ -218,18 +231,29 @@ def join(timeout: float | None = None) -> bool:
 
 def shutdown(timeout: float | None = None) -> bool:
     """Flush the default client and stop it for good; see `Client.shutdown`."""
-    seconds = _client().config.shutdown_timeout if timeout is None else timeout
-    return _finish(Client.shutdown, seconds)
+    return _finish(Client.shutdown, timeout)
 
 
 def _finish(method: Callable[[Client, float | None], bool], seconds: float | None) -> bool:
-    """Call the method on the default client and on its forerunners, within one deadline."""
+    """Call the method on the default client and on its forerunners, within one deadline.
+
+    If a setting was changed to something wrong, the error comes when they have delivered.
+    """
     began = time.monotonic()
-    settled: bool = getattr(_client(), method.__name__)(seconds)
+    problem = None
+    try:
+        current = _client()
+    except ConfigError as error:
+        if not default_client:
+            raise
+        current, problem = default_client, error
+    settled: bool = getattr(current, method.__name__)(seconds)
     for one in _defaults.former:
         left = None if seconds is None else max(0, began + seconds - time.monotonic())
         settled = getattr(one, method.__name__)(left) and settled
     _defaults.forget_settled()
+    if problem:
+        raise problem
     return settled
 
 
@@ -251,6 +275,9 @@ def install_as_segment_analytics() -> None:
     except ImportError:
         segment = sys.modules["segment"] = ModuleType("segment")
     segment.analytics = sys.modules["segment.analytics"] = this
-    for name, module in (("client", client), ("request", errors), ("version", _version)):
+    for name, module in (("request", errors), ("version", _version)):
         setattr(this, name, module)
         sys.modules[f"segment.analytics.{name}"] = module
+    for name in tuple(sys.modules):  # so that none of them is loaded twice
+        if name.startswith(PREFIX):
+            sys.modules[name.replace(PREFIX, "segment.analytics.", 1)] = sys.modules[name]

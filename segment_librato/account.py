@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from segment_librato.errors import SegmentError
+    from segment_librato.locked import Changed
 
 __all__ = ["Account", "Lease"]
 
@@ -49,9 +50,7 @@ class Lease:
 class Account:
     """The leases and the counters of a queue. Thread-safe."""
 
-    def __init__(
-        self, lock: threading.RLock, changed: threading.Condition, waiting: Collection[bytes]
-    ) -> None:
+    def __init__(self, lock: threading.RLock, changed: Changed, waiting: Collection[bytes]) -> None:
         """Open an account with nothing in it.
 
         Args:
@@ -112,20 +111,20 @@ class Account:
             self._settle(lease, "failed", len(lease.messages) - lease.settled)
 
     @locked
-    def abandon(self) -> list[tuple[Lease, tuple[bytes, ...]]]:
+    def abandon(self, left_over: list[tuple[Lease, tuple[bytes, ...]]]) -> None:
         """Claim every leased message that has no outcome, oldest first.
 
-        The caller reports them and then calls `fail`. A request under way is not stopped, but
-        its outcome no longer counts.
+        The caller, who holds the leases from now on, reports what is in `left_over` afterwards
+        and then calls `fail`. A request under way is not stopped, but its outcome no longer
+        counts.
         """
-        abandoned = []
         for lease in sorted(self._leases, key=lambda lease: lease.first):
             if messages := lease.unclaimed:
+                left_over.append((lease, messages))
                 lease.abandoned = True
+                lease.thread_id = threading.get_ident()
                 lease.claimed = len(lease.messages)
-                abandoned.append((lease, messages))
         self._changed.notify_all()
-        return abandoned
 
     @locked
     def first_unsettled(self) -> int:

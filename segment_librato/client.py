@@ -140,7 +140,7 @@ class Client:
         self.queue = MessageQueue(self.config.max_queue_size, _batch_rules(self.config))
         self._pipeline = _make_pipeline(self.config, self.queue, self._report)
         if self._pipeline:
-            weakref.finalize(self, self._pipeline.close).atexit = False
+            weakref.finalize(self, self.queue.close).atexit = False
         self._set_up_logging()
 
     def __repr__(self) -> str:
@@ -356,7 +356,7 @@ class Client:
         if self._pipeline is not None:
             return self._pipeline.accept(data), as_sent
         if reason := self.queue.refusal():
-            self._report.rejection(reason, data, is_news=self.queue.rejections_in_a_row == 1)
+            self._report.rejection(reason, data)
         return reason is None, as_sent
 
     def _set_up_logging(self) -> None:

@@ -86,6 +86,8 @@ class Config:
         if self.log_handler and not isinstance(self.log_handler, logging.Handler):
             raise ConfigError(unexpected("log_handler", "a logging.Handler", self.log_handler))
         _check_proxies(self.proxies)
+        if self.proxies:
+            object.__setattr__(self, "proxies", dict(self.proxies))  # later changes do not count
         self._check_oauth()
 
     def _check_oauth(self) -> None:

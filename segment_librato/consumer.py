@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Consumer", "Transport"]
 
 SPLIT_STATUSES = frozenset({400, 413})
-MAX_SPLITS = 64
+MAX_SPLITS = 64  # in a row: then the server seems to refuse everything
 
 
 class Transport(Protocol):
@@ -69,13 +69,14 @@ class Consumer:
         Raises:
             RuntimeError: no thread can be started, as late in the interpreter's exit.
         """
+        thread = threading.Thread(target=self._run, name="segment-consumer", daemon=True)
         try:
-            if self._queue.enlist(self):
-                thread = threading.Thread(target=self._run, name="segment-consumer", daemon=True)
+            if self._queue.enlist(self, thread):
                 self.thread = thread
                 thread.start()
         except BaseException:
-            self._queue.leave(self)
+            if thread.ident is None:
+                self._queue.withdraw(self, thread)
             raise
 
     def drain(self, deadline: float | None) -> None:
@@ -84,7 +85,11 @@ class Consumer:
             lease = self._queue.take_now()
             if lease is None:
                 return
-            self.deliver(lease, deadline)
+            try:
+                self.deliver(lease, deadline)
+            except BaseException as interruption:
+                self.give_up(lease, interruption)
+                raise
 
     def deliver(self, lease: Lease, deadline: float | None = None) -> SegmentError | None:
         """Send the messages of a lease and see to it that each has an outcome.
@@ -96,11 +101,12 @@ class Consumer:
         failure = None
         batches = [Batch(lease.messages)]
         splits_left = MAX_SPLITS
-        while batches:
+        while batches and not lease.abandoned:
             batch = batches.pop()
             error = self._send(batch, lease, deadline)
             if error is None:
                 self._queue.account.confirm(lease, len(batch))
+                splits_left = MAX_SPLITS
             elif error.status in SPLIT_STATUSES and len(batch) > 1 and splits_left:
                 splits_left -= 1
                 batches.extend(reversed(batch.halves()))

@@ -4,8 +4,9 @@
     ├── ConfigError                 an option is wrong (also AssertionError, ValueError)
     ├── ValidationError             a call's argument is wrong (also AssertionError, ValueError)
     ├── MessageTooLargeError        a message exceeds 32 KB (also RuntimeError)
-    ├── QueueFullError              rejected: too many messages wait
-    ├── ClientClosedError           rejected: the client was shut down
+    ├── RejectionError              a message was not taken in
+    │   ├── QueueFullError          too many messages wait
+    │   └── ClientClosedError       the client was shut down
     ├── ShutdownTimeoutError        left over at the deadline of a shutdown or of the exit
     └── DeliveryError               a request did not succeed
         ├── APIError                the server answered, and refused
@@ -28,6 +29,7 @@ __all__ = [
     "MessageTooLargeError",
     "NetworkError",
     "QueueFullError",
+    "RejectionError",
     "SegmentError",
     "ShutdownTimeoutError",
     "ValidationError",
@@ -72,13 +74,23 @@ class MessageTooLargeError(SegmentError, RuntimeError):
     code = "message_too_large"
 
 
-class QueueFullError(SegmentError):
+class RejectionError(SegmentError):
+    """A message was not taken in.
+
+    Attributes:
+        is_news: whether the message before it was taken in.
+    """
+
+    is_news = True
+
+
+class QueueFullError(RejectionError):
     """A message was rejected because `max_queue_size` messages were waiting."""
 
     code = "queue_full"
 
 
-class ClientClosedError(SegmentError):
+class ClientClosedError(RejectionError):
     """A message was rejected because the client had been shut down."""
 
     code = "client_closed"

@@ -11,6 +11,7 @@ import atexit
 import math
 import os
 import sys
+import threading
 import time
 import weakref
 from typing import Protocol
@@ -36,7 +37,7 @@ class Forkable(Protocol):
 
 
 class _Process:
-    """What is known of this process. Each change is one operation of a dict or set: no lock."""
+    """What is known of this process; without a lock, as each change is a single operation."""
 
     def __init__(self) -> None:
         self.drainables: dict[int, Drainable] = {}
@@ -77,7 +78,15 @@ def _drain_with_multiprocessing() -> None:
         from multiprocessing import parent_process  # noqa: PLC0415  it is loaded already
 
         if parent_process() is not None:
-            multiprocessing_util.Finalize(None, _drain_all, exitpriority=0)
+            multiprocessing_util.Finalize(None, _drain_after_threads, exitpriority=0)
+
+
+def _drain_after_threads() -> None:
+    """Drain when the other threads have ended, for which `multiprocessing` would wait next."""
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.current_thread():
+            thread.join()
+    _drain_all()
 
 
 def _drain_all() -> None:
@@ -91,6 +100,8 @@ def _drain_all() -> None:
         except KeyboardInterrupt:  # noqa: PERF203  whoever watches does not want to wait
             _process.exit_began = -math.inf
             drainable.finish_drain(_process.exit_began)
+        except BaseException:  # noqa: BLE001, S110  an `on_error` that exits does not end the others
+            pass
 
 
 def _renew_all() -> None:

@@ -1,22 +1,25 @@
-"""The one way in which this library holds a lock in code that the main thread may run.
+"""The one way in which this library holds locks and waits, in code the main thread may run.
 
+There Ctrl-C and signal handlers may strike between any two lines, also of the standard library.
 Knows nothing else of the library.
 """
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
-__all__ = ["locked"]
+__all__ = ["Changed", "locked"]
 
 
 class _Guarded(Protocol):
-    lock: threading.RLock
+    @property
+    def lock(self) -> threading.RLock: ...
 
 
 Guarded = TypeVar("Guarded", bound=_Guarded)
@@ -40,3 +43,27 @@ def locked(
         # fmt: on
 
     return call
+
+
+class Changed(threading.Condition):
+    """A condition that survives signals in the middle of its methods."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        super().__init__(lock)
+        self.lock = lock
+
+    def notify_all(self) -> None:
+        """Wake everybody; a call that a signal handler makes meanwhile has done so already."""
+        with suppress(IndexError):
+            super().notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait, and hold the lock afterwards even if Ctrl-C struck while it was let go."""
+        try:
+            return super().wait(timeout)
+        except BaseException:
+            try:
+                self.notify(0)
+            except RuntimeError:  # which says that the lock is not held
+                self.lock.acquire()
+            raise

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from segment_librato import lifecycle
 from segment_librato.account import Lease
 from segment_librato.consumer import Consumer
-from segment_librato.errors import SegmentError, ShutdownTimeoutError
+from segment_librato.errors import ShutdownTimeoutError
 from segment_librato.locked import locked
 from segment_librato.log import log
 
@@ -43,14 +43,14 @@ class Pipeline:
             Consumer(queue, transport, report, config, self._consumer_left)
             for _ in range(config.thread)
         ]
-        self.lock = threading.RLock()
+        self._starting_thread: int | None = None
         self._can_start = True
         lifecycle.renew_in_child(self)
 
     def reset_after_fork(self) -> None:
         """Leave to the parent what waits here, and its connections."""
-        self.lock = threading.RLock()
         self._queue.reset()
+        self._starting_thread = None
         reset_transport = getattr(self._transport, "reset_after_fork", None)
         if reset_transport:
             reset_transport()
@@ -62,9 +62,12 @@ class Pipeline:
         """
         if self._config.sync_mode:
             return self._send_now(message)
+        if not self._queue.workers and not self._queue.closed:
+            lifecycle.drain_at_exit(self)
         rejection = self._queue.put(message)
         if rejection:
-            return self._reject(rejection, message)
+            self._report.rejection(rejection, message)
+            return False
         if self._queue.workers < len(self.consumers):
             self._start_consumers()
         if (exit_began := lifecycle.exit_has_begun()) is not None:
@@ -77,16 +80,12 @@ class Pipeline:
         try:
             rejection = self._queue.admit(lease)
             if rejection:
-                return self._reject(rejection, message)
+                self._report.rejection(rejection, message)
+                return False
             return consumer.deliver(lease) is None
         except BaseException as interruption:
             consumer.give_up(lease, interruption)
             raise
-
-    def _reject(self, reason: SegmentError, message: bytes) -> bool:
-        is_news = self._queue.rejections_in_a_row == 1
-        self._report.rejection(reason, message, is_news=is_news)
-        return False
 
     def flush(self, timeout: float | None) -> bool:
         """Send all that was accepted so far; return whether all of it has an outcome in time."""
@@ -108,10 +107,6 @@ class Pipeline:
         lifecycle.forget(self)
         return settled
 
-    def close(self) -> None:
-        """Take no more in and deliver what waits in the background; return at once."""
-        self._queue.close()
-
     def begin_drain(self) -> None:
         """Let all that waits leave at once; do not wait for it."""
         self._queue.flush()
@@ -119,15 +114,15 @@ class Pipeline:
     def finish_drain(self, began: float) -> None:
         """Deliver what waits up to the exit timeout, end the threads, report the rest."""
         if not self._queue.account.is_held_by_caller():
-            self._join_by(began + self._config.exit_timeout)
-            self._abandon()
+            if not self._join_by(began + self._config.exit_timeout):
+                self._abandon()
             self._transport.close()
 
     def _flush_by(self, deadline: float | None) -> bool:
         if self._queue.account.is_held_by_caller():
             return False
         mark = self._queue.flush()
-        if not self._queue.empty() and not self._start_consumers():
+        if not self._queue.empty() and not self._are_there_consumers():
             self.consumers[0].drain(deadline)
         return self._queue.wait_until_settled(mark, deadline)
 
@@ -141,19 +136,37 @@ class Pipeline:
                     thread.join(None if deadline is None else max(0, deadline - time.monotonic()))
         return settled
 
+    def _are_there_consumers(self) -> bool:
+        """Return whether somebody sends what waits, after an attempt to start them."""
+        if self._starting_thread == threading.get_ident():
+            return False  # a signal handler flushes, and the start goes on only after it
+        self._start_consumers()
+        return self._queue.workers > 0
+
+    def _start_consumers(self) -> None:
+        """Start the consumers that are not there."""
+        try:
+            self._start_under_lock()
+            self._can_start = True
+        except RuntimeError as error:  # the interpreter exits, or there are too many threads
+            could_start, self._can_start = self._can_start, False
+            if could_start:
+                log.warning("no thread could be started: %s", error)
+
+    @property
+    def lock(self) -> threading.RLock:
+        """The queue's, so that a signal handler cannot take two locks in the wrong order."""
+        return self._queue.lock
+
     @locked
-    def _start_consumers(self) -> bool:
-        """Start the consumers that are not there; return whether any is there."""
+    def _start_under_lock(self) -> None:
         lifecycle.drain_at_exit(self)
+        self._starting_thread = threading.get_ident()
         try:
             for consumer in self.consumers:
                 consumer.start()
-            self._can_start = True
-        except RuntimeError as error:  # the interpreter exits, or there are too many threads
-            if self._can_start:
-                log.warning("no thread could be started: %s", error)
-            self._can_start = False
-        return self._queue.workers > 0
+        finally:
+            self._starting_thread = None
 
     @locked
     def _consumer_left(self) -> None:
@@ -162,14 +175,14 @@ class Pipeline:
 
     def _abandon(self) -> None:
         """Report all that has no outcome as left over."""
-        left_over = self._queue.abandon()
-        messages = [message for _, unclaimed in left_over for message in unclaimed]
-        if not messages:
-            return
-        causes = [f"; {lease.last_error}" for lease, _ in left_over if lease.last_error]
-        error = ShutdownTimeoutError("".join(["time ran out before delivery", *causes[:1]]))
+        left_over: list[tuple[Lease, tuple[bytes, ...]]] = []
         try:
-            self._report.failure(error, messages)
+            self._queue.abandon(left_over)
+            messages = [message for _, unclaimed in left_over for message in unclaimed]
+            causes = [f"; {lease.last_error}" for lease, _ in left_over if lease.last_error]
+            error = ShutdownTimeoutError("".join(["time ran out before delivery", *causes[:1]]))
+            if messages:
+                self._report.failure(error, messages)
         finally:
             for lease, unclaimed in left_over:
                 self._queue.account.fail(lease, len(unclaimed))

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from segment_librato.account import Account, Lease
 from segment_librato.errors import ClientClosedError, QueueFullError
-from segment_librato.locked import locked
+from segment_librato.locked import Changed, locked
 
 if TYPE_CHECKING:
     from segment_librato.batch import BatchRules
-    from segment_librato.errors import SegmentError
+    from segment_librato.errors import RejectionError
 
 __all__ = ["MessageQueue"]
 
@@ -49,22 +49,22 @@ class MessageQueue:
         The lock is a new one, because a thread that does not exist here may hold the old.
         """
         self.lock = threading.RLock()
-        self._changed = threading.Condition(self.lock)
+        self._changed = Changed(self.lock)
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._oldest_at = 0.0
         self.account = Account(self.lock, self._changed, self._waiting)
-        self._workers: set[object] = set()
+        self._workers: dict[object, threading.Thread | None] = {}
         self._wake_at_messages = NEVER
         self._wake_at_bytes = NEVER
         self._flush_up_to = 0
-        self._rejections_in_a_row = 0
+        self._rejecting = False
         self._draining = self._closed
 
     # The application's side
 
     @locked
-    def put(self, message: bytes) -> SegmentError | None:
+    def put(self, message: bytes) -> RejectionError | None:
         """Take a message in; return the reason if it is rejected."""
         if self._closed:
             return self.refusal()
@@ -82,7 +82,7 @@ class MessageQueue:
         return None
 
     @locked
-    def admit(self, lease: Lease) -> SegmentError | None:
+    def admit(self, lease: Lease) -> RejectionError | None:
         """Take messages in that are under way already; return the reason if they are rejected."""
         if self._closed:
             return self.refusal()
@@ -90,21 +90,17 @@ class MessageQueue:
         return None
 
     @locked
-    def refusal(self) -> SegmentError | None:
+    def refusal(self) -> RejectionError | None:
         """Reject a message if the queue is closed; return the reason."""
         if self._closed:
             return self._reject(ClientClosedError("the client was shut down"))
         return None
 
-    def _reject(self, reason: SegmentError) -> SegmentError:
+    def _reject(self, reason: RejectionError) -> RejectionError:
         self.account.count_rejection()
-        self._rejections_in_a_row += 1
+        reason.is_news = not self._rejecting
+        self._rejecting = True
         return reason
-
-    @property
-    def rejections_in_a_row(self) -> int:
-        """How many messages were rejected since there was room for one."""
-        return self._rejections_in_a_row
 
     def qsize(self) -> int:
         """Return how many messages wait; those under way do not count."""
@@ -146,7 +142,7 @@ class MessageQueue:
         what waits.
         """
         while self.account.first_unsettled() < mark:
-            if self._waiting and not self._workers:
+            if self.account.leased < mark and not self._workers:
                 return False
             if not self._wait_for_change(deadline):
                 return False
@@ -161,11 +157,11 @@ class MessageQueue:
         return True
 
     @locked
-    def abandon(self) -> list[tuple[Lease, tuple[bytes, ...]]]:
+    def abandon(self, left_over: list[tuple[Lease, tuple[bytes, ...]]]) -> None:
         """Claim every message that has no outcome; see `Account.abandon`."""
         if self._waiting:
             self.account.add(Lease(self._pop(NEVER, NEVER)))
-        return self.account.abandon()
+        self.account.abandon(left_over)
 
     # The consumers' side
 
@@ -175,18 +171,24 @@ class MessageQueue:
         return len(self._workers)
 
     @locked
-    def enlist(self, worker: object) -> bool:
-        """Count a consumer as there; return False if it is already."""
+    def enlist(self, worker: object, thread: threading.Thread | None = None) -> bool:
+        """Count a consumer as there, to be run by this thread; return False if it is already."""
         if worker in self._workers:
             return False
-        self._draining = self._closed
-        self._workers.add(worker)
+        self._draining = self._closed  # a `drain` that went on is over: there is work again
+        self._workers[worker] = thread
         return True
+
+    @locked
+    def withdraw(self, worker: object, thread: threading.Thread) -> None:
+        """Undo `enlist` for a thread that did not start."""
+        if self._workers.get(worker) is thread:
+            self.leave(worker)
 
     @locked
     def leave(self, worker: object) -> None:
         """Count a consumer as gone."""
-        self._workers.discard(worker)
+        self._workers.pop(worker, None)
         self._changed.notify_all()
 
     @locked
@@ -196,11 +198,12 @@ class MessageQueue:
         It is counted as gone then, in the same instant: a message put in later finds that a
         consumer must be started.
         """
-        while not self._is_due():
+        is_due = self._is_due()
+        while not (is_due and self._waiting):
             if self._draining:
                 self.leave(worker)
                 return None
-            self._wait_until_due()
+            is_due = self._wait_until_due()
         return self.take_now()
 
     @locked
@@ -231,25 +234,26 @@ class MessageQueue:
             or time.monotonic() >= self._oldest_at + self._rules.interval
         )
 
-    def _wait_until_due(self) -> None:
-        if self._waiting:
-            self._wake_at_messages = self._rules.trigger
-            self._wake_at_bytes = self._rules.max_bytes
-            self._changed.wait(self._oldest_at + self._rules.interval - time.monotonic())
-        else:
+    def _wait_until_due(self) -> bool:
+        """Wait until there is a reason to look again; return whether a batch is due.
+
+        It is after the interval, by the clock of the lock: tests may have stopped all others.
+        """
+        if not self._waiting:
             self._wake_at_messages = 1
             self._changed.wait()
+            return self._is_due()
+        self._wake_at_messages = self._rules.trigger
+        self._wake_at_bytes = self._rules.max_bytes
+        seconds = self._oldest_at + self._rules.interval - time.monotonic()
+        return not self._changed.wait(max(0, seconds)) or self._is_due()
 
     def _wait_for_change(self, deadline: float | None) -> bool:
         """Wait for a notice; return False at the deadline."""
         if deadline is None:
-            self._changed.wait()
-            return True
+            return self._changed.wait()
         seconds = deadline - time.monotonic()
-        if seconds <= 0:
-            return False
-        self._changed.wait(min(seconds, threading.TIMEOUT_MAX))
-        return True
+        return seconds > 0 and self._changed.wait(min(seconds, threading.TIMEOUT_MAX))
 
     def _pop(self, max_messages: int, max_bytes: int) -> tuple[bytes, ...]:
         """Remove the oldest messages, as many as fit.
@@ -266,6 +270,6 @@ class MessageQueue:
             room -= size
             messages.append(self._waiting.popleft())
         self._waiting_bytes = self._waiting_bytes - (max_bytes - room) if self._waiting else 0
-        self._wake_at_messages = self._wake_at_bytes = NEVER
-        self._rejections_in_a_row = 0
+        self._wake_at_messages = self._wake_at_bytes = NEVER  # until a consumer waits again
+        self._rejecting = False
         return tuple(messages)

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from segment_librato.config import OnError
-    from segment_librato.errors import SegmentError
+    from segment_librato.errors import RejectionError, SegmentError
 
 __all__ = ["Reporter"]
+
+MAX_DEPTH = 10
 
 
 class Reporter:
@@ -27,28 +29,37 @@ class Reporter:
 
     def __init__(self, on_error: OnError | None) -> None:
         self._on_error = on_error or None
-        self._reporting = threading.local()
+        self._calls = threading.local()
 
-    def rejection(self, reason: SegmentError, message: bytes, *, is_news: bool) -> None:
-        """Report a message that was not taken in; log it if it is news."""
-        if is_news:
+    def rejection(self, reason: RejectionError, message: bytes) -> None:
+        """Report a message that was not taken in; log it if that is news.
+
+        While `on_error` runs on the same thread, it is not called for this: a message that it
+        tracks itself would have it called for ever.
+        """
+        if not self._depth():
+            self._tell(reason, [message])
+        if reason.is_news:
             log.warning("messages are rejected: %s", reason)
-        self._tell(reason, [message])
 
     def failure(self, error: SegmentError, messages: Sequence[bytes]) -> None:
-        """Report messages that were taken in and will not be delivered."""
+        """Report messages that were taken in and will not be delivered.
+
+        Some may fail because of what `on_error` does: it is called for these as well, but not
+        if each such call makes the next one fail.
+        """
+        if self._depth() < MAX_DEPTH:
+            self._tell(error, messages)
         log.error("messages not delivered: %d; %s", len(messages), error)
-        self._tell(error, messages)
+
+    def _depth(self) -> int:
+        """Return how many calls of `on_error` are under way on this thread."""
+        depth: int = getattr(self._calls, "depth", 0)
+        return depth
 
     def _tell(self, error: SegmentError, messages: Sequence[bytes]) -> None:
-        """Call `on_error` with the messages as the dicts they would have been sent as.
-
-        A message that is rejected while `on_error` runs on the same thread, which must have
-        come from there, is not handed to it again: that might never end.
-        """
-        if getattr(self._reporting, "active", False):
-            return
-        self._reporting.active = True
+        """Call `on_error` with the messages as the dicts they would have been sent as."""
+        self._calls.depth = self._depth() + 1
         try:
             if self._on_error:
                 self._on_error(error, [json.loads(message) for message in messages])
@@ -57,4 +68,4 @@ class Reporter:
             place = f"{frame.filename}:{frame.lineno}"
             log.error("on_error raised %s at %s", type(problem).__name__, place)
         finally:
-            self._reporting.active = False
+            self._calls.depth -= 1

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LONG = 60.0
+LeftOver = list[tuple[Lease, tuple[bytes, ...]]]
 
 
 def make_queue(
@@ -88,14 +89,19 @@ def test_a_max_size_of_0_is_no_bound() -> None:
     assert queue.qsize() == 1_000
 
 
-def test_rejections_in_a_row_end_when_there_is_room_again() -> None:
+def test_a_rejection_is_news_until_there_is_room_again() -> None:
     queue = make_queue(max_size=1)
     fill(queue, 1)
-    queue.put(b"x")
-    queue.put(b"x")
-    assert queue.rejections_in_a_row == 2
+    news = []
+    for _ in range(2):
+        rejection = queue.put(b"x")
+        assert rejection is not None
+        news.append(rejection.is_news)
     queue.take_now()
-    assert queue.rejections_in_a_row == 0
+    fill(queue, 1)
+    rejection = queue.put(b"x")
+    assert rejection is not None
+    assert [*news, rejection.is_news] == [True, False, True]
 
 
 def test_a_closed_queue_takes_nothing_in() -> None:
@@ -240,7 +246,8 @@ def test_what_was_abandoned_cannot_be_claimed_and_ends_a_pause() -> None:
     assert lease is not None
     pausing = Background(lambda: queue.pause(lease, time.monotonic() + 30))
     assert pausing.is_running()
-    abandoned = queue.abandon()
+    abandoned: LeftOver = []
+    queue.abandon(abandoned)
     assert [len(messages) for _, messages in abandoned] == [2, 1]
     assert pausing.wait() is False
     assert not queue.account.claim(lease, 2)
@@ -251,7 +258,9 @@ def test_what_was_abandoned_cannot_be_claimed_and_ends_a_pause() -> None:
         queue.account.fail(one, len(messages))
     stats = queue.account.stats()
     assert (stats.failed, stats.delivered, stats.pending) == (3, 0, 0)
-    assert queue.abandon() == []
+    abandoned.clear()
+    queue.abandon(abandoned)
+    assert abandoned == []
 
 
 def test_what_is_being_reported_is_not_abandoned() -> None:
@@ -260,7 +269,10 @@ def test_what_is_being_reported_is_not_abandoned() -> None:
     lease = queue.take_now()
     assert lease is not None
     assert queue.account.claim(lease, 1)
-    assert [messages for _, messages in queue.abandon()] == [(b"x", b"x")]
+    left_over: LeftOver = []
+    queue.abandon(left_over)
+    assert [messages for _, messages in left_over] == [(b"x", b"x")]
+    assert queue.account.is_held_by_caller()
     queue.account.fail(lease, 1)
     queue.account.fail(lease, 2)
     assert queue.account.stats().failed == 3
@@ -366,7 +378,9 @@ class Accounting(RuleBasedStateMachine):
 
     @rule()
     def abandon(self) -> None:
-        self.claimed += [(lease, len(messages)) for lease, messages in self.queue.abandon()]
+        left_over: LeftOver = []
+        self.queue.abandon(left_over)
+        self.claimed += [(lease, len(messages)) for lease, messages in left_over]
         self.leases.clear()
 
     @rule()

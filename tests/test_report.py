@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from segment_librato.errors import APIError, QueueFullError
-from segment_librato.report import Reporter
+from segment_librato.report import MAX_DEPTH, Reporter
 
 if TYPE_CHECKING:
     import pytest
@@ -34,8 +34,10 @@ def test_a_failure_is_logged_with_count_and_status_and_nothing_of_the_message(
 def test_a_rejection_is_logged_only_if_it_is_news(caplog: pytest.LogCaptureFixture) -> None:
     calls: list[Exception] = []
     report = Reporter(lambda error, messages: calls.append(error))
-    report.rejection(QueueFullError("3 messages are waiting"), MESSAGE, is_news=True)
-    report.rejection(QueueFullError("3 messages are waiting"), MESSAGE, is_news=False)
+    first, second = QueueFullError("3 messages are waiting"), QueueFullError("3 messages")
+    second.is_news = False
+    report.rejection(first, MESSAGE)
+    report.rejection(second, MESSAGE)
     assert len(calls) == 2
     assert [record.getMessage() for record in caplog.records] == [
         "messages are rejected: 3 messages are waiting"
@@ -68,18 +70,33 @@ def test_a_logging_handler_that_raises_does_no_harm() -> None:
     assert len(calls) == 1
 
 
-def test_a_report_from_within_on_error_is_not_handed_to_it_again() -> None:
+def test_a_rejection_from_within_on_error_is_not_handed_to_it_again() -> None:
     calls: list[Exception] = []
 
     def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
         calls.append(error)
-        report.rejection(QueueFullError("full"), MESSAGE, is_news=True)
+        report.rejection(QueueFullError("full"), MESSAGE)
 
     report = Reporter(on_error)
     report.failure(APIError(404), [MESSAGE])
     report.failure(APIError(500), [MESSAGE])
     assert [error.status for error in calls if isinstance(error, APIError)] == [404, 500]
     assert len(calls) == 2
+
+
+def test_a_failure_from_within_on_error_is_handed_to_it_too_but_not_for_ever() -> None:
+    calls: list[Exception] = []
+
+    def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
+        calls.append(error)
+        if len(calls) != 2:
+            report.failure(APIError(500), [MESSAGE])
+
+    report = Reporter(on_error)
+    report.failure(APIError(404), [MESSAGE])
+    assert [error.status for error in calls if isinstance(error, APIError)] == [404, 500]
+    report.failure(APIError(404), [MESSAGE])
+    assert len(calls) == 2 + MAX_DEPTH
 
 
 def test_threads_report_at_the_same_time() -> None:
