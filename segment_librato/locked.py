@@ -62,8 +62,14 @@ class Changed(threading.Condition):
         try:
             return super().wait(timeout)
         except BaseException:
-            try:
-                self.notify(0)
-            except RuntimeError:  # which says that the lock is not held
+            if not self.is_locked_by_caller():
                 self.lock.acquire()
             raise
+
+    def is_locked_by_caller(self) -> bool:
+        """Return whether the calling thread holds the lock."""
+        try:
+            self.notify(0)
+        except RuntimeError:
+            return False
+        return True

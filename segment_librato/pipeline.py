@@ -128,20 +128,25 @@ class Pipeline:
 
     def _join_by(self, deadline: float | None) -> bool:
         settled = self._flush_by(deadline)
-        if settled:
+        if settled and not self._is_starting_here():
             threads = [one.thread for one in self.consumers if one.thread and one.is_alive()]
             self._queue.drain()
-            if self._queue.wait_until_deserted(deadline):
+            # a thread takes the lock once more at its end
+            if self._queue.wait_until_deserted(deadline) and not self._queue.is_locked_by_caller():
                 for thread in threads:
                     thread.join(None if deadline is None else max(0, deadline - time.monotonic()))
         return settled
 
     def _are_there_consumers(self) -> bool:
         """Return whether somebody sends what waits, after an attempt to start them."""
-        if self._starting_thread == threading.get_ident():
-            return False  # a signal handler flushes, and the start goes on only after it
+        if self._is_starting_here():
+            return False
         self._start_consumers()
         return self._queue.workers > 0
+
+    def _is_starting_here(self) -> bool:
+        """Return whether a signal handler came in between, so that the start waits for it."""
+        return self._starting_thread == threading.get_ident()
 
     def _start_consumers(self) -> None:
         """Start the consumers that are not there."""

@@ -110,6 +110,10 @@ class MessageQueue:
         """Return whether no message waits."""
         return not self._waiting
 
+    def is_locked_by_caller(self) -> bool:
+        """Return whether the calling thread is within a method, as a signal handler may be."""
+        return self._changed.is_locked_by_caller()
+
     @property
     def closed(self) -> bool:
         """Whether no more messages are taken in."""

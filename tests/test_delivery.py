@@ -751,3 +751,100 @@ def test_debug_prints_if_logging_is_not_configured_and_adds_nothing_if_it_is(
     finally:
         logger.handlers[:], level = before
         logger.setLevel(level)
+
+
+def test_an_on_error_that_flushes_during_a_shutdown_returns(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    results = []
+
+    def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
+        results.append(client.flush())
+
+    client = make_client(on_error=on_error, upload_size=1)
+    with server.hold():
+        track(client, range(1))
+        assert server.wait_until(lambda: server.held == 1)
+        assert not client.shutdown(timeout=0.05)
+    assert results == [False]
+
+
+def test_what_is_left_over_by_a_shutdown_within_on_error_is_reported(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    calls = []
+
+    def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
+        calls.append((type(error), len(messages)))
+        client.shutdown(timeout=0.05)
+
+    client = make_client(on_error=on_error, max_queue_size=2, upload_size=1)
+    with server.hold():
+        track(client, range(1))
+        assert server.wait_until(lambda: server.held == 1)
+        track(client, range(1, 3))
+        client.track("user", "event")
+    assert calls == [(QueueFullError, 1), (ShutdownTimeoutError, 3)]
+
+
+def test_many_poisoned_messages_cost_only_themselves(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    server.answer(
+        400,
+        times=None,
+        when=lambda request: any(m["properties"]["n"] % 40 == 7 for m in request.messages),
+    )
+    client = make_client(upload_interval=LONG)
+    track(client, range(1_200))
+    assert client.flush()
+    poisoned = [n for n in range(1_200) if n % 40 == 7]
+    assert [m["properties"]["n"] for _, messages in errors.calls for m in messages] == poisoned
+    assert client.stats.delivered == 1_200 - len(poisoned)
+
+
+def test_nothing_more_is_sent_of_a_batch_that_a_shutdown_has_reported(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    server.answer(400, times=1)
+    client = make_client(upload_size=8, upload_interval=LONG)
+    server.answer(400, times=1, delay=0.3)
+    track(client, range(8))
+    assert server.wait_until(lambda: len(server.requests) == 1)
+    assert not client.shutdown(timeout=0.05)
+    assert len(errors.message_ids) == 8
+    client.consumers[0].thread.join(10)  # type: ignore[union-attr]
+    assert len(server.requests) == 2
+
+
+def test_a_client_whose_on_error_leads_back_to_it_is_freed_after_shutdown(
+    server: LocalSegment,
+) -> None:
+    class Service:
+        def __init__(self) -> None:
+            self.client = Client("key", host=server.host, on_error=self.on_error)
+
+        def on_error(self, error: Exception, messages: list[dict[str, Any]]) -> None:
+            raise AssertionError
+
+    service = Service()
+    track(service.client, range(1))
+    assert service.client.shutdown()
+    gone = weakref.ref(service)
+    del service
+    gc.collect()
+    assert gone() is None
+
+
+def test_clocks_that_a_test_has_stopped_hold_nothing_up(
+    server: LocalSegment, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr("segment_librato.queue.time.monotonic", lambda: now)
+    client = make_client(upload_interval=0.05)
+    track(client, range(1))
+    assert server.wait_for(1)
+    with server.hold():
+        track(client, range(1, 2))
+        assert not client.flush(timeout=0.05)
+    assert client.flush(timeout=10)

@@ -16,7 +16,7 @@ import pytest
 import segment_librato.account
 import segment_librato.client
 import segment_librato.queue
-from segment_librato import Client
+from segment_librato import Client, ClientClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ LONG = 60.0
 PREAMBLE = """
     import atexit, os, sys, threading, time
     import segment_librato
-    from segment_librato import Client
+    from segment_librato import Client, ClientClosedError
 
     def on_error(error, messages):
         print("on_error", type(error).__name__, len(messages), flush=True)
@@ -216,6 +216,23 @@ def test_ctrl_c_while_the_exit_waits_ends_the_wait_and_hands_over_the_rest(
     assert process.returncode == 0
 
 
+def test_an_on_error_that_exits_does_not_keep_other_clients_from_delivering(
+    server: LocalSegment,
+) -> None:
+    process = start(
+        server,
+        """
+        def leave(error, messages):
+            sys.exit("an exit in on_error")
+        one = make(host="http://127.0.0.1:9", on_error=leave, exit_timeout=0)
+        other = make()
+        track(one, range(1)); track(other, range(10, 12))
+        """,
+    )
+    process.communicate(timeout=20)
+    assert sequence_numbers(server) == [10, 11]
+
+
 def test_without_on_error_and_logging_a_loss_is_told_on_stderr(server: LocalSegment) -> None:
     server.answer(404)
     process = start(server, "client = make(on_error=None); track(client, range(2))")
@@ -350,7 +367,14 @@ def test_children_of_multiprocessing_deliver_when_they_end(
 
             def work(host, numbers):
                 sys.argv[1] = host
-                track(make(), numbers)
+                client = make()
+                first, *rest = numbers
+                track(client, [first])
+                threading.Thread(target=work_on, args=(client, rest)).start()
+
+            def work_on(client, numbers):
+                threading.Event().wait(0.1)
+                track(client, numbers)
 
             if __name__ == "__main__":
                 client = make()
@@ -464,6 +488,82 @@ def test_ctrl_c_at_any_line_of_a_call_leaves_the_client_usable(
         assert stats.accepted == stats.delivered + stats.failed
         assert client.shutdown(timeout=10), f"line {line}"
     assert line > 20
+
+
+CONDITION = {"wait", "notify", "notify_all", "_is_owned"}
+
+
+class HandlerAt:
+    """A trace function that does at the n-th line of a call what a signal handler might do.
+
+    The lines of this package count, and those of a condition. Not those of `Thread.start`: the
+    server of the test, in the same process, could start no thread of its own meanwhile.
+    """
+
+    def __init__(self, line: int, handler: Callable[[], object]) -> None:
+        self.left = line
+        self._handler = handler
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
+        code = frame.f_code
+        is_condition = code.co_filename == threading.__file__ and code.co_name in CONDITION
+        if not (code.co_filename.startswith(OURS) or is_condition):
+            return None
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                sys.settrace(None)
+                self._handler()
+        return self
+
+
+def call_with_handler(call: Callable[[], object], line: int, handler: Callable[[], object]) -> bool:
+    """Make a call during which a handler runs at this line; return whether it got that far."""
+    trace = HandlerAt(line, handler)
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(None)
+    return trace.left <= 0
+
+
+@pytest.mark.parametrize("method", ["track", "flush", "join"])
+@pytest.mark.parametrize("started", [False, True])
+def test_a_signal_handler_may_use_the_client_at_any_line_of_a_call(
+    server: LocalSegment, make_client: MakeClient, errors: Errors, started: bool, method: str
+) -> None:
+    line = 0
+    got_that_far = True
+    while got_that_far:
+        line += 3
+        client = make_client(upload_interval=LONG)
+        if started:
+            client.track("user", "event", {"n": -1})
+        results: list[object] = []
+
+        def handler(client: Client = client, results: list[object] = results) -> None:
+            arguments = ("user", "event", {"n": 2}) if method == "track" else (10,)
+            results.append(getattr(client, method)(*arguments))
+
+        got_that_far = call_with_handler(
+            lambda client=client: client.track("user", "event", {"n": 1}),  # type: ignore[misc]
+            line,
+            handler,
+        )
+        assert client.flush(timeout=10), f"line {line}"
+        stats = client.stats
+        assert stats.pending == 0
+        assert errors.calls == [] or errors.types == [ClientClosedError], f"line {line}"
+        errors.calls.clear()
+        assert stats.failed == 0
+        assert stats.delivered + stats.rejected == started + 1 + (
+            got_that_far and method == "track"
+        )
+        if method != "track" and got_that_far:
+            assert results == [True], f"line {line}"
+        assert client.shutdown(timeout=10), f"line {line}"
+    assert line > 50
 
 
 def test_a_signal_handler_may_track_while_the_lock_is_held(
