@@ -518,13 +518,19 @@ class HandlerAt:
 
 
 def call_with_handler(call: Callable[[], object], line: int, handler: Callable[[], object]) -> bool:
-    """Make a call during which a handler runs at this line; return whether it got that far."""
+    """Make a call during which a handler runs at this line; return whether it got that far.
+
+    It is made on a thread of its own, as the tracing of this one is the coverage's.
+    """
     trace = HandlerAt(line, handler)
-    sys.settrace(trace)
-    try:
+
+    def run() -> None:
+        sys.settrace(trace)
         call()
-    finally:
-        sys.settrace(None)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
     return trace.left <= 0
 
 
