@@ -155,7 +155,7 @@ class Pipeline:
             self._can_start = True
         except RuntimeError as error:  # the interpreter exits, or there are too many threads
             could_start, self._can_start = self._can_start, False
-            if could_start:
+            if could_start and threading.main_thread().is_alive():  # at the exit it is no news
                 log.warning("no thread could be started: %s", error)
 
     @property
