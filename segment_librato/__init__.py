@@ -197,7 +197,7 @@ def _on_default_client(
     @wraps(method)
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         current = _client()
-        try:
+        try:  # by its name, as `default_client` may be of a subclass or a double of a test
             return getattr(current, method.__name__)(*args, **kwargs)  # type: ignore[no-any-return]
         finally:
             if current is not default_client:  # a setting was changed in another thread

@@ -1,7 +1,8 @@
 """The client: one method per Segment call; build, encode, enqueue.
 
 Owns the public surface of a client and the checks of what is passed to flush and its kin.
-Knows nothing of HTTP, of JSON, or of how a message is delivered.
+Knows nothing of HTTP, of JSON, or of how a message is delivered. It is long because each
+signature is written out, for editors and type checkers; there is little between them.
 """
 
 from __future__ import annotations

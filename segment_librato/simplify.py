@@ -5,7 +5,8 @@ What JSON has no word for is replaced, by null or by its text, and reported to t
 
 Code of the application runs on the way (`__iter__`, `__str__`, properties, ...). Whatever it
 raises costs only the value it was raised for. An endless value ends with the budget, and one
-that contains itself is null in the place where it does.
+that contains itself is null in the place where it does. All of it is one module, because the
+conversions call one another.
 
 Knows nothing of messages, threads or the network.
 """

@@ -23,13 +23,13 @@ from segment_librato import (
     ShutdownTimeoutError,
     ValidationError,
 )
+from segment_librato.devserver import LocalSegment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Errors
 
-    from segment_librato.devserver import LocalSegment
     from segment_librato.stats import Stats
 
     MakeClient = Callable[..., Client]
@@ -804,17 +804,23 @@ def test_many_poisoned_messages_cost_only_themselves(
 
 
 def test_nothing_more_is_sent_of_a_batch_that_a_shutdown_has_reported(
-    server: LocalSegment, make_client: MakeClient, errors: Errors
+    make_client: MakeClient, errors: Errors
 ) -> None:
-    server.answer(400, times=1)
-    client = make_client(upload_size=8, upload_interval=LONG)
-    server.answer(400, times=1, delay=0.3)
-    track(client, range(8))
-    assert server.wait_until(lambda: len(server.requests) == 1)
-    assert not client.shutdown(timeout=0.05)
-    assert len(errors.message_ids) == 8
-    client.consumers[0].thread.join(10)  # type: ignore[union-attr]
-    assert len(server.requests) == 2
+    def hold_the_next(*_: object) -> None:
+        server.hold()
+
+    with LocalSegment(on_request=hold_the_next) as server:
+        server.answer(400, times=2)
+        client = make_client(host=server.host, upload_size=8, upload_interval=LONG)
+        track(client, range(8))
+        assert server.wait_until(lambda: server.held == 1)
+        assert len(server.requests) == 1
+        assert not client.shutdown(timeout=0.05)
+        assert len(errors.message_ids) == 8
+        server.release()
+        client.consumers[0].thread.join(10)  # type: ignore[union-attr]
+        assert not client.consumers[0].is_alive()
+        assert [request.status for request in server.requests] == [400, 400]
 
 
 def test_a_client_whose_on_error_leads_back_to_it_is_freed_after_shutdown(
