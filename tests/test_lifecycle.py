@@ -394,7 +394,7 @@ def test_children_of_multiprocessing_deliver_when_they_end(
         text=True,
         timeout=60,
     )
-    assert (process.returncode, process.stderr) == (0, "")
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
     assert sorted(sequence_numbers(server)) == [0, 1, 2, 10, 11, 12, 20, 21, 22]
     assert server.duplicates == 0
 
