@@ -8,7 +8,14 @@ that is taken from the queue by `BatchRules` never is. Knows nothing of the netw
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from segment_librato.errors import SegmentError
 
 __all__ = ["MAX_BATCH_MESSAGES", "Batch", "BatchRules", "room_for_messages"]
 
@@ -42,11 +49,14 @@ class Batch:
         messages: each one's JSON.
         retries: how often it was sent before.
         bytes_sent: the size of the bodies it was sent in; the transport adds to it.
+        refused: the messages, by position, that were not delivered though `send` succeeded, with
+            the reasons; the transport sets it.
     """
 
     messages: tuple[bytes, ...]
     retries: int = 0
     bytes_sent: int = 0
+    refused: Mapping[int, SegmentError] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of messages."""
@@ -56,6 +66,14 @@ class Batch:
         """Split it in two, in order."""
         middle = len(self.messages) // 2
         return Batch(self.messages[:middle]), Batch(self.messages[middle:])
+
+    def outcomes(self) -> Iterator[tuple[SegmentError | None, tuple[bytes, ...]]]:
+        """Yield the messages in order, as runs that share an outcome: refused, or None."""
+        first = 0
+        for error, run in groupby(map(self.refused.get, range(len(self)))):
+            end = first + len(list(run))
+            yield error, self.messages[first:end]
+            first = end
 
     def body(self, write_key: str, sent_at: str) -> bytes:
         """Return the request body that the Segment API takes."""

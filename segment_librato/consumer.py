@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Consumer", "Transport"]
 
-SPLIT_STATUSES = frozenset({400, 413})
 MAX_SPLITS = 64  # in a row: then the server seems to refuse everything
 
 
@@ -35,7 +34,10 @@ class Transport(Protocol):
     """What sends a batch: the one seam of the pipeline."""
 
     def send(self, batch: Batch) -> None:
-        """Send a batch, or raise a `SegmentError` that says why it is not delivered."""
+        """Send a batch, or raise a `SegmentError` that says why it is not delivered.
+
+        What was delivered in part is a success, with the rest in `batch.refused`.
+        """
 
     def close(self) -> None:
         """Close connections; called when no more will be sent, maybe more than once."""
@@ -105,9 +107,9 @@ class Consumer:
             batch = batches.pop()
             error = self._send(batch, lease, deadline)
             if error is None:
-                self._queue.account.confirm(lease, len(batch))
+                failure = self._settle(lease, batch) or failure
                 splits_left = MAX_SPLITS
-            elif error.status in SPLIT_STATUSES and len(batch) > 1 and splits_left:
+            elif error.blames_a_message and len(batch) > 1 and splits_left:
                 splits_left -= 1
                 batches.extend(reversed(batch.halves()))
             else:
@@ -138,6 +140,17 @@ class Consumer:
         if self._queue.closed:
             self._transport.close()
         self._on_leave()
+
+    def _settle(self, lease: Lease, batch: Batch) -> SegmentError | None:
+        """See to the outcomes of a batch that was sent; return the last reason of a refusal."""
+        refusal = None
+        for error, messages in batch.outcomes():
+            if error is None:
+                self._queue.account.confirm(lease, len(messages))
+            else:
+                refusal = error
+                self._fail(lease, messages, error)
+        return refusal
 
     def _fail(self, lease: Lease, messages: tuple[bytes, ...], error: SegmentError) -> None:
         """Report the next messages of a lease, unless they were abandoned and so reported."""

@@ -36,6 +36,8 @@ __all__ = [
     "unexpected",
 ]
 
+MESSAGE_REFUSED = frozenset({400, 413})
+
 
 class SegmentError(Exception):
     """The base of all errors of this library.
@@ -45,9 +47,14 @@ class SegmentError(Exception):
         code: a short word for programs.
         status: the HTTP status, if a server answered.
         retry_after: seconds the server asked to wait, if it did.
+        retryable: whether the same request may succeed later; None: as its status says.
+        blames_a_message: whether one message may be to blame, so that the others of its batch
+            may succeed without it.
     """
 
     code = "error"
+    retryable: bool | None = None
+    blames_a_message = False
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -137,13 +144,15 @@ class APIError(DeliveryError):
         """
         super().__init__(text or f"the server answered {status}")
         self.status = status
+        self.blames_a_message = status in MESSAGE_REFUSED
         self.code = code
         self.message = message or self.message
         self.retry_after = retry_after
 
-    def __reduce__(self) -> tuple[type[APIError], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[type[APIError], tuple[object, ...], dict[str, object]]:
         """Let pickle and copy make the error again of what it was made of, not of its text."""
-        return type(self), (self.status, self.code, self.message, self.retry_after, str(self))
+        made_of = (self.status, self.code, self.message, self.retry_after, str(self))
+        return type(self), made_of, vars(self)
 
 
 class NetworkError(DeliveryError):

@@ -17,7 +17,7 @@ import uuid
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from segment_librato.errors import APIError, ConfigError, DeliveryError, NetworkError
+from segment_librato.errors import APIError, ConfigError, NetworkError
 from segment_librato.locked import locked
 from segment_librato.session import Session
 
@@ -77,8 +77,7 @@ class TokenProvider:
         waits for more than one request.
 
         Raises:
-            APIError: the token server refuses for another reason than the credentials.
-            DeliveryError: it does not accept the credentials.
+            APIError: the token server refuses, because of the credentials or for another reason.
             NetworkError: it did not answer, or not with a token.
         """
         return self._token_after(self._failures)
@@ -129,7 +128,7 @@ class TokenProvider:
             "scope": self._config.oauth_scope,
         }
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return session.post(urlencode(form).encode(), headers)
+        return session.send("POST", urlencode(form).encode(), headers)
 
     def _assertion(self, now: float) -> str:
         config = self._config
@@ -160,18 +159,19 @@ def _lifetime(expires_in: object) -> float:
     return DEFAULT_TOKEN_SECONDS
 
 
-def _refusal(answer: Answer) -> DeliveryError:
-    """Return the refusal as an error whose status says whether to try again."""
+def _refusal(answer: Answer) -> APIError:
+    """Return the refusal as an error, for which no message is to blame."""
     status = answer.status
     code = answer.json_object().get("error")
     if not (isinstance(code, str) and ERROR_CODE.fullmatch(code)):
         code = "unknown"
     if status in ASSERTION_REFUSED:
-        # Without a status: an error with 400 would be taken for a refusal of the batch.
         options = "oauth_client_id, oauth_client_key and oauth_key_id"
-        error = DeliveryError(f"the token server answered {status} ({code}); check {options}")
-        error.code = code
-        return error
-    retry_after = answer.retry_after("X-RateLimit-Reset") or answer.retry_after()
-    text = f"the token server answered {status}"
-    return APIError(status, code, text, retry_after, text)
+        text = f"the token server answered {status} ({code}); check {options}"
+        retry_after = None
+    else:
+        text = f"the token server answered {status}"
+        retry_after = answer.retry_after("X-RateLimit-Reset") or answer.retry_after()
+    error = APIError(status, code, text, retry_after, text)
+    error.blames_a_message = False
+    return error

@@ -38,6 +38,8 @@ NETWORK_AUTHENTICATION_REQUIRED = 511
 
 def is_worth_retrying(error: SegmentError, *, uses_oauth: bool) -> bool:
     """Return whether the same request may succeed later."""
+    if error.retryable is not None:
+        return error.retryable
     status = error.status
     if status is None:
         return isinstance(error, NetworkError)

@@ -1,7 +1,7 @@
-"""An HTTP session: one POST after another to one URL, each of which ends in time.
+"""An HTTP session: one request after another to one URL, each of which ends in time.
 
 Owns connections, proxies, certificates, and the limits of an answer in bytes and in seconds.
-Must not know what is posted or what an answer means.
+Must not know what is sent or what an answer means.
 
 The status line is the answer: once it and the headers are there, nothing that happens to the
 body makes it an error, or holds it up.
@@ -44,14 +44,14 @@ TUNNEL_FAILURE = re.compile(r"Tunnel connection failed: \d{3}")
 
 
 class Session:
-    """Posts to one URL over connections that are kept. For one thread at a time.
+    """Sends to one URL over connections that are kept. For one thread at a time.
 
     Proxies and certificate authorities come from the environment, as with `requests`. They are
     looked up once, here, and a `~/.netrc` is not: it would replace the Authorization header.
     """
 
     def __init__(self, url: str, proxies: Mapping[str, str] | None, timeout: Timeout) -> None:
-        """Make a session; it connects when it first posts.
+        """Make a session; it connects when it first sends.
 
         Args:
             url: where to.
@@ -79,15 +79,16 @@ class Session:
         """Close the session."""
         self.close()
 
-    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Post a body; redirects are not followed.
+    def send(self, method: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Send a body; redirects are not followed.
 
         Raises:
             NetworkError: no answer came.
         """
         _, handled_by_caller, _ = sys.exc_info()
         try:
-            with self._requests.post(
+            with self._requests.request(
+                method,
                 self._url,
                 data=body,
                 headers=headers,

@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError
 from segment_librato.log import log
+from segment_librato.pool import Pool
 from segment_librato.session import Session
 
 if TYPE_CHECKING:
@@ -33,10 +34,6 @@ SUCCESS = range(200, 300)
 REDIRECT = range(300, 400)
 TOKEN_REFUSED = frozenset({400, 401, 403, 511})
 
-# Sessions of a parent process. Closing them here could wait for a lock of a thread that was not
-# forked, so they are kept for ever.
-_inherited: list[list[Session]] = []
-
 
 class SegmentTransport:
     """Posts batches to `{host}/v1/batch`. Thread-safe: each `send` has a session to itself."""
@@ -52,14 +49,12 @@ class SegmentTransport:
         self._tokens = tokens
         self._write_key = config.write_key or ""
         self._host = urlsplit(config.batch_url).hostname
-        self._closed = False
         self._doubted = False
-        self._idle_sessions: list[Session] = []
+        self._sessions = Pool(lambda: Session(config.batch_url, config.proxies, config.timeout))
 
     def reset_after_fork(self) -> None:
         """Leave the sessions to the parent, untouched, and have none."""
-        _inherited.append(self._idle_sessions)
-        self._idle_sessions = []
+        self._sessions.reset_after_fork()
         if self._tokens:
             self._tokens.reset_after_fork()
 
@@ -67,8 +62,7 @@ class SegmentTransport:
         """Post a batch.
 
         Raises:
-            APIError: the server answered, but not with success.
-            DeliveryError: no bearer token was to be had.
+            APIError: the server, or that of the bearer tokens, answered, but not with success.
             NetworkError: no answer came.
         """
         scheme, credentials = self._credentials()
@@ -95,9 +89,7 @@ class SegmentTransport:
 
     def close(self) -> None:
         """Close the sessions; one that is in use is closed when it comes back."""
-        self._closed = True
-        while session := self._idle_session():
-            session.close()
+        self._sessions.close()
 
     def _credentials(self) -> tuple[str, str]:
         """Return the scheme and the value of the Authorization header."""
@@ -107,13 +99,8 @@ class SegmentTransport:
 
     def _post(self, body: bytes, headers: dict[str, str]) -> Answer:
         began = time.monotonic()
-        session = self._idle_session() or self._new_session()
-        try:
-            answer = session.post(body, headers)
-        finally:
-            self._idle_sessions.append(session)
-            if self._closed:
-                self.close()
+        with self._sessions.lend() as session:
+            answer = session.send("POST", body, headers)
         seconds = time.monotonic() - began
         log.debug(
             "%s answered %d to %d bytes after %.3f s",
@@ -123,16 +110,6 @@ class SegmentTransport:
             seconds,
         )
         return answer
-
-    def _idle_session(self) -> Session | None:
-        try:
-            return self._idle_sessions.pop()
-        except IndexError:
-            return None
-
-    def _new_session(self) -> Session:
-        config = self._config
-        return Session(config.batch_url, config.proxies, config.timeout)
 
     def _doubt_web_page(self, answer: Answer) -> None:
         """Warn once of a success that came as a web page, as a portal or a home page would."""

@@ -113,12 +113,12 @@ class RawServer:
                 and self._keep_alive
             ):
                 pass
-        with self._changed:
-            self._open.pop(connection)
-            self._changed.notify_all()
         if self._reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         connection.close()
+        with self._changed:  # not before it is closed: a request could still be sent on it
+            self._open.pop(connection)
+            self._changed.notify_all()
 
     def _read_request(self, connection: socket.socket) -> bool:
         request = bytearray()

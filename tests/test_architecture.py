@@ -21,6 +21,7 @@ PIPELINE = [
     "retry",
     "transport",
     "oauth",
+    "pool",
     "session",
     "answer",
     "report",

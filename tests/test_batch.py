@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from segment_librato.batch import Batch, room_for_messages
 from segment_librato.client import _batch_rules
 from segment_librato.config import Config
+from segment_librato.errors import DeliveryError
 from segment_librato.message import MAX_MESSAGE_BYTES
 from segment_librato.queue import MessageQueue
 
@@ -142,3 +143,18 @@ def test_halves_have_the_messages_in_order_and_are_never_empty(messages: tuple[b
     assert second.messages
     assert abs(len(first) - len(second)) <= 1
     assert (first.retries, first.bytes_sent) == (second.retries, second.bytes_sent) == (0, 0)
+
+
+def test_outcomes_come_in_order_as_runs() -> None:
+    old, bad = DeliveryError("too old"), DeliveryError("bad")
+    batch = Batch((b"0", b"1", b"2", b"3", b"4"), refused={0: old, 1: old, 3: bad})
+    assert list(batch.outcomes()) == [
+        (old, (b"0", b"1")),
+        (None, (b"2",)),
+        (bad, (b"3",)),
+        (None, (b"4",)),
+    ]
+
+
+def test_a_batch_without_refusals_is_one_run() -> None:
+    assert list(Batch((b"0", b"1")).outcomes()) == [(None, (b"0", b"1"))]

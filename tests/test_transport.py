@@ -738,7 +738,7 @@ def test_a_huge_body_is_read_to_a_limit_only(head: bytes, status: int) -> None:
 def test_the_limit_in_bytes_is_exact() -> None:
     server = RawServer(lambda: [b"HTTP/1.1 200 OK\r\n\r\n", *repeat(b"x" * 50_000, 10)])
     with server, session.Session(server.host, None, 10) as opened:
-        answer = opened.post(b"", {})
+        answer = opened.send("POST", b"", {})
     assert answer.body == b"x" * 65_536
 
 
@@ -749,7 +749,7 @@ def test_a_compressed_body_is_not_expanded() -> None:
     head = b"HTTP/1.1 500 No\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
     server = RawServer(lambda: [head + body], keep_alive=True)
     with server, session.Session(server.host, None, 10) as opened:
-        answer = opened.post(b"", {})
+        answer = opened.send("POST", b"", {})
     assert answer.status == 500
     assert answer.body == body[:65_536]
     assert gzip.decompress(body) == b"\0" * 30_000_000
