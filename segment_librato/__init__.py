@@ -42,13 +42,15 @@ from segment_librato.errors import (
     ShutdownTimeoutError,
     ValidationError,
 )
+from segment_librato.librato.config import LibratoConfig, OpenTelemetryConfig
 from segment_librato.locked import locked
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
 
-    from segment_librato.config import OnError, Timeout
+    from segment_librato.checks import Timeout
+    from segment_librato.config import OnError
 
 __all__ = [
     "APIError",
@@ -56,8 +58,10 @@ __all__ = [
     "ClientClosedError",
     "ConfigError",
     "DeliveryError",
+    "LibratoConfig",
     "MessageTooLargeError",
     "NetworkError",
+    "OpenTelemetryConfig",
     "QueueFullError",
     "RejectionError",
     "SegmentError",
@@ -107,6 +111,7 @@ __version__ = VERSION
 
 PREFIX = "segment_librato."
 _SETTINGS = tuple(Config.__dataclass_fields__)
+_SUBPACKAGE = "segment_librato.librato"
 
 
 class _Defaults:
@@ -176,6 +181,8 @@ def _renewed_client(defaults: _Defaults) -> Client:
     if current and defaults.applied is change:
         return current
     options = {name: globals()[name] for name in _SETTINGS}
+    if options["librato"] is sys.modules[_SUBPACKAGE]:  # of the same name: it is not set
+        del options["librato"]
     if not current or current.config != Config(**options):
         made = default_client = Client(**options)
         if current:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from segment_librato import message
 from segment_librato.batch import MAX_BATCH_MESSAGES, BatchRules, room_for_messages
-from segment_librato.config import Config, OnError, Timeout
+from segment_librato.checks import Timeout
+from segment_librato.config import Config, OnError
 from segment_librato.encoding import encode
 from segment_librato.errors import ValidationError, unexpected
 from segment_librato.queue import MessageQueue
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from segment_librato.consumer import Consumer
+    from segment_librato.librato.config import LibratoConfig, OpenTelemetryConfig
     from segment_librato.message import Identifier, Message, Timestamp
     from segment_librato.pipeline import Pipeline
     from segment_librato.stats import Stats
@@ -85,6 +87,7 @@ class Client:
         max_rate_limit_duration: seconds that the server may make a request wait.
         exit_timeout: seconds to deliver what waits when the interpreter exits.
         shutdown_timeout: the same for `shutdown`.
+        librato: deliver gauges directly, to a Librato account or to OpenTelemetry.
 
     Raises:
         ConfigError: an option is wrong.
@@ -134,6 +137,7 @@ class Client:
         *,
         exit_timeout: float = Config.exit_timeout,
         shutdown_timeout: float = Config.shutdown_timeout,
+        librato: LibratoConfig | OpenTelemetryConfig | None = Config.librato,
     ) -> None:
         options = {name: value for name, value in locals().items() if name != "self"}
         self.config = Config(**options)

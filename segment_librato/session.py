@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
     from urllib3.connectionpool import HTTPConnectionPool
 
-    from segment_librato.config import Timeout
+    from segment_librato.checks import Timeout
 
 __all__ = ["Session"]
 

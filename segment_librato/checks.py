@@ -1,0 +1,112 @@
+"""What the value of an option may be, and how a wrong one is refused.
+
+Each function raises a `ConfigError` that names the option. None of them quotes a value that may
+be a secret. Knows nothing of the options themselves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from ipaddress import IPv6Address
+from typing import TypeGuard
+from urllib.parse import urlsplit
+
+from segment_librato.errors import ConfigError, unexpected
+
+__all__ = [
+    "Timeout",
+    "check_count",
+    "check_flag",
+    "check_header_text",
+    "check_proxies",
+    "check_seconds",
+    "check_text",
+    "check_timeout",
+    "check_url",
+]
+
+Timeout = float | tuple[float, float]
+
+
+def check_text(name: str, value: object, expected: str = "a str") -> None:
+    """Refuse anything but a text."""
+    if not isinstance(value, str):
+        raise ConfigError(unexpected(name, expected, value))
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse anything but True and False."""
+    if not isinstance(value, bool):
+        raise ConfigError(unexpected(name, "a bool", value))
+
+
+def check_header_text(name: str, value: str) -> None:
+    """Refuse what could break out of an HTTP header, or hints at a badly read file."""
+    if not (value.isascii() and value.isprintable() and value == value.strip()):
+        expected = "printable ASCII characters without surrounding spaces"
+        raise ConfigError(f"{name}: expected {expected}")
+
+
+def check_url(name: str, value: object, example: str) -> None:
+    """Refuse anything but an absolute HTTP URL without credentials, query or fragment."""
+    expected = f"a URL such as {example}"
+    if not isinstance(value, str):
+        raise ConfigError(unexpected(name, expected, value))
+    check_header_text(name, value)
+    try:
+        url = urlsplit(value)
+        valid = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+        if "[" in url.netloc:  # Python 3.10 does not look what is in there
+            IPv6Address(url.hostname or "")
+    except ValueError:
+        valid = False
+    if not valid or " " in value:
+        raise ConfigError(f"{name}: expected {expected}, with scheme and host name")
+    if "@" in url.netloc or "?" in value or "#" in value:  # an empty query is one, too
+        raise ConfigError(f"{name}: expected a URL without credentials, query or fragment")
+
+
+def check_count(name: str, value: object, minimum: int, maximum: int | None = None) -> None:
+    """Refuse anything but an int within bounds."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ConfigError(unexpected(name, "an int", value))
+    if value < minimum:
+        raise ConfigError(f"{name}: expected at least {minimum}, got {value}")
+    if maximum is not None and value > maximum:
+        raise ConfigError(f"{name}: expected at most {maximum}, got {value}")
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Refuse anything but a time that can be waited for."""
+    if not _is_number(value):
+        raise ConfigError(unexpected(name, "a number of seconds", value))
+    if not 0 <= value <= threading.TIMEOUT_MAX:  # NaN is not
+        expected = f"0 to {threading.TIMEOUT_MAX:.0f} seconds"
+        raise ConfigError(f"{name}: expected {expected}, got {value}")
+
+
+def check_timeout(value: object) -> None:
+    """Refuse anything but a time to connect and to be answered, or a pair of them."""
+    parts = value if isinstance(value, tuple) and len(value) == 2 else (value,)  # noqa: PLR2004  (connect, read)
+    for part in parts:
+        check_seconds("timeout", part)
+        if part == 0:
+            raise ConfigError("timeout: expected more than 0 seconds, got 0")
+
+
+def check_proxies(value: object) -> None:
+    """Refuse anything but a dict of texts; nothing at all will do, too."""
+    if not value:
+        return
+    expected = "a dict of scheme to proxy URL"
+    if not isinstance(value, Mapping):
+        raise ConfigError(unexpected("proxies", expected, value))
+    for scheme, url in value.items():
+        # None is how requests spells that the proxy of the environment is not to be used
+        if not (isinstance(scheme, str) and (url is None or isinstance(url, str))):
+            raise ConfigError(f"proxies: expected {expected}, both of them str")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
