@@ -8,10 +8,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Interpreters that pyenv keeps, for tox to find.
 export PATH := $(PATH):$(subst $(eval) ,:,$(wildcard $(HOME)/.pyenv/versions/*/bin))
 
-.PHONY: demo test lint types unit versions clean
+.PHONY: demo demo-librato test lint types unit versions clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m segment_librato.devserver.demo
+
+demo-librato: $(VENV)/.runtime
+	@$(BIN)/python -m segment_librato.devserver.demo --librato
 
 test: lint types unit versions
 

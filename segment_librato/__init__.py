@@ -69,7 +69,9 @@ __all__ = [
     "ValidationError",
     "__version__",
     "alias",
+    "configure_gauge",
     "flush",
+    "gauge",
     "group",
     "identify",
     "install_as_segment_analytics",
@@ -104,6 +106,7 @@ max_total_backoff_duration: float = Config.max_total_backoff_duration
 max_rate_limit_duration: float = Config.max_rate_limit_duration
 exit_timeout: float = Config.exit_timeout
 shutdown_timeout: float = Config.shutdown_timeout
+librato: LibratoConfig | OpenTelemetryConfig | None  # until it is set, the subpackage of this name
 
 default_client: Client | None = None
 
@@ -136,7 +139,8 @@ class _Defaults:
     def forget_settled(self) -> None:
         """Let go of former clients with nothing to deliver, unless one is retired meanwhile."""
         former = self.former
-        unsettled = [one for one in former if one.stats.pending]  # takes their locks, so not ours
+        # takes their locks, so not under ours
+        unsettled = [one for one in former if not one.stats.is_settled]
         self._replace(former, unsettled)
 
     @locked
@@ -224,6 +228,8 @@ group = _on_default_client(Client.group)
 alias = _on_default_client(Client.alias)
 page = _on_default_client(Client.page)
 screen = _on_default_client(Client.screen)
+gauge = _on_default_client(Client.gauge)
+configure_gauge = _on_default_client(Client.configure_gauge)
 
 
 def flush(timeout: float | None = None) -> bool:

@@ -73,7 +73,7 @@ class Account:
         under_way = sum(len(lease.messages) - lease.settled for lease in self._leases)
         pending = len(self._waiting) + under_way
         accepted = self._counts["delivered"] + self._counts["failed"] + pending
-        return Stats(accepted=accepted, pending=pending, **self._counts)
+        return Stats(accepted=accepted, pending=pending, librato=None, **self._counts)
 
     @locked
     def add(self, lease: Lease) -> None:

@@ -12,18 +12,19 @@ import time
 import uuid
 import weakref
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from segment_librato import message
-from segment_librato.batch import MAX_BATCH_MESSAGES, BatchRules, room_for_messages
 from segment_librato.checks import Timeout
 from segment_librato.config import Config, OnError
-from segment_librato.encoding import encode
+from segment_librato.destinations import Destinations
 from segment_librato.errors import ValidationError, unexpected
-from segment_librato.queue import MessageQueue
+from segment_librato.librato.gauge import configure, gauge_fields, gauge_settings
 from segment_librato.report import Reporter
 
 if TYPE_CHECKING:
+    from decimal import Decimal
     from types import TracebackType
 
     from typing_extensions import Self
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from segment_librato.consumer import Consumer
     from segment_librato.librato.config import LibratoConfig, OpenTelemetryConfig
     from segment_librato.message import Identifier, Message, Timestamp
-    from segment_librato.pipeline import Pipeline
+    from segment_librato.queue import MessageQueue
     from segment_librato.stats import Stats
 
 __all__ = ["Client"]
@@ -141,11 +142,9 @@ class Client:
     ) -> None:
         options = {name: value for name, value in locals().items() if name != "self"}
         self.config = Config(**options)
-        self._report = Reporter(self.config.on_error)
-        self.queue = MessageQueue(self.config.max_queue_size, _batch_rules(self.config))
-        self._pipeline = _make_pipeline(self.config, self.queue, self._report)
-        if self._pipeline:
-            weakref.finalize(self, self.queue.close).atexit = False
+        self._destinations = Destinations(self.config, Reporter(self.config.on_error))
+        self.queue = self._destinations.queue
+        weakref.finalize(self, _close, self._destinations.queues).atexit = False
         self._set_up_logging()
 
     def __repr__(self) -> str:
@@ -287,6 +286,68 @@ class Client:
             "screen", fields, user_id, anonymous_id, context, timestamp, integrations, message_id
         )
 
+    def gauge(
+        self,
+        name: str,
+        value: float | Decimal,
+        source: str | None = None,
+        user_id: Identifier | None = None,
+        *,
+        timestamp: Timestamp | None = None,
+    ) -> tuple[bool, Message]:
+        """Put a number on a graph: `gauge("queue.depth", 42, source="web-1")`.
+
+        It is the `track` call of an event of this name with the value and the source of a
+        Librato measurement. Without a user, its anonymous id is the source.
+
+        Args:
+            name: of the gauge; up to 255 characters.
+            value: the number.
+            source: where it comes from: a host, mostly; None is the name.
+            user_id: whom it belongs to.
+            timestamp: when it was so; see `track`. Now, if it is None.
+
+        Returns:
+            As `track`.
+
+        Raises:
+            ValidationError: an argument has a wrong type or value.
+        """
+        properties, context = gauge_fields(name, value, source)
+        anonymous_id = (source or name) if user_id is None else None
+        return self.track(user_id, name, properties, context, timestamp, anonymous_id)
+
+    def configure_gauge(
+        self,
+        name: str,
+        period: int = 60,
+        summarize: str = "sum",
+        aggregate: bool = True,
+        display_name: str | None = None,
+    ) -> None:
+        """Set how Librato shows a gauge, which is created if there is none.
+
+        Needs the option `librato` with a `LibratoConfig`. One request, inside the call; to make
+        it again changes nothing. The defaults are the display settings that Segment's
+        documentation asks for: Period 60 s, Source Aggregation, "Average: Sum".
+
+        Args:
+            name: of the gauge, or of the event that it is made of.
+            period: seconds between its points, 10 to 600.
+            summarize: how points become one when seen from afar: "average", "sum", "count",
+                "min" or "max".
+            aggregate: have Librato fold what comes from one source within a period.
+            display_name: the name on the page.
+
+        Raises:
+            ConfigError: there is no `LibratoConfig`.
+            ValidationError: an argument has a wrong type or value.
+            APIError: Librato answered, but not with success.
+            NetworkError: it did not answer.
+        """
+        settings = gauge_settings(period, summarize, aggregate, display_name)
+        configure(self.config.librato, name, settings)
+
     def flush(self, timeout: float | None = None) -> bool:
         """Send what was accepted so far, and wait until all of it has an outcome.
 
@@ -298,7 +359,7 @@ class Client:
             on the thread that delivers, it returns False at once.
         """
         _check_timeout(timeout)
-        return self._pipeline is None or self._pipeline.flush(timeout)
+        return self._destinations.flush(timeout)
 
     def join(self, timeout: float | None = None) -> bool:
         """Flush and end the background threads; the next call starts them again.
@@ -306,7 +367,7 @@ class Client:
         Arguments and result are those of `flush`.
         """
         _check_timeout(timeout)
-        return self._pipeline is None or self._pipeline.join(timeout)
+        return self._destinations.join(timeout)
 
     def shutdown(self, timeout: float | None = None) -> bool:
         """Flush, then stop for good: later calls return `(False, message)`.
@@ -319,20 +380,20 @@ class Client:
             Whether all was delivered or reported before the time was over.
         """
         _check_timeout(timeout)
-        if self._pipeline is None:
-            self.queue.close()
-            return True
-        return self._pipeline.shutdown(self.config.shutdown_timeout if timeout is None else timeout)
+        seconds = self.config.shutdown_timeout if timeout is None else timeout
+        return self._destinations.shutdown(seconds)
 
     @property
     def stats(self) -> Stats:
         """The counters at this instant."""
-        return self.queue.account.stats()
+        stats = self.queue.account.stats()
+        gauges = self._destinations.gauges
+        return replace(stats, librato=gauges.stats) if gauges else stats
 
     @property
     def consumers(self) -> list[Consumer]:
         """The background workers, if there are any; their threads start with the first message."""
-        return self._pipeline.consumers if self._pipeline and not self.config.sync_mode else []
+        return self._destinations.consumers
 
     def _accept(
         self,
@@ -345,7 +406,7 @@ class Client:
         integrations: Properties | None,
         message_id: Identifier | None,
     ) -> tuple[bool, Message]:
-        """Build, encode, hand over."""
+        """Build and hand over."""
         built = message.build(
             message_type,
             fields,
@@ -357,12 +418,7 @@ class Client:
             str(uuid.uuid4()) if message_id is None else message_id,
             now=time.time(),
         )
-        data, as_sent = encode(built, message.MAX_MESSAGE_BYTES)
-        if self._pipeline is not None:
-            return self._pipeline.accept(data), as_sent
-        if reason := self.queue.refusal():
-            self._report.rejection(reason, data)
-        return reason is None, as_sent
+        return self._destinations.accept(built)
 
     def _set_up_logging(self) -> None:
         """Add the handler that was given; for `debug`, have one that shows everything."""
@@ -378,31 +434,10 @@ class Client:
                 self.log.addHandler(handler)
 
 
-def _batch_rules(config: Config) -> BatchRules:
-    """Let a batch grow under backlog, unless the application chose a size."""
-    trigger = min(config.upload_size, MAX_BATCH_MESSAGES)
-    return BatchRules(
-        trigger=trigger,
-        max_messages=MAX_BATCH_MESSAGES if trigger == Config.upload_size else trigger,
-        max_bytes=room_for_messages(config.write_key or ""),
-        interval=config.upload_interval,
-    )
-
-
-def _make_pipeline(config: Config, queue: MessageQueue, report: Reporter) -> Pipeline | None:
-    """Make what delivers, unless nothing is to be sent.
-
-    HTTP is imported here, on the application's thread, and not by a consumer: a fork during
-    another thread's import leaves a half-imported module in the child.
-    """
-    if not config.send:
-        return None
-    from segment_librato.oauth import TokenProvider  # noqa: PLC0415  see above
-    from segment_librato.pipeline import Pipeline  # noqa: PLC0415
-    from segment_librato.transport import SegmentTransport  # noqa: PLC0415
-
-    tokens = TokenProvider(config) if config.uses_oauth else None
-    return Pipeline(config, queue, SegmentTransport(config, tokens), report)
+def _close(queues: list[MessageQueue]) -> None:
+    """Deliver what waits for a client that is gone, then stop."""
+    for queue in queues:
+        queue.close()
 
 
 def _check_timeout(timeout: object) -> None:

@@ -20,6 +20,7 @@ from segment_librato.log import log
 if TYPE_CHECKING:
     from segment_librato.config import Config
     from segment_librato.consumer import Transport
+    from segment_librato.librato.aggregate import MultiSample
     from segment_librato.queue import MessageQueue
     from segment_librato.report import Reporter
 
@@ -55,18 +56,19 @@ class Pipeline:
         if reset_transport:
             reset_transport()
 
-    def accept(self, message: bytes) -> bool:
+    def accept(self, message: bytes | MultiSample) -> bool:
         """Take a message in, to be sent in the background or, in sync mode, at once.
 
         Returns whether it was accepted and, in sync mode, delivered. If not, it was reported.
         """
         if self._config.sync_mode:
-            return self._send_now(message)
+            return self._send_now(bytes(message))
         if not self._queue.workers and not self._queue.closed:
             lifecycle.drain_at_exit(self)
-        rejection = self._queue.put(message)
+        # only a GaugeQueue is given samples
+        rejection = self._queue.put(message)  # type: ignore[arg-type]
         if rejection:
-            self._report.rejection(rejection, message)
+            self._report.rejection(rejection, bytes(message))
             return False
         if self._queue.workers < len(self.consumers):
             self._start_consumers()
@@ -87,47 +89,21 @@ class Pipeline:
             consumer.give_up(lease, interruption)
             raise
 
-    def flush(self, timeout: float | None) -> bool:
-        """Send all that was accepted so far; return whether all of it has an outcome in time."""
-        return self._flush_by(_deadline(timeout))
+    def flush(self, deadline: float | None) -> bool:
+        """Send all that was accepted so far; return whether all of it has an outcome in time.
 
-    def join(self, timeout: float | None) -> bool:
-        """Flush and stop the threads; the next message starts them again."""
-        return self._join_by(_deadline(timeout))
-
-    def shutdown(self, timeout: float | None) -> bool:
-        """Take no more in, flush, stop; what is left at the deadline goes to `on_error`."""
-        deadline = _deadline(timeout)
-        self._queue.close()
-        if self._queue.account.is_held_by_caller():
-            return False
-        settled = self._join_by(deadline)
-        self._abandon()
-        self._transport.close()
-        lifecycle.forget(self)
-        return settled
-
-    def begin_drain(self) -> None:
-        """Let all that waits leave at once; do not wait for it."""
-        self._queue.flush()
-
-    def finish_drain(self, began: float) -> None:
-        """Deliver what waits up to the exit timeout, end the threads, report the rest."""
-        if not self._queue.account.is_held_by_caller():
-            if not self._join_by(began + self._config.exit_timeout):
-                self._abandon()
-            self._transport.close()
-
-    def _flush_by(self, deadline: float | None) -> bool:
-        if self._queue.account.is_held_by_caller():
+        Deadlines are times of the monotonic clock; None is none.
+        """
+        if self.is_held_by_caller():
             return False
         mark = self._queue.flush()
         if not self._queue.empty() and not self._are_there_consumers():
             self.consumers[0].drain(deadline)
         return self._queue.wait_until_settled(mark, deadline)
 
-    def _join_by(self, deadline: float | None) -> bool:
-        settled = self._flush_by(deadline)
+    def join(self, deadline: float | None) -> bool:
+        """Flush and stop the threads; the next message starts them again."""
+        settled = self.flush(deadline)
         if settled and not self._is_starting_here():
             threads = [one.thread for one in self.consumers if one.thread and one.is_alive()]
             self._queue.drain()
@@ -136,6 +112,32 @@ class Pipeline:
                 for thread in threads:
                     thread.join(None if deadline is None else max(0, deadline - time.monotonic()))
         return settled
+
+    def shutdown(self, deadline: float | None) -> bool:
+        """Take no more in, flush, stop; what is left at the deadline goes to `on_error`."""
+        self._queue.close()
+        if self.is_held_by_caller():
+            return False
+        settled = self.join(deadline)
+        self._abandon()
+        self._transport.close()
+        lifecycle.forget(self)
+        return settled
+
+    def is_held_by_caller(self) -> bool:
+        """Return whether the calling thread delivers, as `on_error` does, and must not wait."""
+        return self._queue.account.is_held_by_caller()
+
+    def begin_drain(self) -> None:
+        """Let all that waits leave at once; do not wait for it."""
+        self._queue.flush()
+
+    def finish_drain(self, began: float) -> None:
+        """Deliver what waits up to the exit timeout, end the threads, report the rest."""
+        if not self.is_held_by_caller():
+            if not self.join(began + self._config.exit_timeout):
+                self._abandon()
+            self._transport.close()
 
     def _are_there_consumers(self) -> bool:
         """Return whether somebody sends what waits, after an attempt to start them."""
@@ -191,7 +193,3 @@ class Pipeline:
         finally:
             for lease, unclaimed in left_over:
                 self._queue.account.fail(lease, len(unclaimed))
-
-
-def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + min(timeout, threading.TIMEOUT_MAX)

@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from segment_librato.account import Account, Lease
 from segment_librato.errors import ClientClosedError, QueueFullError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from segment_librato.batch import BatchRules
     from segment_librato.errors import RejectionError
 
-__all__ = ["MessageQueue"]
+__all__ = ["NEVER", "MessageQueue"]
 
 NEVER = sys.maxsize
 
@@ -40,6 +41,8 @@ class MessageQueue:
         """
         self._max_size = max_size or NEVER
         self._rules = rules
+        self._trigger_messages = rules.trigger
+        self._trigger_bytes = rules.max_bytes
         self._closed = False
         self.reset()
 
@@ -50,7 +53,7 @@ class MessageQueue:
         """
         self.lock = threading.RLock()
         self._changed = Changed(self.lock)
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[Any] = deque()  # of bytes, but for a subclass that overrides `_pop`
         self._waiting_bytes = 0
         self._oldest_at = 0.0
         self.account = Account(self.lock, self._changed, self._waiting)
@@ -163,8 +166,7 @@ class MessageQueue:
     @locked
     def abandon(self, left_over: list[tuple[Lease, tuple[bytes, ...]]]) -> None:
         """Claim every message that has no outcome; see `Account.abandon`."""
-        if self._waiting:
-            self.account.add(Lease(self._pop(NEVER, NEVER)))
+        self._lease(NEVER, NEVER)
         self.account.abandon(left_over)
 
     # The consumers' side
@@ -203,21 +205,17 @@ class MessageQueue:
         consumer must be started.
         """
         is_due = self._is_due()
-        while not (is_due and self._waiting):
+        while not (is_due and (lease := self._lease(self._may_leave(), self._rules.max_bytes))):
             if self._draining:
                 self.leave(worker)
                 return None
             is_due = self._wait_until_due()
-        return self.take_now()
+        return lease
 
     @locked
     def take_now(self) -> Lease | None:
         """Lease what waits, as much as fits in a batch; return None if nothing does."""
-        if not self._waiting:
-            return None
-        lease = Lease(self._pop(self._rules.max_messages, self._rules.max_bytes))
-        self.account.add(lease)
-        return lease
+        return self._lease(self._rules.max_messages, self._rules.max_bytes)
 
     @locked
     def pause(self, lease: Lease, deadline: float) -> bool:
@@ -231,12 +229,20 @@ class MessageQueue:
 
     def _is_due(self) -> bool:
         return bool(self._waiting) and (
-            len(self._waiting) >= self._rules.trigger
-            or self._waiting_bytes >= self._rules.max_bytes
+            len(self._waiting) >= self._trigger_messages
+            or self._waiting_bytes >= self._trigger_bytes
             or self.account.leased < self._flush_up_to
             or self._draining
-            or time.monotonic() >= self._oldest_at + self._rules.interval
+            or time.monotonic() >= self._due_at()
         )
+
+    def _due_at(self) -> float:
+        """Return when the oldest message is due, by the monotonic clock."""
+        return self._oldest_at + self._rules.interval
+
+    def _may_leave(self) -> int:
+        """Return how many messages may leave together, now that a batch is due; at least one."""
+        return self._rules.max_messages
 
     def _wait_until_due(self) -> bool:
         """Wait until there is a reason to look again; return whether a batch is due.
@@ -247,10 +253,11 @@ class MessageQueue:
             self._wake_at_messages = 1
             self._changed.wait()
             return self._is_due()
-        self._wake_at_messages = self._rules.trigger
-        self._wake_at_bytes = self._rules.max_bytes
-        seconds = self._oldest_at + self._rules.interval - time.monotonic()
-        return not self._changed.wait(max(0, seconds)) or self._is_due()
+        self._wake_at_messages = self._trigger_messages
+        self._wake_at_bytes = self._trigger_bytes
+        due_at = self._due_at()
+        is_over = not self._changed.wait(max(0, due_at - time.monotonic()))
+        return (is_over and self._due_at() <= due_at) or self._is_due()
 
     def _wait_for_change(self, deadline: float | None) -> bool:
         """Wait for a notice; return False at the deadline."""
@@ -259,20 +266,32 @@ class MessageQueue:
         seconds = deadline - time.monotonic()
         return seconds > 0 and self._changed.wait(min(seconds, threading.TIMEOUT_MAX))
 
+    def _lease(self, max_messages: int, max_bytes: int) -> Lease | None:
+        """Lease the oldest messages, as many as fit; return None if nothing waits."""
+        if not self._waiting:
+            return None
+        lease = Lease(self._pop(max_messages, max_bytes))
+        if not lease.messages:
+            return None
+        self.account.add(lease)
+        return lease
+
     def _pop(self, max_messages: int, max_bytes: int) -> tuple[bytes, ...]:
         """Remove the oldest messages, as many as fit.
 
         What remains keeps the time of the oldest known arrival, which may be before its own:
-        it may leave early, never late. One by one, because a `__del__` may put one in meanwhile.
+        it may leave early, never late. One by one, because a `__del__` may put one in meanwhile,
+        and a signal handler may take what is left.
         """
         messages: list[bytes] = []
         room = max_bytes
-        while self._waiting and len(messages) < max_messages:
-            size = len(self._waiting[0]) + 1
-            if size > room:
-                break
-            room -= size
-            messages.append(self._waiting.popleft())
+        with suppress(IndexError):
+            while len(messages) < max_messages:
+                size = len(self._waiting[0]) + 1
+                if size > room:
+                    break
+                messages.append(self._waiting.popleft())
+                room -= size
         self._waiting_bytes = self._waiting_bytes - (max_bytes - room) if self._waiting else 0
         self._wake_at_messages = self._wake_at_bytes = NEVER  # until a consumer waits again
         self._rejecting = False

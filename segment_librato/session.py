@@ -26,6 +26,7 @@ from requests.utils import get_environ_proxies
 from segment_librato.answer import Answer
 from segment_librato.errors import NetworkError
 from segment_librato.log import log
+from segment_librato.pool import Pool
 
 if TYPE_CHECKING:
     import socket
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from segment_librato.checks import Timeout
 
-__all__ = ["Session"]
+__all__ = ["Session", "Sessions"]
 
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_ANSWER_SECONDS = 2.0
@@ -110,6 +111,26 @@ class Session:
     def close(self) -> None:
         """Close the connections."""
         self._requests.close()
+
+
+class Sessions(Pool[Session]):
+    """Sessions to one URL, one for each thread that sends at a time. Thread-safe."""
+
+    def __init__(self, url: str, proxies: Mapping[str, str] | None, timeout: Timeout) -> None:
+        super().__init__(lambda: Session(url, proxies, timeout))
+        self.host = urlsplit(url).hostname
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Post a body; see `Session.send`."""
+        began = time.monotonic()
+        with self.lend() as session:
+            answer = session.send("POST", body, headers)
+        seconds = time.monotonic() - began
+        size = len(body)
+        log.debug(
+            "%s answered %d to %d bytes after %.3f s", self.host, answer.status, size, seconds
+        )
+        return answer
 
 
 class _RequestsSession(requests.Session):

@@ -23,6 +23,8 @@ class Stats:
         retries: requests that repeated an earlier one.
         requests: requests made, retries included.
         bytes_sent: bytes of request bodies, after compression.
+        librato: the same for the measurements that are delivered directly, if any are; those
+            that were folded into one count as one.
     """
 
     accepted: int
@@ -33,3 +35,9 @@ class Stats:
     retries: int
     requests: int
     bytes_sent: int
+    librato: Stats | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is pending, in either pipeline."""
+        return not self.pending and (self.librato is None or not self.librato.pending)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -16,8 +15,7 @@ from urllib.parse import urljoin, urlsplit
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError
 from segment_librato.log import log
-from segment_librato.pool import Pool
-from segment_librato.session import Session
+from segment_librato.session import Sessions
 
 if TYPE_CHECKING:
     from segment_librato.answer import Answer
@@ -48,9 +46,9 @@ class SegmentTransport:
         self._config = config
         self._tokens = tokens
         self._write_key = config.write_key or ""
-        self._host = urlsplit(config.batch_url).hostname
+        self._sessions = Sessions(config.batch_url, config.proxies, config.timeout)
+        self._host = self._sessions.host
         self._doubted = False
-        self._sessions = Pool(lambda: Session(config.batch_url, config.proxies, config.timeout))
 
     def reset_after_fork(self) -> None:
         """Leave the sessions to the parent, untouched, and have none."""
@@ -79,7 +77,7 @@ class SegmentTransport:
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
         batch.bytes_sent += len(body)
-        answer = self._post(body, headers)
+        answer = self._sessions.post(body, headers)
         if answer.status in SUCCESS:
             self._doubt_web_page(answer)
         else:
@@ -96,20 +94,6 @@ class SegmentTransport:
         if self._tokens:
             return "Bearer", self._tokens.token()
         return "Basic", base64.b64encode(f"{self._write_key}:".encode()).decode()
-
-    def _post(self, body: bytes, headers: dict[str, str]) -> Answer:
-        began = time.monotonic()
-        with self._sessions.lend() as session:
-            answer = session.send("POST", body, headers)
-        seconds = time.monotonic() - began
-        log.debug(
-            "%s answered %d to %d bytes after %.3f s",
-            self._host,
-            answer.status,
-            len(body),
-            seconds,
-        )
-        return answer
 
     def _doubt_web_page(self, answer: Answer) -> None:
         """Warn once of a success that came as a web page, as a portal or a home page would."""

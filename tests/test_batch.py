@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from segment_librato.batch import Batch, room_for_messages
-from segment_librato.client import _batch_rules
 from segment_librato.config import Config
+from segment_librato.destinations import _batch_rules
 from segment_librato.errors import DeliveryError
 from segment_librato.message import MAX_MESSAGE_BYTES
 from segment_librato.queue import MessageQueue

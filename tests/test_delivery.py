@@ -590,13 +590,13 @@ def test_a_client_that_is_dropped_still_delivers_then_leaves_nothing_behind(
     track(client, range(10))
     thread = client.consumers[0].thread
     assert thread is not None
-    pipeline = weakref.ref(client._pipeline)  # noqa: SLF001  nothing public refers to it
+    pipelines = weakref.ref(client._destinations)  # noqa: SLF001  nothing public refers to them
     del client
     assert server.wait_for(10)
     thread.join(10)
     assert not thread.is_alive()
     gc.collect()
-    assert pipeline() is None
+    assert pipelines() is None
 
 
 def test_many_clients_leave_no_threads(server: LocalSegment) -> None:

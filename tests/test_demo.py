@@ -12,9 +12,10 @@ import pytest
 from segment_librato.devserver import LocalSegment, demo
 
 
-def test_the_demo_delivers_everything_and_shows_four_sources() -> None:
-    process = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "segment_librato.devserver.demo"],
+@pytest.mark.parametrize("options", [[], ["--librato"]], ids=["to Segment", "to Librato"])
+def test_the_demo_delivers_everything_and_shows_four_sources(options: list[str]) -> None:
+    process = subprocess.run(  # noqa: S603  our own demo
+        [sys.executable, "-W", "error", "-m", "segment_librato.devserver.demo", *options],
         check=True,
         capture_output=True,
         text=True,
@@ -52,7 +53,7 @@ def test_the_demo_fails_if_a_message_is_lost(
             self.answer(403)
 
     monkeypatch.setattr(demo, "LocalSegment", RefusingServer)
-    assert demo.main() == 1
+    assert demo.main([]) == 1
     output = capsys.readouterr().out
     assert re.search(r"240 accepted, \d+ delivered, [1-9]\d* failed", output)
     assert "error: 127.0.0.1 answered 403" in output

@@ -308,7 +308,7 @@ def test_a_fork_while_a_request_is_under_way_and_locks_are_held(server: LocalSeg
             pass
         held = threading.Event()
         def hold():
-            with client.queue.lock, client._pipeline.lock:
+            with client.queue.lock:
                 held.set()
                 time.sleep(0.3)
         threading.Thread(target=hold).start()

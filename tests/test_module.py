@@ -20,6 +20,7 @@ from segment_librato import (
     Client,
     ClientClosedError,
     ConfigError,
+    LibratoConfig,
     NetworkError,
     QueueFullError,
     ShutdownTimeoutError,
@@ -201,6 +202,7 @@ OTHER_VALUES: dict[str, Any] = {
     "max_rate_limit_duration": 12,
     "exit_timeout": 1.5,
     "shutdown_timeout": 2.5,
+    "librato": LibratoConfig("a@b.example", "token", host="http://127.0.0.1:9"),
 }
 
 

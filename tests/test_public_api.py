@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ RECORDED: dict[str, Any] = json.loads(
     (Path(__file__).parent / "data" / "signatures.json").read_text(encoding="utf-8")
 )
 MESSAGE_CALLS = ("track", "identify", "group", "alias", "page", "screen")
-CALLS = (*MESSAGE_CALLS, "flush", "join", "shutdown")
+CALLS = (*MESSAGE_CALLS, "gauge", "configure_gauge", "flush", "join", "shutdown")
 
 
 def parameters_of(function: Any) -> list[inspect.Parameter]:
@@ -41,7 +42,7 @@ def test_the_constructor_starts_with_the_recorded_parameters() -> None:
 
 def test_new_options_of_the_constructor_are_keyword_only_and_have_defaults() -> None:
     new = parameters_of(Client.__init__)[len(RECORDED["Client"]) :]
-    assert {parameter.name for parameter in new} == {"exit_timeout", "shutdown_timeout"}
+    assert {parameter.name for parameter in new} == {"exit_timeout", "shutdown_timeout", "librato"}
     for parameter in new:
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
         assert parameter.default is not inspect.Parameter.empty
@@ -142,6 +143,12 @@ def test_a_recorded_setting_of_the_module_has_its_default(name: str) -> None:
     assert getattr(analytics, name) == RECORDED["settings"][name]
 
 
-@pytest.mark.parametrize("name", Config.__dataclass_fields__)
+@pytest.mark.parametrize(
+    "name", [name for name in Config.__dataclass_fields__ if name != "librato"]
+)
 def test_every_option_is_a_setting_of_the_module_with_the_same_default(name: str) -> None:
     assert getattr(analytics, name) == getattr(Config, name)
+
+
+def test_the_setting_librato_is_the_subpackage_of_that_name_until_it_is_set() -> None:
+    assert vars(analytics)["librato"] is sys.modules["segment_librato.librato"]

@@ -149,6 +149,23 @@ def test_a_batch_is_due_after_the_interval() -> None:
     assert time.monotonic() - began < 5
 
 
+def test_a_consumer_that_wakes_up_late_leaves_what_came_since_its_interval() -> None:
+    queue = make_queue(interval=0.05)
+    queue.enlist("worker")
+    fill(queue, 1)
+    taking = Background(lambda: queue.take("worker"))
+    assert taking.is_running(0.01)
+    with queue.lock:  # it cannot go on when its time is over
+        began = time.monotonic()
+        while time.monotonic() < began + 0.05:
+            pass
+        queue.take_now()
+        came = time.monotonic()
+        fill(queue, 1)
+    assert isinstance(taking.wait(), Lease)
+    assert time.monotonic() >= came + 0.05
+
+
 def test_a_flush_makes_what_waits_due_and_nothing_more() -> None:
     queue = make_queue(max_messages=2, trigger=10)
     fill(queue, 3)

@@ -1,9 +1,12 @@
-"""A local stand-in for the Segment HTTP API, for tests and development.
+"""A local stand-in for the Segment HTTP API and the Librato Metrics API.
 
     exchange        Request, Answer: the values that pass between the modules
     body            bytes → JSON value
     message_rules   JSON value → refused, dropped or kept
-    api             request → verdict: routes, write key, batch
+    api             request → verdict: routes of Segment, write key, batch
+    librato_rules   JSON value → refused, or a sample
+    librato_api     request → verdict: routes of Librato, account
+    librato_store   samples, metrics, and the points of a graph
     script          scripted answers: faults on demand
     inbox           what was received
     connection      HTTP/1.1 on one connection
@@ -14,8 +17,8 @@
 Needs nothing but the standard library and the mapper. The client never imports it.
 """
 
-from segment_librato.devserver.api import Dropped
-from segment_librato.devserver.exchange import Request
+from segment_librato.devserver.exchange import Dropped, Request
+from segment_librato.devserver.librato_store import LibratoStore, Sample
 from segment_librato.devserver.server import LocalSegment
 
-__all__ = ["Dropped", "LocalSegment", "Request"]
+__all__ = ["Dropped", "LibratoStore", "LocalSegment", "Request", "Sample"]

@@ -7,43 +7,26 @@ earlier requests; the rules for a single message are in `message_rules`.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 from segment_librato.devserver.body import decompress, parse
-from segment_librato.devserver.exchange import Answer, JsonObject, RefusalError, Request
+from segment_librato.devserver.exchange import (
+    Answer,
+    Dropped,
+    JsonObject,
+    RefusalError,
+    Request,
+    Verdict,
+)
 from segment_librato.devserver.message_rules import MESSAGE_TYPES, find_drop_reasons, find_problem
 
-__all__ = ["STATUS_ROUTE", "Dropped", "Verdict", "judge"]
+__all__ = ["STATUS_ROUTE", "judge"]
 
 STATUS_ROUTE = ("GET", "/")
 BATCH_PATHS = {"/v1/batch", "/v1/import"}
 SINGLE_MESSAGE_PATHS = {f"/v1/{kind}": kind for kind in MESSAGE_TYPES}
 SHARED_FIELDS = ("context", "integrations")
-
-
-class Dropped(NamedTuple):
-    """A message that the API answers with 200 and then throws away."""
-
-    reason: str
-    message: JsonObject
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the API makes of a request.
-
-    Attributes:
-        request: the request, with what its body holds.
-        answer: the answer of the API.
-        kept: the messages that respect the limits; none if the request is refused.
-        dropped: those that do not.
-    """
-
-    request: Request
-    answer: Answer
-    kept: tuple[JsonObject, ...] = ()
-    dropped: tuple[Dropped, ...] = ()
 
 
 def judge(request: Request, body: bytes) -> Verdict:

@@ -1,20 +1,22 @@
 """The values that pass between the modules of the local server: one request and its answer.
 
-Owns `Request`, `Answer` and `RefusalError`. Must not know sockets, the rules of the API or the
-state of the server.
+Owns `Request`, `Verdict`, `Answer` and `RefusalError`. Must not know sockets, the rules of an
+API or the state of the server.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from email.message import Message
 
-__all__ = ["Answer", "JsonObject", "RefusalError", "Request"]
+    from segment_librato.devserver.librato_store import LibratoStore
+
+__all__ = ["Answer", "Dropped", "JsonObject", "RefusalError", "Request", "Verdict"]
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -39,6 +41,8 @@ class Request:
         size: bytes of the body after decompression; 0 if it could not be decompressed.
         messages: the messages of the batch, duplicates and dropped ones included; empty if the
             request was refused.
+        measurements: the gauges or measurements for Librato, with what the body says for all
+            of them; empty if the request was refused.
         write_key: the key in the body, otherwise the user name of Basic authentication.
         status: the status answered; None if the connection was closed without an answer, and
             as long as the answer is not decided.
@@ -55,6 +59,7 @@ class Request:
     client_address: tuple[str, int]
     size: int = 0
     messages: tuple[JsonObject, ...] = field(default=(), repr=False)
+    measurements: tuple[JsonObject, ...] = field(default=(), repr=False)
     write_key: str = field(default="", repr=False)
     status: int | None = None
     refusal: str = ""
@@ -93,6 +98,32 @@ class Answer:
     def of_success(cls) -> Answer:
         """Build the answer to an accepted request."""
         return cls.of_json(200, {"success": True})
+
+
+class Dropped(NamedTuple):
+    """A message that the API answers with 200 and then throws away."""
+
+    reason: str
+    message: JsonObject
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the API makes of a request.
+
+    Attributes:
+        request: the request, with what its body holds.
+        answer: the answer of the API.
+        kept: the messages that respect the limits; none if the request is refused.
+        dropped: those that do not.
+        effect: what the request does to the local Librato, and what that answers.
+    """
+
+    request: Request
+    answer: Answer
+    kept: tuple[JsonObject, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    effect: Callable[[LibratoStore], Answer] | None = None
 
 
 class RefusalError(Exception):

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from segment_librato.devserver.api import Dropped
-    from segment_librato.devserver.exchange import JsonObject, Request
+    from segment_librato.devserver.exchange import Dropped, JsonObject, Request
 
 __all__ = ["Inbox"]
 

@@ -26,6 +26,7 @@ class ScriptedAnswer:
         times: how many more requests get it; None for all.
         delay: seconds between the decision and the answer.
         when: which requests get it; None for any.
+        has_body: whether the body is as asked for, or left to the API.
     """
 
     answer: Answer
@@ -33,6 +34,7 @@ class ScriptedAnswer:
     times: int | None = 1
     delay: float = 0.0
     when: Callable[[Request], bool] | None = None
+    has_body: bool = True
 
 
 class Script:

@@ -12,10 +12,11 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from segment_librato.devserver.api import STATUS_ROUTE, Dropped, Verdict, judge
+from segment_librato.devserver import api, librato_api
 from segment_librato.devserver.connection import serve_connection
-from segment_librato.devserver.exchange import Answer, JsonObject, Request
+from segment_librato.devserver.exchange import Answer, Dropped, JsonObject, Request, Verdict
 from segment_librato.devserver.inbox import Inbox
+from segment_librato.devserver.librato_store import LibratoStore
 from segment_librato.devserver.listener import LOOPBACK, Listener
 from segment_librato.devserver.script import Script, ScriptedAnswer
 from segment_librato.librato import Measurement, map_message
@@ -45,9 +46,12 @@ class LocalSegment:
     faults when told to: `answer` for statuses, delays and lost connections, `hold` for silence.
     Its state can be read after `close`, too. All methods may be called from any thread.
 
+    Under the same address it is a Librato Metrics API, for any account.
+
     Attributes:
         host: its address, as the option `host` of a client takes it.
         port: its port.
+        librato: what the Librato API was sent.
     """
 
     def __init__(self, port: int = 0, *, on_request: OnRequest | None = None) -> None:
@@ -70,6 +74,7 @@ class LocalSegment:
         self._held = 0
         self._script = Script()
         self._inbox = Inbox()
+        self.librato = LibratoStore()
         self._listener = Listener(port, self._serve)
         self.port = self._listener.port
         self.host = f"http://{LOOPBACK}:{self.port}"
@@ -125,6 +130,7 @@ class LocalSegment:
         """Forget everything received, messageIds included, and all scripted answers."""
         with self._changed:
             self._inbox = Inbox()
+            self.librato.clear()
             self._script.clear()
 
     def wait_for(self, count: int, timeout: float = 10) -> bool:
@@ -176,6 +182,7 @@ class LocalSegment:
         if times is not None and times < 1:
             raise ValueError("times is below 1")
         success = status is not None and status < 300  # noqa: PLR2004 - the end of success in HTTP
+        has_body = body is not None
         if body is None:
             usual = Answer.of_success() if success else Answer.of_error(status or 0, "scripted")
             body = usual.body
@@ -185,6 +192,7 @@ class LocalSegment:
             times=times,
             delay=delay,
             when=when,
+            has_body=has_body,
         )
         with self._changed:
             self._script.add(scripted)
@@ -222,22 +230,26 @@ class LocalSegment:
 
     def _respond(self, request: Request, body: bytes) -> Answer:
         """Decide about one request, in the thread of its connection."""
-        if (request.method, request.path) == STATUS_ROUTE:
+        if (request.method, request.path) == api.STATUS_ROUTE:
             with self._changed:
                 return Answer.of_json(200, self._inbox.count())
-        verdict = judge(request, body)
+        is_for_librato = librato_api.is_for_librato(request.path)
+        verdict = (librato_api.judge if is_for_librato else api.judge)(request, body)
         with self._changed:
             if not self._pass_gate():
                 return NO_ANSWER
             scripted = None if verdict.request.refusal else self._script.take(verdict.request)
-            decision = scripted or ScriptedAnswer(verdict.answer)
-            request, accepted = self._record(verdict, decision)
+            accept = scripted is None or scripted.accept
+            answer = verdict.effect(self.librato) if verdict.effect and accept else verdict.answer
+            if scripted:
+                answer = _answer_as_scripted(scripted, verdict, answer)
+            request, accepted = self._record(verdict, answer, accept=accept)
         if self._on_request is not None:
             self._on_request(request, accepted)
-        if decision.delay > 0:
+        if scripted and scripted.delay > 0:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed, decision.delay)
-        return decision.answer
+                self._changed.wait_for(lambda: self._closed, scripted.delay)
+        return answer
 
     def _pass_gate(self) -> bool:
         """Wait while requests are held; return False if the server was closed meanwhile."""
@@ -249,14 +261,23 @@ class LocalSegment:
         return not self._closed
 
     def _record(
-        self, verdict: Verdict, decision: ScriptedAnswer
+        self, verdict: Verdict, answer: Answer, *, accept: bool
     ) -> tuple[Request, tuple[JsonObject, ...]]:
         """Keep the request and what is accepted of it, wake up who waits, and return both."""
-        request = replace(verdict.request, status=decision.answer.status)
+        request = replace(verdict.request, status=answer.status)
         accepted: tuple[JsonObject, ...] = ()
-        if decision.accept:
+        if accept:
             accepted = self._inbox.accept(verdict.kept)
             self._inbox.dropped += verdict.dropped
         self._inbox.requests.append(request)
         self._changed.notify_all()
         return request, accepted
+
+
+def _answer_as_scripted(scripted: ScriptedAnswer, verdict: Verdict, usual: Answer) -> Answer:
+    """Return the answer that was asked for, in the form of the API that is asked."""
+    answer = scripted.answer
+    if scripted.has_body or verdict.effect is None:
+        return answer
+    is_success = answer.status is not None and answer.status < 300  # noqa: PLR2004 - as in HTTP
+    return replace(answer, body=usual.body if is_success else librato_api.usual_error())

@@ -17,11 +17,11 @@ from typing import Any
 
 from segment_librato.librato.values import as_json_number, read_number, read_time
 
-__all__ = ["Measurement", "explain", "map_message"]
+__all__ = ["MAX_VALUE", "Measurement", "explain", "gauge_name", "map_message"]
 
 # Librato refuses a request that holds a longer name or source, or a greater value.
 _MAX_LENGTH = 255
-_MAX_VALUE = 10**126
+MAX_VALUE = 10**126
 
 _NOT_IN_KEY = re.compile(r"[^A-Za-z0-9.]")
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9._-]")
@@ -89,6 +89,14 @@ def explain(message: Mapping[str, Any]) -> str:
         f"Gauge {measurement.name} takes the value {measurement.value} "
         f"with the source {measurement.source}, from {origin}."
     )
+
+
+def gauge_name(event: str) -> str | None:
+    """Return the name of the gauge that an event makes, None if it makes none."""
+    try:
+        return _name(event)
+    except _NoMeasurementError:
+        return None
 
 
 def _measure(message: Mapping[str, Any]) -> tuple[Measurement, str]:
@@ -165,7 +173,7 @@ def _value(message: Mapping[str, Any]) -> int | float:
         raise _NoMeasurementError(
             "its properties.value is neither a finite number nor the text of one"
         )
-    if not -_MAX_VALUE <= number <= _MAX_VALUE:
+    if not -MAX_VALUE <= number <= MAX_VALUE:
         raise _NoMeasurementError("its properties.value exceeds 1e126 in magnitude")
     return as_json_number(number)
 

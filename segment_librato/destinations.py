@@ -1,0 +1,170 @@
+"""Where the messages of a client go: to Segment, directly to Librato, to both, or nowhere.
+
+Owns the pipelines of a client, and that one call is for all of them. Knows nothing of HTTP, or
+of how a message was built.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from segment_librato.batch import MAX_BATCH_MESSAGES, BatchRules, room_for_messages
+from segment_librato.config import Config
+from segment_librato.encoding import encode
+from segment_librato.librato.mapper import map_message
+from segment_librato.message import MAX_MESSAGE_BYTES
+from segment_librato.queue import MessageQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from segment_librato.consumer import Consumer
+    from segment_librato.librato.gauges import Gauges
+    from segment_librato.message import Message
+    from segment_librato.pipeline import Pipeline
+    from segment_librato.report import Reporter
+
+__all__ = ["Destinations"]
+
+
+class Destinations:
+    """The pipelines of a client. Thread-safe.
+
+    Attributes:
+        queue: the messages that wait for Segment.
+        gauges: the measurements that are delivered directly, if any are.
+    """
+
+    def __init__(self, config: Config, report: Reporter) -> None:
+        """Make the pipelines; they start with the first message.
+
+        Raises:
+            ConfigError: an option needs an extra that is not installed.
+        """
+        self._config = config
+        self._report = report
+        self.queue = MessageQueue(config.max_queue_size, _batch_rules(config))
+        self._segment = _make_pipeline(config, self.queue, report)
+        self.gauges = _make_gauges(config, report)
+        self._pipelines = [
+            pipeline
+            for pipeline in (self._segment, self.gauges and self.gauges.pipeline)
+            if pipeline
+        ]
+
+    def accept(self, message: Message) -> tuple[bool, Message]:
+        """Encode a message and queue it, and its measurement for direct delivery.
+
+        Returns:
+            Whether it was accepted, and the message as it is sent. With Segment as a destination
+            it says so of the message, otherwise of the measurement. What was not accepted was
+            reported.
+
+        Raises:
+            MessageTooLargeError: the message exceeds 32 KB.
+        """
+        data, as_sent = encode(message, MAX_MESSAGE_BYTES)
+        measurement = map_message(as_sent) if self.gauges else None
+        if not self._segment:
+            if reason := self.queue.refusal():
+                self._report.rejection(reason, data)
+                return False, as_sent
+            accepted = self.gauges.accept(measurement) if self.gauges and measurement else True
+            return accepted, as_sent
+        if self.gauges and measurement:
+            if not self.gauges.segment_too:
+                data, as_sent = _without_librato(as_sent)
+            self.gauges.accept(measurement)
+        return self._segment.accept(data), as_sent
+
+    def flush(self, timeout: float | None) -> bool:
+        """Send what was accepted so far; return whether all of it has an outcome in time."""
+        return self._finish(lambda pipeline, deadline: pipeline.flush(deadline), timeout)
+
+    def join(self, timeout: float | None) -> bool:
+        """Flush and end the threads; the next message starts them again."""
+        return self._finish(lambda pipeline, deadline: pipeline.join(deadline), timeout)
+
+    def shutdown(self, timeout: float | None) -> bool:
+        """Take no more in, flush, stop; what is left when the time is over goes to `on_error`."""
+        for queue in self.queues:
+            queue.close()
+        if self._is_held_by_caller():
+            return False  # they stop when they have delivered
+        return self._finish(lambda pipeline, deadline: pipeline.shutdown(deadline), timeout)
+
+    @property
+    def queues(self) -> list[MessageQueue]:
+        """The queues of all pipelines."""
+        return [self.queue, self.gauges.queue] if self.gauges else [self.queue]
+
+    @property
+    def consumers(self) -> list[Consumer]:
+        """The background workers."""
+        if self._config.sync_mode:
+            return []
+        return [consumer for pipeline in self._pipelines for consumer in pipeline.consumers]
+
+    def _finish(
+        self, finish: Callable[[Pipeline, float | None], bool], timeout: float | None
+    ) -> bool:
+        """Have all pipelines do something at the same time, within one deadline.
+
+        A caller within `on_error` waits for none of them, as one waits for it.
+        """
+        if self._is_held_by_caller():
+            timeout = 0
+        deadline = None
+        if timeout is not None:
+            deadline = time.monotonic() + min(timeout, threading.TIMEOUT_MAX)
+        for pipeline in self._pipelines:
+            pipeline.begin_drain()
+        outcomes = [finish(pipeline, deadline) for pipeline in self._pipelines]
+        return all(outcomes)
+
+    def _is_held_by_caller(self) -> bool:
+        return any(pipeline.is_held_by_caller() for pipeline in self._pipelines)
+
+
+def _without_librato(message: Message) -> tuple[bytes, Message]:
+    """Return a message that Segment keeps from Librato, so that nothing counts twice."""
+    integrations = {**message["integrations"], "Librato": False}
+    return encode({**message, "integrations": integrations}, MAX_MESSAGE_BYTES)
+
+
+def _batch_rules(config: Config) -> BatchRules:
+    """Let a batch grow under backlog, unless the application chose a size."""
+    trigger = min(config.upload_size, MAX_BATCH_MESSAGES)
+    return BatchRules(
+        trigger=trigger,
+        max_messages=MAX_BATCH_MESSAGES if trigger == Config.upload_size else trigger,
+        max_bytes=room_for_messages(config.write_key or ""),
+        interval=config.upload_interval,
+    )
+
+
+# HTTP is imported here, on the application's thread, and not by a consumer: a fork during
+# another thread's import leaves a half-imported module in the child.
+
+
+def _make_pipeline(config: Config, queue: MessageQueue, report: Reporter) -> Pipeline | None:
+    """Make what delivers to Segment, if that is a destination."""
+    if not (config.send and config.write_key):
+        return None
+    from segment_librato.oauth import TokenProvider  # noqa: PLC0415  see above
+    from segment_librato.pipeline import Pipeline  # noqa: PLC0415
+    from segment_librato.transport import SegmentTransport  # noqa: PLC0415
+
+    tokens = TokenProvider(config) if config.uses_oauth else None
+    return Pipeline(config, queue, SegmentTransport(config, tokens), report)
+
+
+def _make_gauges(config: Config, report: Reporter) -> Gauges | None:
+    """Make what delivers measurements directly, if there is an account for them."""
+    if not (config.send and config.librato):
+        return None
+    from segment_librato.librato.gauges import Gauges  # noqa: PLC0415  see above
+
+    return Gauges(config, config.librato, report)

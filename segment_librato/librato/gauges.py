@@ -1,0 +1,97 @@
+"""The direct delivery of measurements: a second pipeline, made of the same parts as the first.
+
+Owns what that pipeline is made of: its queue, the size of its batches, its budgets and its
+transport. Knows nothing of messages, or of how a measurement is sent.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from segment_librato.batch import BatchRules
+from segment_librato.librato.aggregate import MultiSample
+from segment_librato.librato.config import LibratoConfig
+from segment_librato.librato.gauge_queue import GaugeQueue
+from segment_librato.librato.transport import MAX_MEASUREMENTS, LibratoTransport
+from segment_librato.pipeline import Pipeline
+from segment_librato.queue import MessageQueue
+
+if TYPE_CHECKING:
+    from segment_librato.config import Config
+    from segment_librato.consumer import Transport
+    from segment_librato.librato.config import OpenTelemetryConfig
+    from segment_librato.librato.mapper import Measurement
+    from segment_librato.report import Reporter
+    from segment_librato.stats import Stats
+
+__all__ = ["Gauges"]
+
+MAX_REQUEST_BYTES = 500_000  # 300 measurements are less than half of it
+
+
+class Gauges:
+    """The measurements that are delivered directly. Thread-safe.
+
+    Attributes:
+        queue: those that wait.
+        pipeline: what delivers them.
+        segment_too: whether Segment's cloud delivers them as well.
+    """
+
+    def __init__(
+        self, config: Config, account: LibratoConfig | OpenTelemetryConfig, report: Reporter
+    ) -> None:
+        """Make the pipeline; it connects when it first sends.
+
+        Raises:
+            ConfigError: the extra that the account needs is not installed.
+        """
+        self.segment_too = account.segment_too
+        options = replace(
+            config,
+            thread=1,
+            oauth_client_id=None,
+            oauth_client_key=None,
+            oauth_key_id=None,
+            **account.budget,
+        )
+        # what is sent inside its call finds nothing to be folded with
+        self._period = 0 if config.sync_mode else account.aggregate
+        rules = BatchRules(
+            trigger=MAX_MEASUREMENTS,
+            max_messages=MAX_MEASUREMENTS,
+            max_bytes=MAX_REQUEST_BYTES,
+            interval=options.upload_interval,
+        )
+        self.queue = (
+            GaugeQueue(options.max_queue_size, rules, self._period)
+            if self._period
+            else MessageQueue(options.max_queue_size, rules)
+        )
+        self.pipeline = Pipeline(options, self.queue, _transport(account), report)
+
+    def accept(self, measurement: Measurement) -> bool:
+        """Take a measurement in; see `Pipeline.accept`."""
+        if self._period:
+            now = int(time.time())
+            return self.pipeline.accept(MultiSample(measurement, self._period, now))
+        fields = measurement.as_dict()
+        if measurement.measure_time is None:
+            del fields["measure_time"]
+        return self.pipeline.accept(json.dumps(fields, separators=(",", ":")).encode())
+
+    @property
+    def stats(self) -> Stats:
+        """The counters; measurements that were folded count as one."""
+        return self.queue.account.stats()
+
+
+def _transport(account: LibratoConfig | OpenTelemetryConfig) -> Transport:
+    if isinstance(account, LibratoConfig):
+        return LibratoTransport(account)
+    from segment_librato.librato.open_telemetry import OpenTelemetryTransport  # noqa: PLC0415  an extra
+
+    return OpenTelemetryTransport(account)
