@@ -41,6 +41,7 @@ class MessageQueue:
         """
         self._max_size = max_size or NEVER
         self._rules = rules
+        # so many messages, or bytes, waiting make a batch leave
         self._trigger_messages = rules.trigger
         self._trigger_bytes = rules.max_bytes
         self._closed = False
@@ -288,7 +289,7 @@ class MessageQueue:
         with suppress(IndexError):
             while len(messages) < max_messages:
                 size = len(self._waiting[0]) + 1
-                if size > room:
+                if size > room and messages:
                     break
                 messages.append(self._waiting.popleft())
                 room -= size

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 import time
 import tracemalloc
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from signal_handlers import call_with_handler
 
 from segment_librato.account import Lease
 from segment_librato.batch import BatchRules
@@ -465,106 +466,71 @@ def test_memory_does_not_grow_with_the_number_of_samples() -> None:
 # Signal handlers
 
 
-class HandlerAt:
-    """A trace function that does at the n-th bytecode of a call what a signal handler might do."""
+class Story:
+    """A queue, and all that was put into it and taken from it."""
 
-    def __init__(self, bytecode: int, handler: Callable[[], object]) -> None:
-        self.left = bytecode
-        self._handler = handler
+    def __init__(self) -> None:
+        self.queue = make_queue()
+        self._accepted: list[str] = []
+        self._taken: list[Lease] = []
 
-    def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
-        if "segment_librato" not in frame.f_code.co_filename:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            self.left -= 1
-            if self.left == 0:
-                sys.settrace(None)
-                self._handler()
-        return self
+    def go_on(self, what: str) -> None:
+        if what == "close":
+            self.queue.close()
+        if "put" in what:
+            name = "b" if "another" in what else "a"
+            if self.queue.put(sample(name)) is None:
+                self._accepted.append(name)
+        if "take" in what and (lease := self.queue.take_now()):
+            self._taken.append(lease)
 
-
-def call_with_handler(
-    call: Callable[[], object], bytecode: int, handler: Callable[[], object]
-) -> bool:
-    """Make a call during which a handler runs; return whether it got that far.
-
-    It is made on a thread of its own, as the tracing of this one is the coverage's.
-    """
-    trace = HandlerAt(bytecode, handler)
-
-    def run() -> None:
-        sys.settrace(trace)
-        call()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return trace.left <= 0
+    def check(self) -> None:
+        while not self.queue.empty():
+            self.go_on("take")
+        found: Counter[str] = Counter()
+        for lease in self._taken:
+            found.update(counts(lease))
+        assert found == Counter(self._accepted)
+        assert self.queue._open == {}  # noqa: SLF001  nothing waits any more
+        stats = self.queue.account.stats()
+        assert stats.accepted == stats.pending == sum(len(one.messages) for one in self._taken)
 
 
 @pytest.mark.parametrize("call", ["first put", "put", "take"])
 @pytest.mark.parametrize("handler", ["put", "put another", "take", "put and take", "close"])
+@pytest.mark.parametrize("afterwards", ["put", "take"])
 def test_a_signal_handler_may_use_the_queue_at_any_bytecode_of_a_call(
-    call: str, handler: str
+    call: str, handler: str, afterwards: str
 ) -> None:
-    bytecode = 0
+    step = 0
     got_that_far = True
     while got_that_far:
-        bytecode += 1
-        queue = make_queue()
-        accepted: list[str] = []
-        taken: list[Lease | None] = []
-
-        def put_one(name: str, queue: GaugeQueue = queue, accepted: list[str] = accepted) -> None:
-            if queue.put(sample(name)) is None:
-                accepted.append(name)
-
-        def act(
-            what: str,
-            queue: GaugeQueue = queue,
-            taken: list[Lease | None] = taken,
-            put_one: Any = put_one,
-        ) -> None:
-            if what == "close":
-                queue.close()
-            if "put" in what:
-                put_one("b" if "another" in what else "a")
-            if "take" in what:
-                taken.append(queue.take_now())
-
+        step += 1
+        story = Story()
         if call != "first put":
-            put_one("a")
+            story.go_on("put")
         got_that_far = call_with_handler(
-            lambda act=act: act(call),  # type: ignore[misc]
-            bytecode,
-            lambda act=act: act(handler),  # type: ignore[misc]
+            partial(story.go_on, call), step, partial(story.go_on, handler)
         )
-        put_one("a")
-        put_one("b")
-        found = Counter(take_all(queue))
-        for lease in filter(None, taken):
-            found.update(counts(lease))
-        assert found == Counter(accepted), f"bytecode {bytecode}"
-        assert queue._open == {}, f"bytecode {bytecode}"  # noqa: SLF001  nothing waits any more
-        assert queue.account.stats().accepted == queue.account.stats().pending
-    assert bytecode > 50
+        story.go_on(afterwards)
+        story.check()
+    assert step > 10
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX timers")
 def test_real_signals_lose_and_double_nothing() -> None:
     queue = make_queue()
-    calls = 0
+    calls = rounds = 0
 
     def handler(number: int, frame: FrameType | None) -> None:
         nonlocal calls
-        calls += 1
         put(queue, "a", "b")
+        calls += 1
+        signal.setitimer(signal.ITIMER_REAL, 0.0001)
 
     before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
-    rounds = 0
     try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0001)
         while calls < 500:
             put(queue, "a")
             rounds += 1

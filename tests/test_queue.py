@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from signal_handlers import call_with_handler
 
 from segment_librato.account import Lease
 from segment_librato.batch import BatchRules
@@ -193,6 +195,24 @@ def test_a_consumer_leaves_a_closed_queue_when_it_is_empty() -> None:
     assert queue.workers == 1
     assert queue.take("worker") is None
     assert queue.workers == 0
+
+
+def test_a_signal_handler_may_take_messages_at_any_bytecode_of_a_take() -> None:
+    step = 0
+    got_that_far = True
+    while got_that_far:
+        step += 1
+        queue = make_queue(max_messages=3)
+        fill(queue, 5)
+        leases: list[Lease | None] = []
+        take = partial(lambda queue, leases: leases.append(queue.take_now()), queue, leases)
+        got_that_far = call_with_handler(take, step, take)
+        take()
+        sizes = [len(lease.messages) for lease in leases if lease is not None]
+        assert sum(sizes) == 5, f"step {step}"
+        assert min(sizes) > 0, f"step {step}"
+        assert queue.account.stats().accepted == 5
+    assert step > 10
 
 
 @given(

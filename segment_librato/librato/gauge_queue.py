@@ -1,8 +1,9 @@
 """The queue of gauges: samples are folded together for as long as they wait.
 
-Owns when a gauge leaves: at the end of the period of the clock in which its first sample came.
-So a source makes one measurement of a gauge a period, however many samples it gives. The times
-that the samples bear have no say in it: late ones are folded as they arrive.
+Owns when a gauge leaves: at the end of the period of the clock in which its first sample came,
+or at once if the queue is flushed or drained. So a source makes one measurement of a gauge a
+period, however many samples it gives. The times that the samples bear have no say in it: late
+ones are folded as they arrive.
 
 Knows nothing of what samples add up to, of threads or of the network.
 """
@@ -48,7 +49,8 @@ class GaugeQueue(MessageQueue):
 
         Args:
             max_size: at most so many gauges wait, whatever their samples; 0 is no bound.
-            rules: how large a batch may be; its `trigger` and `interval` do not matter.
+            rules: how large a batch may be, in bytes only about; `trigger` and `interval` do not
+                matter.
             period: seconds; what came in one period, counted from the epoch, leaves at its end.
         """
         self._period = period
@@ -65,7 +67,7 @@ class GaugeQueue(MessageQueue):
     def put(self, message: bytes | MultiSample) -> RejectionError | None:
         """Take a message or samples in; return the reason if they are rejected.
 
-        Samples count as a message of their own only if none with their key waits.
+        Samples are folded into those with their key that wait; without such they are a message.
         """
         if not isinstance(message, MultiSample):
             return self._append(message)
@@ -82,7 +84,7 @@ class GaugeQueue(MessageQueue):
     # Under the lock
 
     def _append(self, item: bytes | MultiSample) -> RejectionError | None:
-        waiting: Any = _Waiting(item, self._end_of_period())
+        waiting: Any = _Waiting(item, self._end_of_period())  # `_pop` makes bytes of it
         return super().put(waiting)
 
     def _end_of_period(self) -> float:
