@@ -44,5 +44,5 @@ $(VENV)/.runtime: pyproject.toml
 	@touch $@
 
 $(VENV)/.development: pyproject.toml $(VENV)/.runtime
-	@$(PIP) install --editable ".[oauth]" --group lint --group test --group tox
+	@$(PIP) install --editable ".[oauth,otel]" --group lint --group test --group tox
 	@touch $@

@@ -51,13 +51,23 @@ class Session:
     looked up once, here, and a `~/.netrc` is not: it would replace the Authorization header.
     """
 
-    def __init__(self, url: str, proxies: Mapping[str, str] | None, timeout: Timeout) -> None:
+    def __init__(
+        self,
+        url: str,
+        proxies: Mapping[str, str] | None,
+        timeout: Timeout,
+        *,
+        verify: bool | str = True,
+        cert: str | tuple[str, str] | None = None,
+    ) -> None:
         """Make a session; it connects when it first sends.
 
         Args:
             url: where to.
             proxies: scheme to URL, before those of the environment.
             timeout: seconds to connect, and to the end of the headers; one number or a pair.
+            verify: a file of certificate authorities, before that of the environment.
+            cert: a file with a client certificate, or a pair of files with it and its key.
         """
         self._url = url
         self._host = urlsplit(url).hostname
@@ -65,7 +75,8 @@ class Session:
         self._requests = _RequestsSession()
         self._requests.trust_env = False
         self._requests.proxies = {**get_environ_proxies(url), **(proxies or {})}
-        self._requests.verify = _ca_bundle() or True
+        self._requests.verify = (_ca_bundle() or True) if verify is True else verify
+        self._requests.cert = cert
         # An answer is read up to a limit of its bytes, which compression would make meaningless.
         self._requests.headers["Accept-Encoding"] = "identity"
         adapter = _Adapter()
