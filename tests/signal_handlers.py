@@ -1,38 +1,45 @@
-"""A call in the middle of which a signal handler runs, at any bytecode that one likes.
-
-On Python 3.12 at any line: tracing bytecodes crashes Python 3.12.1.
-"""
+"""A call in the middle of which a signal handler runs, at any line or bytecode that one likes."""
 
 from __future__ import annotations
 
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import segment_librato
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-__all__ = ["call_with_handler"]
+__all__ = ["FINEST_STEP", "call_with_handler"]
 
-STEP = "line" if sys.version_info[:2] == (3, 12) else "opcode"
+# tracing bytecodes crashes Python 3.12.1
+FINEST_STEP = "line" if sys.version_info[:2] == (3, 12) else "opcode"
+OURS = str(Path(segment_librato.__file__).parent)
+CONDITION = {"wait", "notify", "notify_all", "_is_owned"}
 
 
 class _HandlerAt:
     """A trace function that does at the n-th step of a call what a signal handler might do.
 
-    The steps in this package count.
+    The steps of this package count, and those of a condition. Not those of `Thread.start`: the
+    server of a test, in the same process, could start no thread of its own meanwhile.
     """
 
-    def __init__(self, step: int, handler: Callable[[], object]) -> None:
-        self.left = step
+    def __init__(self, number: int, handler: Callable[[], object], step: str) -> None:
+        self.left = number
         self._handler = handler
+        self._step = step
 
     def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
-        if "segment_librato" not in frame.f_code.co_filename:
+        code = frame.f_code
+        is_condition = code.co_filename == threading.__file__ and code.co_name in CONDITION
+        if not (code.co_filename.startswith(OURS) or is_condition):
             return None
-        frame.f_trace_opcodes = STEP == "opcode"
-        if event == STEP:
+        frame.f_trace_opcodes = self._step == "opcode"
+        if event == self._step:
             self.left -= 1
             if self.left == 0:
                 sys.settrace(None)
@@ -40,12 +47,18 @@ class _HandlerAt:
         return self
 
 
-def call_with_handler(call: Callable[[], object], step: int, handler: Callable[[], object]) -> bool:
-    """Make a call during which a handler runs; return whether it got that far.
+def call_with_handler(
+    call: Callable[[], object],
+    number: int,
+    handler: Callable[[], object],
+    *,
+    step: str = FINEST_STEP,
+) -> bool:
+    """Make a call during which a handler runs at this step; return whether it got that far.
 
     It is made on a thread of its own, as the tracing of this one is the coverage's.
     """
-    trace = _HandlerAt(step, handler)
+    trace = _HandlerAt(number, handler, step)
 
     def run() -> None:
         sys.settrace(trace)

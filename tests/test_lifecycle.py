@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from signal_handlers import call_with_handler
 
 import segment_librato.account
 import segment_librato.client
@@ -476,50 +477,6 @@ def test_ctrl_c_at_any_line_of_a_call_leaves_the_client_usable(
     assert line > 20
 
 
-CONDITION = {"wait", "notify", "notify_all", "_is_owned"}
-
-
-class HandlerAt:
-    """A trace function that does at the n-th line of a call what a signal handler might do.
-
-    The lines of this package count, and those of a condition. Not those of `Thread.start`: the
-    server of the test, in the same process, could start no thread of its own meanwhile.
-    """
-
-    def __init__(self, line: int, handler: Callable[[], object]) -> None:
-        self.left = line
-        self._handler = handler
-
-    def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
-        code = frame.f_code
-        is_condition = code.co_filename == threading.__file__ and code.co_name in CONDITION
-        if not (code.co_filename.startswith(OURS) or is_condition):
-            return None
-        if event == "line":
-            self.left -= 1
-            if self.left == 0:
-                sys.settrace(None)
-                self._handler()
-        return self
-
-
-def call_with_handler(call: Callable[[], object], line: int, handler: Callable[[], object]) -> bool:
-    """Make a call during which a handler runs at this line; return whether it got that far.
-
-    It is made on a thread of its own, as the tracing of this one is the coverage's.
-    """
-    trace = HandlerAt(line, handler)
-
-    def run() -> None:
-        sys.settrace(trace)
-        call()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return trace.left <= 0
-
-
 @pytest.mark.parametrize("method", ["track", "flush", "join"])
 @pytest.mark.parametrize("started", [False, True])
 def test_a_signal_handler_may_use_the_client_at_any_line_of_a_call(
@@ -542,6 +499,7 @@ def test_a_signal_handler_may_use_the_client_at_any_line_of_a_call(
             lambda client=client: client.track("user", "event", {"n": 1}),  # type: ignore[misc]
             line,
             handler,
+            step="line",
         )
         assert client.flush(timeout=10), f"line {line}"
         stats = client.stats
