@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["Answer"]
+__all__ = ["Answer", "presentable"]
+
+MAX_TEXT_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,32 @@ class Answer:
         """Return by how many seconds the local clock is ahead of the server's Date, if known."""
         skew = self.received_at - _parse_date(self.headers.get("Date", ""))
         return None if math.isnan(skew) else skew
+
+    def redirect_target(self, url: str) -> str:
+        """Return the scheme and host that a redirect leads to; the rest may hold anything.
+
+        Args:
+            url: where the request went.
+        """
+        location = self.headers.get("Location")
+        try:
+            target = urlsplit(urljoin(url, location or ""))
+            port = f":{target.port}" if target.port else ""
+        except ValueError:
+            return "nowhere"
+        if not (location and target.hostname):
+            return "nowhere"
+        host = f"[{target.hostname}]" if ":" in target.hostname else target.hostname
+        return f"{target.scheme}://{host}{port}"
+
+
+def presentable(text: object, secrets: Iterable[str]) -> str:
+    """Return what a server wrote, shortened and without secrets; nothing if it is no text."""
+    if not isinstance(text, str):
+        return ""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return text[:MAX_TEXT_LENGTH]
 
 
 def _parse_date(value: str) -> float:

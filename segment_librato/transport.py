@@ -10,9 +10,9 @@ import base64
 import gzip
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
 
 from segment_librato._version import VERSION
+from segment_librato.answer import presentable
 from segment_librato.errors import APIError
 from segment_librato.log import log
 from segment_librato.session import Sessions
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SegmentTransport"]
 
-MAX_TEXT_LENGTH = 200
 GZIP_LEVEL = 6  # level 9 takes twice the time for 1 % fewer bytes
 
 SUCCESS = range(200, 300)
@@ -103,34 +102,15 @@ class SegmentTransport:
 
     def _refusal(self, answer: Answer, credentials: str) -> APIError:
         """Return the answer as an error, its texts shortened and without secrets."""
-
-        def clean(text: object) -> str:
-            if not isinstance(text, str):
-                return ""
-            for secret in (self._write_key, credentials):
-                text = text.replace(secret, "***")
-            return text[:MAX_TEXT_LENGTH]
-
+        secrets = (self._write_key, credentials)
         text = f"{self._host} answered {answer.status}"
         if answer.status in REDIRECT:
             code = "redirect"
-            target = clean(_host_of(self._config.batch_url, answer.headers.get("Location")))
+            target = presentable(answer.redirect_target(self._config.batch_url), secrets)
             text = message = f"{text}, a redirect to {target}; set `host` to where the API is"
         else:
             content = answer.json_object()
-            code = clean(content.get("code")) or "unknown"
-            message = clean(content.get("message")) or clean(answer.reason)
+            code = presentable(content.get("code"), secrets) or "unknown"
+            said = presentable(content.get("message"), secrets)
+            message = said or presentable(answer.reason, secrets)
         return APIError(answer.status, code, message, answer.retry_after(), text)
-
-
-def _host_of(url: str, location: str | None) -> str:
-    """Return the scheme and host that a Location leads to; the rest may hold anything."""
-    try:
-        target = urlsplit(urljoin(url, location or ""))
-        port = f":{target.port}" if target.port else ""
-    except ValueError:
-        return "nowhere"
-    if not (location and target.hostname):
-        return "nowhere"
-    host = f"[{target.hostname}]" if ":" in target.hostname else target.hostname
-    return f"{target.scheme}://{host}{port}"

@@ -334,12 +334,16 @@ def test_a_wrong_account_is_one_error_and_disturbs_nobody(
 def test_a_redirect_is_not_followed(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
 ) -> None:
-    server.answer(302, headers={"Location": "/elsewhere"}, when=of_librato)
+    location = f"http://elsewhere.invalid/{TOKEN}"
+    server.answer(302, headers={"Location": location}, when=of_librato)
     client = make_client(librato=account())
     track(client, "E", [1])
     assert client.flush(10)
     [(error, _)] = errors.calls
-    assert "redirect" in str(error)
+    assert str(error) == (
+        "127.0.0.1 answered 302, a redirect to http://elsewhere.invalid; "
+        "set `host` to where the API is"
+    )
     assert error.code == "redirect"  # type: ignore[attr-defined]
 
 

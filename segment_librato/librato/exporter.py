@@ -56,9 +56,9 @@ class Exporter:
         )
 
     @property
-    def host(self) -> str | None:
-        """Where the last request went."""
-        return self._relay.host
+    def url(self) -> str:
+        """Where requests go."""
+        return self._relay.url
 
     def export(self, metrics: MetricsData, batch: Batch) -> Answer:
         """Send the metrics and return the answer; the batch learns how many bytes that took.
@@ -81,9 +81,8 @@ class Exporter:
         if isinstance(outcome, NetworkError):
             raise outcome
         seconds = time.monotonic() - began
-        log.debug(
-            "%s answered %d to %d bytes after %.3f s", self.host, outcome.status, size, seconds
-        )
+        host = urlsplit(self.url).hostname
+        log.debug("%s answered %d to %d bytes after %.3f s", host, outcome.status, size, seconds)
         return outcome
 
     def close(self) -> None:
@@ -98,7 +97,7 @@ class _Relay(HTTPAdapter):
         super().__init__()
         self._account = account
         self._session: Session | None = None
-        self.host: str | None = None
+        self.url = ""
         self.outcome: Answer | NetworkError | None = None
         self.bytes_sent = 0
 
@@ -109,13 +108,12 @@ class _Relay(HTTPAdapter):
         **options: Any,  # noqa: ANN401
     ) -> requests.Response:
         """Send a request through a session of ours."""
-        url = str(request.url)
         body: Any = request.body or b""
         headers: Any = request.headers
         if self._session is None:
-            self.host = urlsplit(url).hostname
+            self.url = str(request.url)
             self._session = Session(
-                url,
+                self.url,
                 self._account.proxies,
                 self._account.timeout,
                 verify=options.get("verify", True),

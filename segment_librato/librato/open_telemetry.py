@@ -11,8 +11,10 @@ import json
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
+from segment_librato.answer import presentable
 from segment_librato.errors import APIError, ConfigError, DeliveryError
 from segment_librato.librato.exporter import Exporter
 from segment_librato.log import log
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenTelemetryTransport"]
 
-MAX_TEXT_LENGTH = 200
 SUCCESS = range(200, 300)
 REDIRECT = range(300, 400)
 RETRYABLE = frozenset({429, 502, 503, 504})
@@ -81,10 +82,10 @@ class OpenTelemetryTransport:
         metrics = _metrics_data(wanted, self._resource, int(time.time()))
         with self._exporters.lend() as exporter:
             answer = exporter.export(metrics, batch)
-            host = exporter.host
+            url = exporter.url
         if answer.status not in SUCCESS:
-            raise self._refusal(answer, host)
-        if error := self._doubts(answer, host):
+            raise self._refusal(answer, url)
+        if error := self._doubts(answer, urlsplit(url).hostname):
             batch.refused = {at: batch.refused.get(at, error) for at in range(len(batch))}
 
     def close(self) -> None:
@@ -102,7 +103,7 @@ class OpenTelemetryTransport:
         if not _parse(response, answer.body):
             return None
         rejected = response.partial_success.rejected_data_points
-        text = self._clean(response.partial_success.error_message)
+        text = presentable(response.partial_success.error_message, self._secrets)
         if rejected:
             error = DeliveryError(f"{host} rejected {rejected} of the data points of a request")
             error.message = text or error.message
@@ -112,26 +113,23 @@ class OpenTelemetryTransport:
             log.warning("%s took all data points, with a warning", host)
         return None
 
-    def _refusal(self, answer: Answer, host: str | None) -> APIError:
+    def _refusal(self, answer: Answer, url: str) -> APIError:
         """Return the answer as an error, its texts shortened and without secrets."""
         from google.rpc import status_pb2  # noqa: PLC0415
 
-        text = f"{host} answered {answer.status}"
+        text = f"{urlsplit(url).hostname} answered {answer.status}"
         code, message = "unknown", ""
         if answer.status in REDIRECT:
-            code, text = "redirect", f"{text}, a redirect; set `endpoint` to where metrics go"
+            target = presentable(answer.redirect_target(url), self._secrets)
+            code = "redirect"
+            text = f"{text}, a redirect to {target}; set `endpoint` to where metrics go"
         else:
             status = status_pb2.Status()
             if _parse(status, answer.body):
-                message = self._clean(status.message)
+                message = presentable(status.message, self._secrets)
         error = APIError(answer.status, code, message or text, answer.retry_after(), text)
         error.retryable = answer.status in RETRYABLE
         return error
-
-    def _clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text[:MAX_TEXT_LENGTH]
 
 
 def _out_of_time(measurements: list[dict[str, Any]]) -> dict[int, DeliveryError]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
+from segment_librato.answer import presentable
 from segment_librato.errors import APIError, DeliveryError
 from segment_librato.session import Session, Sessions
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["MAX_MEASUREMENTS", "LibratoTransport", "put_gauge"]
 
 MAX_MEASUREMENTS = 300  # "we recommend this as an initial guideline for a cap on request size"
-MAX_TEXT_LENGTH = 200
 SUCCESS = range(200, 300)
 REDIRECT = range(300, 400)
 BAD_REQUEST = 400
@@ -160,7 +160,8 @@ def _refusal(account: LibratoConfig, answer: Answer) -> APIError:
     code = "unknown"
     if status in REDIRECT:
         code = "redirect"
-        text = f"{text}, a redirect; set `host` to where the API is"
+        target = presentable(answer.redirect_target(account.host), _secrets(account))
+        text = f"{text}, a redirect to {target}; set `host` to where the API is"
     elif status == UNAUTHORIZED:
         code = "unauthorized"
         text = f"{text}; check email and token"
@@ -189,7 +190,8 @@ def _texts(account: LibratoConfig, content: dict[str, Any]) -> str:
             pending += [(name, error) for error in reversed(errors)]
         elif isinstance(errors, str):
             sentences.append(f"{name}: {errors}" if name else errors)
-    text = "; ".join(sentences)
-    for secret in (str(account.token), _headers(account)["Authorization"].split()[1]):
-        text = text.replace(secret, "***")
-    return text[:MAX_TEXT_LENGTH]
+    return presentable("; ".join(sentences), _secrets(account))
+
+
+def _secrets(account: LibratoConfig) -> tuple[str, str]:
+    return str(account.token), _headers(account)["Authorization"].removeprefix("Basic ")
