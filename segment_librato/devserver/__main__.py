@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from segment_librato.devserver.librato_api import ADVISED_MEASUREMENTS
 from segment_librato.devserver.server import LocalSegment
 from segment_librato.librato import map_message
 
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # twice: a second Ctrl-C, while the server closes, is none of its business either
     with suppress(KeyboardInterrupt), server, suppress(KeyboardInterrupt):
         _show(
-            f"The local Segment API listens on {server.host} (Ctrl-C stops it).",
+            f"The local Segment and Librato API listens on {server.host} (Ctrl-C stops it).",
             f'Point a client at it: segment_librato.host = "{server.host}"',
         )
         while True:
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m segment_librato.devserver",
-        description="A local stand-in for the Segment HTTP API that shows what it receives.",
+        description="A local stand-in for Segment and Librato that shows what it receives.",
     )
     parser.add_argument(
         "--port",
@@ -73,27 +74,42 @@ def _parse_port(text: str) -> int:
 
 
 def _show_request(request: Request, accepted: Sequence[JsonObject]) -> None:
-    lines = [_describe_request(request)]
-    for measurement in map(map_message, accepted):
-        if measurement is not None:
-            name, value, source = measurement.name, measurement.value, measurement.source
-            lines.append(f"          {name} = {value}  from {source}")
-    _show(*lines)
+    mapped = filter(None, map(map_message, accepted))
+    lines = [_describe_gauge(one.name, str(one.value), one.source) for one in mapped]
+    lines += [_describe_gauge(*_read_gauge(one)) for one in request.measurements]
+    _show(_describe_request(request), *lines)
+
+
+def _describe_gauge(name: str, value: str, source: str) -> str:
+    return f"          {name} = {value}  from {source}"
+
+
+def _read_gauge(measurement: JsonObject) -> tuple[str, str, str]:
+    """Return name, value and source of what was delivered directly, in either form."""
+    value = measurement.get("value")
+    if value is None:
+        value = f"{measurement['sum']} / {measurement['count']}"
+    source = measurement.get("source") or measurement.get("tags", {}).get("source", "nowhere")
+    return measurement["name"], str(value), source
 
 
 def _describe_request(request: Request) -> str:
     """Give a request a line; whatever its path holds cannot confuse a terminal."""
     route = f"{request.method} {ascii(request.path)[1:-1]}"
     messages = _count(request.batch_size, "message")
+    if request.measurements:
+        messages = _count(len(request.measurements), "gauge")
     size = f"{request.raw_size / 1024:.1f} KB"
     line = f"{time.strftime('%H:%M:%S')}  {route:<18} {messages:>14} {size:>10}  {request.status}"
+    if len(request.measurements) > ADVISED_MEASUREMENTS:
+        return f"{line}  more than the {ADVISED_MEASUREMENTS} that are advised"
     return f"{line}  {request.refusal}" if request.refusal else line
 
 
 def _summarise(server: LocalSegment) -> str:
     requests = _count(len(server.requests), "request")
     messages = _count(len(server.messages), "message")
-    gauges = _count(len(server.measurements), "gauge")
+    gauges = _count(len(server.measurements) + len(server.librato.samples), "gauge")
     duplicates = _count(server.duplicates, "duplicate")
     return f"\n{requests}, {messages}, {gauges}; {duplicates}, {len(server.dropped):,} dropped."
 

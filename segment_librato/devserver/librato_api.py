@@ -26,7 +26,7 @@ from segment_librato.devserver.librato_rules import (
 if TYPE_CHECKING:
     from segment_librato.devserver.librato_store import LibratoStore
 
-__all__ = ["is_for_librato", "judge", "usual_error"]
+__all__ = ["ADVISED_MEASUREMENTS", "is_for_librato", "judge", "usual_error"]
 
 FORMS = {"/v1/metrics": "gauges", "/v1/measurements": "measurements"}
 ADVISED_MEASUREMENTS = 300
