@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime  # noqa: ICN001  as the documentation has it
 import re
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from dateutil.tz import tzutc
 
 import segment_librato as analytics
-from segment_librato import Client, config
+from segment_librato import Client, LibratoConfig, OpenTelemetryConfig, config
 from segment_librato.config import Config
 
 if TYPE_CHECKING:
@@ -78,6 +79,17 @@ def test_every_option_is_described_with_its_default(page: str) -> None:
         default = option.default
         if isinstance(default, int) and not isinstance(default, bool):
             assert re.search(rf"\b{default:,}\b", described[0]), name
+
+
+@pytest.mark.parametrize("account", [LibratoConfig, OpenTelemetryConfig])
+def test_every_option_of_an_account_is_described_with_its_default(account: Any) -> None:
+    text = (ROOT / "docs" / "librato.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    for option in dataclasses.fields(account):
+        described = [row for row in rows if f"`{option.name}`" in row.split(" | ")[0]]
+        assert len(described) == 1, option.name
+        if type(option.default) is int:
+            assert f"| {option.default:,} |" in described[0], option.name
 
 
 @pytest.fixture

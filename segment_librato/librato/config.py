@@ -24,7 +24,7 @@ from segment_librato.checks import (
 )
 from segment_librato.errors import ConfigError, unexpected
 
-__all__ = ["LibratoConfig", "OpenTelemetryConfig"]
+__all__ = ["DirectDelivery", "LibratoConfig", "OpenTelemetryConfig"]
 
 APIS = ("metrics", "measurements")
 MIN_PERIOD_SECONDS = 10
@@ -36,8 +36,20 @@ HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Delivery:
-    """What all ways of direct delivery have in common; the budgets are those of a `Config`."""
+class DirectDelivery:
+    """What all ways of direct delivery have in common; the budgets are those of a `Config`.
+
+    Attributes:
+        aggregate: fold the measurements of so many seconds into one; 0 does not.
+        segment_too: leave the gauge to Segment's cloud as well.
+        max_queue_size: so many measurements may wait; 0 is no bound.
+        upload_interval: seconds that a measurement waits for company.
+        timeout: seconds to connect and to be answered, or a pair of them.
+        max_retries: so often a request is sent again.
+        max_total_backoff_duration: seconds that a request is retried.
+        max_rate_limit_duration: seconds that the server may make a request wait.
+        proxies: scheme to proxy URL.
+    """
 
     aggregate: int = 0
     segment_too: bool = False
@@ -76,8 +88,8 @@ class _Delivery:
 
 
 @dataclass(frozen=True)
-class LibratoConfig(_Delivery):
-    """An account of the Librato Metrics API, or of AppOptics.
+class LibratoConfig(DirectDelivery):
+    """An account of the Librato Metrics API, or of AppOptics; see `DirectDelivery`, too.
 
     Raises:
         ConfigError: an option has a wrong type or value; the text names it.
@@ -93,15 +105,6 @@ class LibratoConfig(_Delivery):
             comes from one source within a period.
         time_window: measurements that are older, or further in the future, are reported
             instead of sent: Librato refuses them. Seconds.
-        aggregate: fold the measurements of so many seconds into one; 0 does not.
-        segment_too: leave the gauge to Segment's cloud as well.
-        max_queue_size: so many measurements may wait; 0 is no bound.
-        upload_interval: seconds that a measurement waits for company.
-        timeout: seconds to connect and to be answered, or a pair of them.
-        max_retries: so often a request is sent again.
-        max_total_backoff_duration: seconds that a request is retried.
-        max_rate_limit_duration: seconds that the server may make a request wait.
-        proxies: scheme to proxy URL.
     """
 
     email: str | None = field(default=None, repr=False)
@@ -144,8 +147,8 @@ class LibratoConfig(_Delivery):
 
 
 @dataclass(frozen=True)
-class OpenTelemetryConfig(_Delivery):
-    """An OTLP/HTTP endpoint; needs the extra `segment-librato[otel]`.
+class OpenTelemetryConfig(DirectDelivery):
+    """An OTLP/HTTP endpoint; needs the extra `segment-librato[otel]`. See `DirectDelivery`, too.
 
     What is left out comes from the environment, as with every OpenTelemetry exporter:
     `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_RESOURCE_ATTRIBUTES`, ...
@@ -160,15 +163,6 @@ class OpenTelemetryConfig(_Delivery):
         headers: sent with each request: an API token, mostly.
         resource_attributes: what the measurements are about, such as `service.name`.
         gzip: compress requests.
-        aggregate: fold the measurements of so many seconds into one; 0 does not.
-        segment_too: leave the gauge to Segment's cloud as well.
-        max_queue_size: so many measurements may wait; 0 is no bound.
-        upload_interval: seconds that a measurement waits for company.
-        timeout: seconds to connect and to be answered, or a pair of them.
-        max_retries: so often a request is sent again.
-        max_total_backoff_duration: seconds that a request is retried.
-        max_rate_limit_duration: seconds that the server may make a request wait.
-        proxies: scheme to proxy URL.
     """
 
     endpoint: str | None = None
