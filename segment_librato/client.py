@@ -149,7 +149,8 @@ class Client:
 
     def __repr__(self) -> str:
         """Name the client without its secrets."""
-        return f"<Client of {self.config.batch_url}, {self.queue.qsize()} messages waiting>"
+        waiting = sum(queue.qsize() for queue in self._destinations.queues)
+        return f"<Client of {' and '.join(self.config.destinations)}, {waiting} messages waiting>"
 
     def __enter__(self) -> Self:
         """Return the client itself."""

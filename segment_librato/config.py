@@ -125,6 +125,12 @@ class Config:
         return base if base.endswith("/v1/batch") else f"{base}/v1/batch"
 
     @property
+    def destinations(self) -> list[str]:
+        """Where messages and measurements go, in words without secrets."""
+        segment = [self.batch_url] if self.write_key else []
+        return [*segment, self.librato.destination] if self.librato else segment
+
+    @property
     def uses_oauth(self) -> bool:
         """Whether requests carry a bearer token instead of the write key."""
         return bool(self.oauth_client_id)

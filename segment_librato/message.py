@@ -21,6 +21,7 @@ from segment_librato._version import VERSION
 from segment_librato.errors import ValidationError, unexpected
 
 __all__ = [
+    "MAX_EVENT_LENGTH",
     "MAX_MESSAGE_BYTES",
     "Identifier",
     "Message",

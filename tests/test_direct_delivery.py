@@ -25,6 +25,7 @@ from segment_librato import (
     ConfigError,
     DeliveryError,
     LibratoConfig,
+    OpenTelemetryConfig,
     QueueFullError,
     ShutdownTimeoutError,
     ValidationError,
@@ -490,6 +491,19 @@ def test_the_setting_of_the_module(
     analytics.default_client = None
 
 
+def test_the_repr_names_the_destinations_without_secrets(
+    server: LocalSegment, make_client: MakeClient, account: Account
+) -> None:
+    client = make_client(librato=account(upload_interval=LONG), upload_interval=LONG)
+    track(client, "E", [1])
+    host = server.host
+    assert repr(client) == f"<Client of {host}/v1/batch and {host}, 2 messages waiting>"
+    with Client(librato=account()) as of_librato_only:
+        assert repr(of_librato_only) == f"<Client of {host}, 0 messages waiting>"
+    with Client(librato=OpenTelemetryConfig()) as of_open_telemetry:
+        assert "<Client of the OTLP endpoint of the environment" in repr(of_open_telemetry)
+
+
 class TestGauge:
     def test_is_the_track_call_of_the_documentation(
         self, server: LocalSegment, make_client: MakeClient
@@ -538,6 +552,7 @@ class TestGauge:
             (("depth", math.inf), "value: expected a number of at most 1e126 in magnitude"),
             (("depth", 10**400), "value: expected a number of at most 1e126 in magnitude"),
             ((None, 1), "name: expected a str, got NoneType"),
+            (("n" * 256, 1), "name: expected at most 255 characters, got 256"),
             (("", 1), "name: expected a name other than all, which Librato reserves"),
             (("All", 1), "name: expected a name other than all, which Librato reserves"),
             (("depth", 1, 5), "source: expected a non-empty str or None, got int"),

@@ -133,6 +133,11 @@ def test_a_wrong_value_for_open_telemetry_is_named(name: str, value: Any) -> Non
     assert SECRET not in f"{error!r} {error.args} {error.__cause__}"
 
 
+def test_a_period_that_is_older_than_librato_takes_is_refused() -> None:
+    error = refusal(librato, aggregate=601, time_window=600)
+    assert str(error) == "aggregate: expected at most time_window, 600 s"
+
+
 @pytest.mark.parametrize("value", [[1], None, {"a": 1}])
 def test_attributes_hold_plain_values(value: Any) -> None:
     error = refusal(librato, attributes={"display_min": value})

@@ -127,8 +127,15 @@ class LibratoConfig(DirectDelivery):
         check_url("host", self.host, LIBRATO_HOST)
         check_count("period", self.period, MIN_PERIOD_SECONDS, MAX_PERIOD_SECONDS)
         check_seconds("time_window", self.time_window)
+        if self.aggregate > self.time_window:  # what was folded bears the start of its period
+            raise ConfigError(f"aggregate: expected at most time_window, {self.time_window} s")
         _check_attributes("attributes", self.attributes)
         self._copy("attributes")
+
+    @property
+    def destination(self) -> str:
+        """Where measurements go."""
+        return self.host
 
     def _check_credentials(self) -> None:
         if self.email or self.api == "metrics":
@@ -180,6 +187,11 @@ class OpenTelemetryConfig(DirectDelivery):
         if self.resource_attributes is not None:
             _check_attributes("resource_attributes", self.resource_attributes)
         self._copy("headers", "resource_attributes")
+
+    @property
+    def destination(self) -> str:
+        """Where measurements go."""
+        return self.endpoint or "the OTLP endpoint of the environment"
 
 
 def _check_attributes(name: str, value: object) -> None:
