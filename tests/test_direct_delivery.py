@@ -16,6 +16,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from signal_handlers import call_with_handler
 
 import segment_librato as analytics
 from segment_librato import (
@@ -502,6 +503,41 @@ def test_the_repr_names_the_destinations_without_secrets(
         assert repr(of_librato_only) == f"<Client of {host}, 0 messages waiting>"
     with Client(librato=OpenTelemetryConfig()) as of_open_telemetry:
         assert "<Client of the OTLP endpoint of the environment" in repr(of_open_telemetry)
+
+
+@pytest.mark.parametrize("method", ["gauge", "flush", "join"])
+def test_a_signal_handler_may_use_both_pipelines_at_any_line_of_a_call(
+    server: LocalSegment,
+    make_client: MakeClient,
+    account: Account,
+    errors: Errors,
+    method: str,
+) -> None:
+    line = 0
+    got_that_far = True
+    while got_that_far:
+        line += 9
+        client = make_client(librato=account(aggregate=60), upload_interval=LONG)
+
+        def handler(client: Client = client) -> None:
+            arguments = ("E", 1) if method == "gauge" else (10,)
+            assert getattr(client, method)(*arguments)
+
+        got_that_far = call_with_handler(
+            lambda client=client: client.gauge("E", 1),  # type: ignore[misc]
+            line,
+            handler,
+            step="line",
+        )
+        assert client.flush(timeout=10), f"line {line}"
+        count = 1 + (got_that_far and method == "gauge")
+        assert client.stats.is_settled
+        assert client.stats.delivered == count
+        assert sum(sample.count for sample in server.librato.samples) == count, f"line {line}"
+        assert errors.calls == []
+        assert client.shutdown(timeout=10)
+        server.clear()
+    assert line > 100
 
 
 class TestGauge:
