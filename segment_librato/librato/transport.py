@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_MEASUREMENTS", "LibratoTransport", "put_gauge"]
 
-MAX_MEASUREMENTS = 300  # "we recommend this as an initial guideline for a cap on request size"
+MAX_MEASUREMENTS = 300  # what the documentation of the API advises for one request
 SUCCESS = range(200, 300)
 REDIRECT = range(300, 400)
 BAD_REQUEST = 400
@@ -105,8 +105,8 @@ class LibratoTransport:
         if not content.get("errors"):
             return None
         error = DeliveryError(
-            f"{self._sessions.host} answered {answer.status} with errors; "
-            f"some of the measurements sent were not taken: {count} or fewer"
+            f"{self._sessions.host} answered {answer.status} with errors: "
+            f"up to {count} measurements were not taken"
         )
         error.message = _texts(self._account, content) or error.message
         return error
