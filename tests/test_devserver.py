@@ -453,7 +453,7 @@ class TestRequests:
     def test_the_status_page_counts_and_is_not_recorded(self, server: LocalSegment) -> None:
         post(server, batch(track("a"), track("a"), track("x" * 100)))
 
-        counts = {"requests": 1, "messages": 1, "duplicates": 1, "dropped": 1}
+        counts = {"requests": 1, "messages": 1, "duplicates": 1, "dropped": 1, "samples": 0}
         assert post(server, b"", path="/", method="GET") == (200, counts)
         assert len(server.requests) == 1
 

@@ -13,13 +13,16 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from segment_librato.devserver.librato_api import ADVISED_MEASUREMENTS
+from segment_librato.devserver.librato_api import is_librato_route
+from segment_librato.devserver.librato_rules import find_excess
+from segment_librato.devserver.librato_samples import Sample
 from segment_librato.devserver.server import LocalSegment
 from segment_librato.librato import map_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from segment_librato.devserver.apis import Accepted
     from segment_librato.devserver.exchange import JsonObject, Request
 
 __all__ = ["main"]
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # twice: a second Ctrl-C, while the server closes, is none of its business either
     with suppress(KeyboardInterrupt), server, suppress(KeyboardInterrupt):
         _show(
-            f"The local Segment and Librato API listens on {server.host} (Ctrl-C stops it).",
+            f"The local Segment API listens on {server.host} (Ctrl-C stops it).",
             f'Point a client at it: segment_librato.host = "{server.host}"',
         )
         while True:
@@ -55,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m segment_librato.devserver",
-        description="A local stand-in for Segment and Librato that shows what it receives.",
+        description="A local stand-in for the APIs of Segment and Librato; shows what it receives.",
     )
     parser.add_argument(
         "--port",
@@ -73,43 +76,43 @@ def _parse_port(text: str) -> int:
     return int(text)
 
 
-def _show_request(request: Request, accepted: Sequence[JsonObject]) -> None:
-    mapped = filter(None, map(map_message, accepted))
-    lines = [_describe_gauge(one.name, str(one.value), one.source) for one in mapped]
-    lines += [_describe_gauge(*_read_gauge(one)) for one in request.measurements]
-    _show(_describe_request(request), *lines)
-
-
-def _describe_gauge(name: str, value: str, source: str) -> str:
-    return f"          {name} = {value}  from {source}"
-
-
-def _read_gauge(measurement: JsonObject) -> tuple[str, str, str]:
-    """Return name, value and source of what was delivered directly, in either form."""
-    value = measurement.get("value")
-    if value is None:
-        value = f"{measurement['sum']} / {measurement['count']}"
-    source = measurement.get("source") or measurement.get("tags", {}).get("source", "nowhere")
-    return measurement["name"], str(value), source
+def _show_request(request: Request, accepted: Accepted) -> None:
+    lines = [_describe_request(request)]
+    lines += [f"          {gauge}" for gauge in map(_describe_gauge, accepted) if gauge]
+    if excess := find_excess(len(request.measurements)):
+        lines.append(f"          {excess}")
+    _show(*lines)
 
 
 def _describe_request(request: Request) -> str:
     """Give a request a line; whatever its path holds cannot confuse a terminal."""
     route = f"{request.method} {ascii(request.path)[1:-1]}"
-    messages = _count(request.batch_size, "message")
-    if request.measurements:
-        messages = _count(len(request.measurements), "gauge")
+    if is_librato_route(request.path):
+        content = _count(len(request.measurements), "measurement")
+    else:
+        content = _count(request.batch_size, "message")
     size = f"{request.raw_size / 1024:.1f} KB"
-    line = f"{time.strftime('%H:%M:%S')}  {route:<18} {messages:>14} {size:>10}  {request.status}"
-    if len(request.measurements) > ADVISED_MEASUREMENTS:
-        return f"{line}  more than the {ADVISED_MEASUREMENTS} that are advised"
+    line = f"{time.strftime('%H:%M:%S')}  {route:<21} {content:>16} {size:>10}  {request.status}"
     return f"{line}  {request.refusal}" if request.refusal else line
+
+
+def _describe_gauge(accepted: JsonObject | Sample) -> str:
+    """Say what a message or a sample means for a gauge; nothing if it makes none."""
+    if isinstance(accepted, Sample):
+        count = f" in {accepted.count:,} values" if accepted.count > 1 else ""
+        return f"{accepted.name} = {accepted.sum}{count}  from {accepted.source or 'unassigned'}"
+    measurement = map_message(accepted)
+    if measurement is None:
+        return ""
+    return f"{measurement.name} = {measurement.value}  from {measurement.source}"
 
 
 def _summarise(server: LocalSegment) -> str:
     requests = _count(len(server.requests), "request")
     messages = _count(len(server.messages), "message")
-    gauges = _count(len(server.measurements) + len(server.librato.samples), "gauge")
+    gauges = _count(len(server.measurements), "gauge")
+    if direct := len(server.librato.samples):
+        gauges = f"{gauges}, {_count(direct, 'measurement')} for Librato"
     duplicates = _count(server.duplicates, "duplicate")
     return f"\n{requests}, {messages}, {gauges}; {duplicates}, {len(server.dropped):,} dropped."
 

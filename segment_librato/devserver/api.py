@@ -1,27 +1,20 @@
 """The rules of the Segment HTTP API for a request: routes, write key, and how a batch is wrapped.
 
-Pure: a request and its body come in, a `Verdict` comes out. Must not know sockets, threads or
-earlier requests; the rules for a single message are in `message_rules`.
+Pure: a request and its body come in, a `SegmentVerdict` comes out. Must not know sockets, threads
+or earlier requests; the rules for a single message are in `message_rules`.
 """
 
 from __future__ import annotations
 
-import base64
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from segment_librato.devserver.body import decompress, parse
-from segment_librato.devserver.exchange import (
-    Answer,
-    Dropped,
-    JsonObject,
-    RefusalError,
-    Request,
-    Verdict,
-)
+from segment_librato.devserver.credentials import read_basic
+from segment_librato.devserver.exchange import Answer, JsonObject, RefusalError, Request, Verdict
 from segment_librato.devserver.message_rules import MESSAGE_TYPES, find_drop_reasons, find_problem
 
-__all__ = ["STATUS_ROUTE", "judge"]
+__all__ = ["STATUS_ROUTE", "Dropped", "SegmentVerdict", "judge"]
 
 STATUS_ROUTE = ("GET", "/")
 BATCH_PATHS = {"/v1/batch", "/v1/import"}
@@ -29,7 +22,27 @@ SINGLE_MESSAGE_PATHS = {f"/v1/{kind}": kind for kind in MESSAGE_TYPES}
 SHARED_FIELDS = ("context", "integrations")
 
 
-def judge(request: Request, body: bytes) -> Verdict:
+class Dropped(NamedTuple):
+    """A message that the API answers with 200 and then throws away."""
+
+    reason: str
+    message: JsonObject
+
+
+@dataclass(frozen=True)
+class SegmentVerdict(Verdict):
+    """What Segment makes of a request.
+
+    Attributes:
+        kept: the messages that respect the limits; none if the request is refused.
+        dropped: those that do not.
+    """
+
+    kept: tuple[JsonObject, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+
+
+def judge(request: Request, body: bytes) -> SegmentVerdict:
     """Apply the rules to a request, other than for the status page, and its body as sent."""
     try:
         _check_route(request.method, request.path)
@@ -40,7 +53,8 @@ def judge(request: Request, body: bytes) -> Verdict:
         refusal = error
     except RecursionError:
         refusal = RefusalError(400, "the body is nested too deeply")
-    return Verdict(replace(request, refusal=refusal.text), refusal.answer)
+    answer = Answer.of_error(refusal.status, refusal.text, refusal.headers)
+    return SegmentVerdict(replace(request, refusal=refusal.text), answer)
 
 
 def _check_route(method: str, path: str) -> None:
@@ -54,7 +68,7 @@ def _check_route(method: str, path: str) -> None:
         raise RefusalError(405, f"the route takes {allowed} only", {"Allow": allowed})
 
 
-def _read(request: Request, body: bytes) -> Verdict:
+def _read(request: Request, body: bytes) -> SegmentVerdict:
     envelope = parse(body)
     if not isinstance(envelope, dict):
         raise RefusalError(400, "the body is not an object")
@@ -65,7 +79,7 @@ def _read(request: Request, body: bytes) -> Verdict:
             raise RefusalError(400, f"message {position}: {problem}")
     messages = tuple(_merge_shared_fields(request.path, envelope, message) for message in sent)
     judged = list(zip(find_drop_reasons(sent, len(body)), messages, strict=True))
-    return Verdict(
+    return SegmentVerdict(
         request=replace(request, messages=messages, write_key=write_key),
         answer=Answer.of_success(),
         kept=tuple(message for reason, message in judged if not reason),
@@ -75,22 +89,12 @@ def _read(request: Request, body: bytes) -> Verdict:
 
 def _find_write_key(envelope: JsonObject, authorization: str) -> str:
     """Return the key; the user name of Basic authentication need not match that of the body."""
-    key = envelope.get("writeKey") or _basic_user(authorization)
+    key = envelope.get("writeKey") or read_basic(authorization)[0]
     if not isinstance(key, str):
         raise RefusalError(400, "writeKey is not a string")
     if not key:
         raise RefusalError(401, "the request has no write key")
     return key
-
-
-def _basic_user(authorization: str) -> str:
-    scheme, _, credentials = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        return base64.b64decode(credentials, validate=True).decode("utf-8").partition(":")[0]
-    except ValueError:
-        return ""
 
 
 def _list_messages(path: str, envelope: JsonObject) -> list[Any]:

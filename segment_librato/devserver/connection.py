@@ -70,6 +70,7 @@ class _Connection(BaseHTTPRequestHandler):
             headers=self.headers,
             raw_size=raw_size,
             received_at=time.monotonic(),
+            received_time=int(time.time()),
             client_address=self.client_address,
         )
         self._write(self._respond(request, body))

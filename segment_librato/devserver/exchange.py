@@ -1,6 +1,6 @@
 """The values that pass between the modules of the local server: one request and its answer.
 
-Owns `Request`, `Verdict`, `Answer` and `RefusalError`. Must not know sockets, the rules of an
+Owns `Request`, `Answer`, `Verdict` and `RefusalError`. Must not know sockets, the rules of an
 API or the state of the server.
 """
 
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from email.message import Message
 
-    from segment_librato.devserver.librato_store import LibratoStore
-
-__all__ = ["Answer", "Dropped", "JsonObject", "RefusalError", "Request", "Verdict"]
+__all__ = ["Answer", "JsonObject", "RefusalError", "Request", "Verdict"]
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -41,13 +39,14 @@ class Request:
         size: bytes of the body after decompression; 0 if it could not be decompressed.
         messages: the messages of the batch, duplicates and dropped ones included; empty if the
             request was refused.
-        measurements: the gauges or measurements for Librato, with what the body says for all
-            of them; empty if the request was refused.
+        measurements: the gauges or measurements of a request to Librato, as sent; empty if the
+            request was refused.
         write_key: the key in the body, otherwise the user name of Basic authentication.
         status: the status answered; None if the connection was closed without an answer, and
             as long as the answer is not decided.
         refusal: why the API refused the request; empty if it did not.
         received_at: `time.monotonic()` when the whole request had been read.
+        received_time: the same moment as whole seconds since the epoch.
         client_address: address and port of the peer; the port tells connections apart.
     """
 
@@ -56,6 +55,7 @@ class Request:
     headers: Message = field(repr=False)
     raw_size: int
     received_at: float
+    received_time: int
     client_address: tuple[str, int]
     size: int = 0
     messages: tuple[JsonObject, ...] = field(default=(), repr=False)
@@ -100,36 +100,32 @@ class Answer:
         return cls.of_json(200, {"success": True})
 
 
-class Dropped(NamedTuple):
-    """A message that the API answers with 200 and then throws away."""
-
-    reason: str
-    message: JsonObject
-
-
 @dataclass(frozen=True)
 class Verdict:
-    """What the API makes of a request.
+    """What an API makes of a request; each API adds what it would keep of it.
 
     Attributes:
         request: the request, with what its body holds.
         answer: the answer of the API.
-        kept: the messages that respect the limits; none if the request is refused.
-        dropped: those that do not.
-        effect: what the request does to the local Librato, and what that answers.
     """
 
     request: Request
     answer: Answer
-    kept: tuple[JsonObject, ...] = ()
-    dropped: tuple[Dropped, ...] = ()
-    effect: Callable[[LibratoStore], Answer] | None = None
 
 
 class RefusalError(Exception):
-    """A request broke a rule of the API and was refused as a whole."""
+    """A request broke a rule of the API and was refused as a whole.
+
+    Each API puts the refusal in the form of its own errors.
+
+    Attributes:
+        status: the status to answer.
+        text: the reason; holds nothing of the request.
+        headers: headers of the answer.
+    """
 
     def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
+        self.status = status
         self.text = text
-        self.answer = Answer.of_error(status, text, headers)
+        self.headers = headers or {}

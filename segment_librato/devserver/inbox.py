@@ -1,4 +1,4 @@
-"""What the local server has received: requests, accepted messages, drops and duplicates.
+"""What the local server has received for Segment: accepted messages, drops and duplicates.
 
 Must not know sockets, rules or locks: the server calls it with its state locked.
 """
@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from segment_librato.devserver.exchange import Dropped, JsonObject, Request
+    from segment_librato.devserver.api import Dropped, SegmentVerdict
+    from segment_librato.devserver.exchange import JsonObject
 
 __all__ = ["Inbox"]
 
@@ -19,22 +18,29 @@ class Inbox:
     """Everything received since the start, or the last `clear`."""
 
     def __init__(self) -> None:
-        self.requests: list[Request] = []
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything, messageIds included."""
         self.messages: list[JsonObject] = []
         self.dropped: list[Dropped] = []
         self.duplicates = 0
         self._message_ids: set[str] = set()
 
-    def accept(self, messages: Iterable[JsonObject]) -> tuple[JsonObject, ...]:
+    def settle(self, verdict: SegmentVerdict) -> SegmentVerdict:
+        """Return the verdict as it is: the answer never depends on what is here."""
+        return verdict
+
+    def accept(self, verdict: SegmentVerdict) -> tuple[JsonObject, ...]:
         """Keep the messages whose messageId is new or missing, and return these."""
-        accepted = tuple(message for message in messages if self._is_new(message))
+        accepted = tuple(message for message in verdict.kept if self._is_new(message))
         self.messages += accepted
+        self.dropped += verdict.dropped
         return accepted
 
     def count(self) -> dict[str, int]:
         """Count what is here."""
         return {
-            "requests": len(self.requests),
             "messages": len(self.messages),
             "duplicates": self.duplicates,
             "dropped": len(self.dropped),

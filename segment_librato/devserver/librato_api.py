@@ -1,159 +1,185 @@
-"""The routes of the Librato Metrics API: who may ask, what is asked, what it does.
+"""The rules of the Librato API for a request: routes, credentials, and the form of its errors.
 
-Pure: a request and its body come in, a `Verdict` comes out, whose effect is for the store. Must
-not know sockets or threads; the rules for a measurement are in `librato_rules`.
+    POST /v1/metrics         gauges (legacy)
+    POST /v1/measurements    measurements with tags
+    GET  /v1/metrics         all metrics
+    GET  /v1/metrics/:name   a metric and its points
+    PUT  /v1/metrics/:name   create a metric, or change its properties
+
+Pure: a request and its body come in, a `LibratoVerdict` comes out. Must not know what is kept of
+earlier requests: where that matters, the verdict carries a command and the store finds the
+answer. The rules for measurements are in `librato_rules`.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from segment_librato.devserver.body import decompress, parse
-from segment_librato.devserver.exchange import Answer, RefusalError, Request, Verdict
+from segment_librato.devserver.credentials import read_basic
+from segment_librato.devserver.exchange import Answer, JsonObject, RefusalError, Request, Verdict
+from segment_librato.devserver.librato_fields import (
+    InvalidFieldError,
+    read_name,
+    read_properties,
+    require_gauge,
+)
 from segment_librato.devserver.librato_rules import (
-    LibratoRefusalError,
-    check_name,
-    check_properties,
-    list_sent,
-    read_sample,
+    Entry,
+    list_gauges,
+    list_measurements,
+    read_gauges,
+    read_tagged,
 )
 
 if TYPE_CHECKING:
-    from segment_librato.devserver.librato_store import LibratoStore
+    from collections.abc import Mapping
 
-__all__ = ["ADVISED_MEASUREMENTS", "is_for_librato", "judge", "usual_error"]
+__all__ = [
+    "LibratoVerdict",
+    "Lookup",
+    "Update",
+    "build_error",
+    "build_refusal",
+    "is_librato_route",
+    "judge",
+]
 
-FORMS = {"/v1/metrics": "gauges", "/v1/measurements": "measurements"}
-ADVISED_MEASUREMENTS = 300
+METRICS_PATH = "/v1/metrics"
+METRIC_PREFIX = f"{METRICS_PATH}/"
+MEASUREMENTS_PATH = "/v1/measurements"
 
 
-def is_for_librato(path: str) -> bool:
-    """Return whether this API has the route."""
-    return path in FORMS or path.startswith("/v1/metrics/")
+@dataclass(frozen=True)
+class Lookup:
+    """A wish to see a metric, or all metrics if there is no name."""
+
+    name: str | None = None
 
 
-def usual_error() -> bytes:
-    """Return the body of an error that nobody gave a reason for."""
-    return LibratoRefusalError(500, "scripted").answer.body
+@dataclass(frozen=True)
+class Update:
+    """A wish to change the properties of a metric, or to create it if `creates`."""
+
+    name: str
+    properties: JsonObject
+    creates: bool
 
 
-def judge(request: Request, body: bytes) -> Verdict:
-    """Apply the rules to a request and its body as sent."""
+@dataclass(frozen=True)
+class LibratoVerdict(Verdict):
+    """What Librato makes of a request.
+
+    Attributes:
+        entries: the measurements; none if the request is refused.
+        command: what the store has to answer; None if `answer` is the answer already.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    command: Lookup | Update | None = None
+
+
+def is_librato_route(path: str) -> bool:
+    """Tell whether a path is a matter of Librato's API, be it a route or not."""
+    return path in {METRICS_PATH, MEASUREMENTS_PATH} or path.startswith(METRIC_PREFIX)
+
+
+def judge(request: Request, body: bytes) -> LibratoVerdict:
+    """Apply the rules to a request on a path of Librato's, and its body as sent."""
     try:
-        _check_account(request)
+        _check_method(request)
+        request = replace(request, write_key=_check_credentials(request))
+        if request.method == "GET":
+            return LibratoVerdict(request, Answer(200), command=_read_lookup(request.path))
+        _check_content_type(request)
+        body = decompress(body, request.headers.get("Content-Encoding", ""))
+        request = replace(request, size=len(body))
         return _read(request, body)
     except RefusalError as error:
-        refusal = LibratoRefusalError.of(error)
+        refusal = error
     except RecursionError:
-        refusal = LibratoRefusalError(400, "the body is nested too deeply")
-    return Verdict(replace(request, refusal=refusal.text), refusal.answer)
+        refusal = RefusalError(400, "the body is nested too deeply")
+    return LibratoVerdict(replace(request, refusal=refusal.text), build_refusal(refusal))
 
 
-def _check_account(request: Request) -> None:
-    """Ask for a user; for a password only where AppOptics, which has none, has no route."""
-    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    try:
-        user, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-    except ValueError:
-        user = password = ""
-    if scheme.lower() != "basic" or not user or not (password or request.path != "/v1/metrics"):
-        raise LibratoRefusalError(401, "Please provide credentials for authentication.")
+def build_error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """Build an answer in the form the Librato API gives errors of the request itself."""
+    return replace(Answer.of_json(status, {"errors": {"request": [text]}}), headers=headers or {})
 
 
-def _read(request: Request, body: bytes) -> Verdict:
-    route = (request.method, "/v1/metrics/:name" if _metric(request) else request.path)
-    if route == ("GET", "/v1/metrics/:name"):
-        return Verdict(request, Answer(200), effect=lambda store: _show(store, _metric(request)))
-    if route == ("GET", "/v1/metrics"):
-        return Verdict(request, Answer(200), effect=_list)
-    if route not in {("POST", path) for path in FORMS} | {("PUT", "/v1/metrics/:name")}:
-        raise LibratoRefusalError(405, "the route does not take this method")
-    content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if content_type != "application/json":
-        raise LibratoRefusalError(415, "the Content-Type is not application/json")
-    body = decompress(body, request.headers.get("Content-Encoding", ""))
-    request = replace(request, size=len(body))
-    content = parse(body)
-    if request.method == "POST":
-        return _judge_measurements(request, content)
-    return _judge_settings(request, content)
+def build_refusal(refusal: RefusalError) -> Answer:
+    """Build the answer to a request that was refused."""
+    if isinstance(refusal, InvalidFieldError):
+        errors = {"params": {refusal.field: [refusal.problem]}}
+        return Answer.of_json(refusal.status, {"errors": errors})
+    return build_error(refusal.status, refusal.text, refusal.headers)
 
 
-def _metric(request: Request) -> str:
-    """Return the metric that a path names, if it names one."""
-    prefix = "/v1/metrics/"
-    return unquote(request.path.removeprefix(prefix)) if request.path.startswith(prefix) else ""
+def _check_method(request: Request) -> None:
+    if request.path == METRICS_PATH:
+        allowed = ["GET", "POST"]
+    elif request.path == MEASUREMENTS_PATH:
+        allowed = ["POST"]
+    else:
+        allowed = ["GET", "PUT"]
+    if request.method not in allowed:
+        raise RefusalError(
+            405, f"the route takes {' and '.join(allowed)} only", {"Allow": ", ".join(allowed)}
+        )
 
 
-def _judge_measurements(request: Request, content: object) -> Verdict:
-    form = FORMS[request.path]
-    measurements = list_sent(content, form)
-    now = time.time()
-    samples = tuple(read_sample(measurement, form, now) for measurement in measurements)
-    request = replace(request, measurements=tuple(measurements))
-    if form == "gauges":
+def _check_credentials(request: Request) -> str:
+    """Return the user name.
+
+    The legacy form wants e-mail and token; in AppOptics, the token is the user name and there is
+    no password. The other routes serve both.
+    """
+    user, password = read_basic(request.headers.get("Authorization", ""))
+    needs_password = (request.method, request.path) == ("POST", METRICS_PATH)
+    if not user or (needs_password and not password):
+        raise RefusalError(401, "Please provide credentials for authentication.")
+    return user
+
+
+def _check_content_type(request: Request) -> None:
+    content_type = request.headers.get("Content-Type", "").partition(";")[0].strip()
+    if content_type.lower() != "application/json":
+        raise RefusalError(415, "the Content-Type is not application/json")
+
+
+def _read(request: Request, body: bytes) -> LibratoVerdict:
+    envelope = parse(body)
+    if not isinstance(envelope, dict):
+        raise RefusalError(400, "the body is not an object")
+    if request.method == "PUT":
+        return _read_update(request, envelope)
+    if request.path == METRICS_PATH:
+        items = list_gauges(envelope)
+        entries = read_gauges(envelope, items, request.received_time)
         answer = Answer(200)
     else:
-        summary = {"total": len(samples), "accepted": len(samples), "failed": 0, "filtered": 0}
+        items = list_measurements(envelope)
+        entries = read_tagged(envelope, items, request.received_time)
+        summary = {"total": len(items), "accepted": len(items), "failed": 0, "filtered": 0}
         answer = Answer.of_json(202, {"measurements": {"summary": summary}})
-
-    def keep(store: LibratoStore) -> Answer:
-        store.add(samples, measurements)
-        if len(samples) > ADVISED_MEASUREMENTS:
-            advice = f"{ADVISED_MEASUREMENTS} are advised"
-            store.warn(f"{len(samples)} measurements in one request; {advice}")
-        return answer
-
-    return Verdict(request, answer, effect=keep)
+    return LibratoVerdict(replace(request, measurements=tuple(items)), answer, entries)
 
 
-def _judge_settings(request: Request, content: object) -> Verdict:
-    if not isinstance(content, dict):
-        raise LibratoRefusalError(400, "the body is not an object")
-    check_properties(content)
-    name = check_name(_metric(request))
-
-    def put(store: LibratoStore) -> Answer:
-        if not store.has(name) and content.get("type") != "gauge":
-            return LibratoRefusalError(
-                404, "there is no such metric, and no type to make it"
-            ).answer
-        if store.put(name, content):
-            body = json.dumps(store.metric(name)).encode()
-            return Answer(201, body, {"Location": request.path})
-        return Answer(204)
-
-    return Verdict(request, Answer(204), effect=put)
+def _read_update(request: Request, envelope: JsonObject) -> LibratoVerdict:
+    require_gauge(envelope)
+    command = Update(
+        name=read_name(_name_in(request.path)),
+        properties=read_properties(envelope),
+        creates="type" in envelope,
+    )
+    return LibratoVerdict(request, Answer(204), command=command)
 
 
-def _list(store: LibratoStore) -> Answer:
-    metrics = list(store.metrics.values())
-    count = len(metrics)
-    query = {"found": count, "length": count, "offset": 0, "total": count}
-    return Answer.of_json(200, {"query": query, "metrics": metrics})
+def _read_lookup(path: str) -> Lookup:
+    return Lookup() if path == METRICS_PATH else Lookup(_name_in(path))
 
 
-def _show(store: LibratoStore, name: str) -> Answer:
-    if not store.has(name):
-        return LibratoRefusalError(404, "there is no such metric").answer
-    measurements = {
-        source: [
-            {
-                "measure_time": point.measure_time,
-                "value": point.value,
-                "count": point.count,
-                "sum": point.sum,
-                "min": point.min,
-                "max": point.max,
-                "sum_squares": point.sum_squares,
-            }
-            for point in points
-        ]
-        for source, points in store.points(name).items()
-    }
-    return Answer.of_json(200, {**store.metric(name), "measurements": measurements})
+def _name_in(path: str) -> str:
+    return unquote(path.removeprefix(METRIC_PREFIX))

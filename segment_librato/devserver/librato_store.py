@@ -1,150 +1,175 @@
-"""What the local Librato has been sent: samples, the metrics they made, and the points of a graph.
+"""`LibratoStore`: the metrics and samples that Librato's part of the server has kept.
 
-Must not know HTTP or the rules for a request. Has a lock of its own, as tests read it at any time.
+Owns this state, and the answers that depend on it. Must not know sockets or what makes a request
+valid.
 """
 
 from __future__ import annotations
 
-import math
-import threading
-from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from copy import deepcopy
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from segment_librato.devserver.exchange import Answer, JsonObject, RefusalError
+from segment_librato.devserver.librato_api import (
+    LibratoVerdict,
+    Lookup,
+    Update,
+    build_refusal,
+)
+from segment_librato.devserver.librato_rules import find_excess
+from segment_librato.devserver.librato_samples import Point, Sample, arrange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from contextlib import AbstractContextManager
 
-    from segment_librato.devserver.exchange import JsonObject
-
-__all__ = ["LibratoStore", "Sample"]
+__all__ = ["LibratoStore"]
 
 DEFAULT_PERIOD = 60
-PROPERTIES = ("display_name", "description", "period", "attributes")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A measurement as it was sent, or a point of a graph; a single value has the count 1.
-
-    Attributes:
-        name: of the gauge.
-        source: where it comes from; in the tagged form the tag `source`.
-        measure_time: seconds since the epoch; of a point that was aggregated, the start of its
-            period.
-    """
-
-    name: str
-    source: str
-    measure_time: int
-    count: int
-    sum: float
-    min: float
-    max: float
-    sum_squares: float
-
-    @property
-    def value(self) -> float:
-        """The mean."""
-        return self.sum if self.count == 1 else self.sum / self.count
+NO_SOURCE = "unassigned"
 
 
 class LibratoStore:
-    """The samples and metrics of an account. Thread-safe."""
+    """The metrics, samples and warnings since the start, or the last `clear`.
 
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
+    Names of metrics and sources ignore case and are spelled as they were first. What is read is
+    a copy. It can be read from any thread at any time; `settle`, `accept` and `clear` are for
+    the server, which calls them with the lock held.
+    """
+
+    def __init__(self, lock: AbstractContextManager[object]) -> None:
+        """Begin empty.
+
+        Args:
+            lock: a re-entrant lock, that of the server's whole state.
+        """
+        self._lock = lock
         self.clear()
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._samples: list[Sample] = []
-            self._metrics: dict[str, JsonObject] = {}  # by the name in lower case
-            self._warnings: list[str] = []
 
     @property
     def samples(self) -> list[Sample]:
-        """The accepted samples, in order of arrival."""
+        """The accepted samples as received, in order of arrival."""
         with self._lock:
             return list(self._samples)
 
     @property
     def metrics(self) -> dict[str, JsonObject]:
-        """The properties of each metric, by its name as it was first spelled."""
+        """The properties of each metric, by its name."""
         with self._lock:
-            return {metric["name"]: dict(metric) for metric in self._metrics.values()}
+            return {metric["name"]: deepcopy(metric) for metric in self._metrics.values()}
 
     @property
     def warnings(self) -> list[str]:
-        """What was accepted against advice."""
+        """A text for each accepted request that was larger than advised."""
         with self._lock:
             return list(self._warnings)
 
-    def points(self, name: str) -> dict[str, list[Sample]]:
-        """Return what a graph of a gauge shows, for each source, oldest first.
+    def points(self, name: str) -> dict[str, list[Point]]:
+        """Return the points of each source of a metric, in the order of time; none if unknown.
 
-        With the attribute `aggregate`, the samples of one period are one point.
+        While the metric has the attribute `aggregate`, the samples of a period are one point.
+        Measurements without a source are those of the source "".
         """
         with self._lock:
-            metric = self._metrics.get(name.lower(), {})
-            samples = [one for one in self._samples if one.name.lower() == name.lower()]
-        if metric.get("attributes", {}).get("aggregate"):
-            samples = _aggregate(samples, metric.get("period") or DEFAULT_PERIOD)
-        points: dict[str, list[Sample]] = defaultdict(list)
-        for sample in sorted(samples, key=lambda one: one.measure_time):
-            points[sample.source].append(sample)
-        return dict(points)
+            return self._arrange(name, no_source="")
 
-    def add(self, samples: Iterable[Sample], properties: Iterable[JsonObject]) -> None:
-        """Keep samples; the properties sent with each count if it makes the metric."""
-        with self._lock:
-            for sample, own in zip(samples, properties, strict=True):
-                if sample.name.lower() not in self._metrics:
-                    self.put(sample.name, own)
-                self._samples.append(sample)
+    def count(self) -> dict[str, int]:
+        """Count what is here."""
+        return {"samples": len(self._samples)}
 
-    def put(self, name: str, properties: Mapping[str, Any]) -> bool:
-        """Set properties of a metric; return whether that made it."""
-        with self._lock:
-            is_new = name.lower() not in self._metrics
-            metric = self._metrics.setdefault(name.lower(), {"name": name, "type": "gauge"})
-            given = {key: properties[key] for key in PROPERTIES if key in properties}
-            given["attributes"] = {**metric.get("attributes", {}), **given.get("attributes", {})}
-            metric.update(given)
-            return is_new
+    def clear(self) -> None:
+        """Forget everything."""
+        self._samples: list[Sample] = []
+        self._metrics: dict[str, JsonObject] = {}  # by name in lower case; never changed in place
+        self._warnings: list[str] = []
 
-    def metric(self, name: str) -> JsonObject:
-        """Return the properties of a metric."""
-        with self._lock:
-            return dict(self._metrics[name.lower()])
+    def settle(self, verdict: LibratoVerdict) -> LibratoVerdict:
+        """Return the verdict with the answer to its command; a refusal has no command left."""
+        try:
+            if isinstance(verdict.command, Lookup):
+                return replace(verdict, answer=self._look_up(verdict.command.name))
+            if isinstance(verdict.command, Update):
+                return replace(verdict, answer=self._answer_update(verdict.command))
+        except RefusalError as refusal:
+            request = replace(verdict.request, refusal=refusal.text)
+            return LibratoVerdict(request, build_refusal(refusal))
+        return verdict
 
-    def has(self, name: str) -> bool:
-        """Return whether there is a metric of this name."""
-        with self._lock:
-            return name.lower() in self._metrics
+    def accept(self, verdict: LibratoVerdict) -> tuple[Sample, ...]:
+        """Do what a settled verdict says, and return the samples that are kept."""
+        if isinstance(verdict.command, Update):
+            self._put(self._update(verdict.command))
+        for sample, properties in verdict.entries:
+            if sample.name.lower() not in self._metrics:
+                self._put(_merge(_new_metric(sample.name), properties))
+        samples = tuple(entry.sample for entry in verdict.entries)
+        self._samples += samples
+        if excess := find_excess(len(samples)):
+            self._warnings.append(excess)
+        return samples
 
-    def warn(self, text: str) -> None:
-        """Keep a warning."""
-        with self._lock:
-            self._warnings.append(text)
+    def _put(self, metric: JsonObject) -> None:
+        self._metrics[metric["name"].lower()] = metric
+
+    def _update(self, command: Update) -> JsonObject:
+        """Return the metric as it is after the command."""
+        metric = self._metrics.get(command.name.lower()) or _new_metric(command.name)
+        return _merge(metric, command.properties)
+
+    def _answer_update(self, command: Update) -> Answer:
+        if command.name.lower() in self._metrics:
+            return Answer(204)
+        if not command.creates:
+            raise RefusalError(404, "there is no such metric, and no type to create it")
+        metric = self._update(command)
+        location = {"Location": f"/v1/metrics/{metric['name']}"}
+        return replace(Answer.of_json(201, metric), headers=location)
+
+    def _look_up(self, name: str | None) -> Answer:
+        if name is None:
+            metrics = list(self._metrics.values())
+            size = len(metrics)
+            query = {"found": size, "length": size, "offset": 0, "total": size}
+            return Answer.of_json(200, {"query": query, "metrics": metrics})
+        metric = self._metrics.get(name.lower())
+        if metric is None:
+            raise RefusalError(404, "there is no such metric")
+        measurements = {
+            source: [_describe(point) for point in points]
+            for source, points in self._arrange(name, NO_SOURCE).items()
+        }
+        return Answer.of_json(200, {**metric, "measurements": measurements})
+
+    def _arrange(self, name: str, no_source: str) -> dict[str, list[Point]]:
+        """Return the points of a metric; a missing source is called `no_source`."""
+        metric = self._metrics.get(name.lower())
+        if metric is None:
+            return {}
+        samples = [
+            replace(sample, source=sample.source or no_source)
+            for sample in self._samples
+            if sample.name.lower() == name.lower()
+        ]
+        aggregates = metric["attributes"].get("aggregate", False)
+        return arrange(samples, (metric["period"] or DEFAULT_PERIOD) if aggregates else None)
 
 
-def _aggregate(samples: list[Sample], period: int) -> list[Sample]:
-    """Return a sample for each source and period."""
-    groups: dict[tuple[str, int], list[Sample]] = defaultdict(list)
-    for sample in samples:
-        start = sample.measure_time - sample.measure_time % period
-        groups[sample.source, start].append(sample)
-    return [
-        Sample(
-            name=group[0].name,
-            source=source,
-            measure_time=start,
-            count=sum(one.count for one in group),
-            sum=math.fsum(one.sum for one in group),
-            min=min(one.min for one in group),
-            max=max(one.max for one in group),
-            sum_squares=math.fsum(one.sum_squares for one in group),
-        )
-        for (source, start), group in groups.items()
-    ]
+def _new_metric(name: str) -> JsonObject:
+    return {
+        "name": name,
+        "display_name": None,
+        "description": None,
+        "type": "gauge",
+        "period": None,
+        "attributes": {},
+    }
+
+
+def _merge(metric: JsonObject, properties: JsonObject) -> JsonObject:
+    """Return the metric with new properties; attributes that are not named stay as they are."""
+    attributes = {**metric["attributes"], **properties.get("attributes", {})}
+    return {**metric, **properties, "attributes": attributes}
+
+
+def _describe(point: Point) -> JsonObject:
+    return {**asdict(point), "value": point.value}

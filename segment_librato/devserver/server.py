@@ -1,6 +1,6 @@
 """`LocalSegment`: what the local server has received, and what it will answer.
 
-Owns the state that tests look at, under one lock. Must not know sockets or the rules of the API.
+Owns the state that tests look at, under one lock. Must not know sockets or the rules of an API.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from segment_librato.devserver import api, librato_api
+from segment_librato.devserver import api as segment_api
+from segment_librato.devserver import librato_api
+from segment_librato.devserver.api import STATUS_ROUTE, Dropped
+from segment_librato.devserver.apis import Accepted, Api
 from segment_librato.devserver.connection import serve_connection
-from segment_librato.devserver.exchange import Answer, Dropped, JsonObject, Request, Verdict
+from segment_librato.devserver.exchange import Answer, JsonObject, Request
 from segment_librato.devserver.inbox import Inbox
 from segment_librato.devserver.librato_store import LibratoStore
 from segment_librato.devserver.listener import LOOPBACK, Listener
@@ -28,13 +31,15 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalSegment", "OnRequest"]
 
-OnRequest: TypeAlias = Callable[[Request, tuple[JsonObject, ...]], None]
+OnRequest: TypeAlias = Callable[[Request, Accepted], None]
 
 NO_ANSWER = Answer(status=None)
 
 
 class LocalSegment:
     """A Segment HTTP API on 127.0.0.1 that keeps what it is sent, for tests and development.
+
+    The same address speaks the Librato Metrics API, for clients that send gauges there directly.
 
         with LocalSegment() as server:
             client = Client("any key", host=server.host)
@@ -46,12 +51,10 @@ class LocalSegment:
     faults when told to: `answer` for statuses, delays and lost connections, `hold` for silence.
     Its state can be read after `close`, too. All methods may be called from any thread.
 
-    Under the same address it is a Librato Metrics API, for any account.
-
     Attributes:
         host: its address, as the option `host` of a client takes it.
         port: its port.
-        librato: what the Librato API was sent.
+        librato: what it was sent as Librato, to be read at any time.
     """
 
     def __init__(self, port: int = 0, *, on_request: OnRequest | None = None) -> None:
@@ -59,8 +62,8 @@ class LocalSegment:
 
         Args:
             port: the port, 0 for a free one.
-            on_request: called with each request and the messages accepted from it, before it is
-                answered, in the thread of the connection.
+            on_request: called with each request and the messages (of Librato: the samples)
+                accepted from it, before it is answered, in the thread of the connection.
 
         Raises:
             OSError: The port is taken or not allowed.
@@ -73,8 +76,11 @@ class LocalSegment:
         self._holding = False
         self._held = 0
         self._script = Script()
+        self._requests: list[Request] = []
         self._inbox = Inbox()
-        self.librato = LibratoStore()
+        self.librato = LibratoStore(self._changed)
+        self._segment_api = Api(segment_api.judge, Answer.of_error, self._inbox)
+        self._librato_api = Api(librato_api.judge, librato_api.build_error, self.librato)
         self._listener = Listener(port, self._serve)
         self.port = self._listener.port
         self.host = f"http://{LOOPBACK}:{self.port}"
@@ -106,7 +112,7 @@ class LocalSegment:
     def requests(self) -> list[Request]:
         """The requests that were answered or cut off, in this order; not the status page."""
         with self._changed:
-            return list(self._inbox.requests)
+            return list(self._requests)
 
     @property
     def dropped(self) -> list[Dropped]:
@@ -129,12 +135,13 @@ class LocalSegment:
     def clear(self) -> None:
         """Forget everything received, messageIds included, and all scripted answers."""
         with self._changed:
-            self._inbox = Inbox()
+            self._requests.clear()
+            self._inbox.clear()
             self.librato.clear()
             self._script.clear()
 
     def wait_for(self, count: int, timeout: float = 10) -> bool:
-        """Wait until `count` messages were accepted, and return whether they were."""
+        """Wait until `count` messages for Segment were accepted, and return whether they were."""
         return self.wait_until(lambda: len(self._inbox.messages) >= count, timeout)
 
     def wait_until(self, condition: Callable[[], bool], timeout: float = 10) -> bool:
@@ -168,8 +175,8 @@ class LocalSegment:
             body: the body; without one, the API's own for success or error.
             headers: headers in addition to, or instead of, the usual ones. A larger
                 Content-Length with `Connection: close` makes a truncated answer.
-            accept: whether the messages are accepted; without it, only with a status of 2xx.
-                True with another status, or with None, makes a lost answer.
+            accept: whether the messages, or the measurements, are accepted; without it, only
+                with a status of 2xx. True with another status, or with None, makes a lost answer.
             times: how many requests; None for all until `clear`.
             delay: seconds to wait before answering, after accepting.
             when: which requests; must be quick, as the server waits for it.
@@ -177,23 +184,7 @@ class LocalSegment:
         Raises:
             ValueError: The status is not between 200 and 599, or `times` is below 1.
         """
-        if status is not None and not 200 <= status <= 599:  # noqa: PLR2004 - HTTP's own bounds
-            raise ValueError("status is not between 200 and 599")
-        if times is not None and times < 1:
-            raise ValueError("times is below 1")
-        success = status is not None and status < 300  # noqa: PLR2004 - the end of success in HTTP
-        has_body = body is not None
-        if body is None:
-            usual = Answer.of_success() if success else Answer.of_error(status or 0, "scripted")
-            body = usual.body
-        scripted = ScriptedAnswer(
-            answer=Answer(status, body, headers or {}),
-            accept=success if accept is None else accept,
-            times=times,
-            delay=delay,
-            when=when,
-            has_body=has_body,
-        )
+        scripted = ScriptedAnswer(status, body, headers or {}, accept, times, delay, when)
         with self._changed:
             self._script.add(scripted)
 
@@ -230,26 +221,36 @@ class LocalSegment:
 
     def _respond(self, request: Request, body: bytes) -> Answer:
         """Decide about one request, in the thread of its connection."""
-        if (request.method, request.path) == api.STATUS_ROUTE:
-            with self._changed:
-                return Answer.of_json(200, self._inbox.count())
-        is_for_librato = librato_api.is_for_librato(request.path)
-        verdict = (librato_api.judge if is_for_librato else api.judge)(request, body)
+        if (request.method, request.path) == STATUS_ROUTE:
+            return self._count()
+        api = self._find_api(request.path)
+        verdict = api.judge(request, body)
         with self._changed:
             if not self._pass_gate():
                 return NO_ANSWER
             scripted = None if verdict.request.refusal else self._script.take(verdict.request)
-            accept = scripted is None or scripted.accept
-            answer = verdict.effect(self.librato) if verdict.effect and accept else verdict.answer
-            if scripted:
-                answer = _answer_as_scripted(scripted, verdict, answer)
-            request, accepted = self._record(verdict, answer, accept=accept)
+            verdict = api.store.settle(verdict)
+            answer = scripted.build(verdict.answer, api.build_error) if scripted else verdict.answer
+            accepts = scripted is None or scripted.accepts
+            accepted = api.store.accept(verdict) if accepts else ()
+            request = replace(verdict.request, status=answer.status)
+            self._requests.append(request)
+            self._changed.notify_all()
         if self._on_request is not None:
             self._on_request(request, accepted)
-        if scripted and scripted.delay > 0:
+        if scripted is not None and scripted.delay > 0:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed, scripted.delay)
         return answer
+
+    def _find_api(self, path: str) -> Api[Any]:
+        return self._librato_api if librato_api.is_librato_route(path) else self._segment_api
+
+    def _count(self) -> Answer:
+        """Answer a request for the status page."""
+        with self._changed:
+            requests = {"requests": len(self._requests)}
+            return Answer.of_json(200, {**requests, **self._inbox.count(), **self.librato.count()})
 
     def _pass_gate(self) -> bool:
         """Wait while requests are held; return False if the server was closed meanwhile."""
@@ -259,25 +260,3 @@ class LocalSegment:
             self._changed.wait_for(lambda: self._closed or not self._holding)
             self._held -= 1
         return not self._closed
-
-    def _record(
-        self, verdict: Verdict, answer: Answer, *, accept: bool
-    ) -> tuple[Request, tuple[JsonObject, ...]]:
-        """Keep the request and what is accepted of it, wake up who waits, and return both."""
-        request = replace(verdict.request, status=answer.status)
-        accepted: tuple[JsonObject, ...] = ()
-        if accept:
-            accepted = self._inbox.accept(verdict.kept)
-            self._inbox.dropped += verdict.dropped
-        self._inbox.requests.append(request)
-        self._changed.notify_all()
-        return request, accepted
-
-
-def _answer_as_scripted(scripted: ScriptedAnswer, verdict: Verdict, usual: Answer) -> Answer:
-    """Return the answer that was asked for, in the form of the API that is asked."""
-    answer = scripted.answer
-    if scripted.has_body or verdict.effect is None:
-        return answer
-    is_success = answer.status is not None and answer.status < 300  # noqa: PLR2004 - as in HTTP
-    return replace(answer, body=usual.body if is_success else librato_api.usual_error())
