@@ -154,8 +154,8 @@ def _make_pipeline(config: Config, queue: MessageQueue, report: Reporter) -> Pip
     if not (config.send and config.write_key):
         return None
     from segment_librato.oauth import TokenProvider  # noqa: PLC0415  see above
-    from segment_librato.pipeline import Pipeline  # noqa: PLC0415
-    from segment_librato.transport import SegmentTransport  # noqa: PLC0415
+    from segment_librato.pipeline import Pipeline  # noqa: PLC0415  see above
+    from segment_librato.transport import SegmentTransport  # noqa: PLC0415  see above
 
     tokens = TokenProvider(config) if config.uses_oauth else None
     return Pipeline(config, queue, SegmentTransport(config, tokens), report)

@@ -161,14 +161,17 @@ def test_endpoint_and_headers_may_come_from_the_environment(
     receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.host)
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-token=abc")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"x-token={SECRET}")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
     transport = OpenTelemetryTransport(OpenTelemetryConfig())
     transport.send(batch())
+    body = Status(message=f"the token {SECRET} is wrong").SerializeToString()
+    receiver.answers = [Answer(401, body)]
+    assert failure(transport).message == "the token *** is wrong"
     transport.close()
-    [request] = receiver.requests
+    request, _ = receiver.requests
     assert request.path == "/v1/metrics"
-    assert request.headers["X-Token"] == "abc"
+    assert request.headers["X-Token"] == SECRET
     assert request.headers["Content-Encoding"] == "gzip"
 
 

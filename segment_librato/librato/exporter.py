@@ -29,6 +29,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Exporter"]
 
+# what else is among the headers, such as a token, may come from the environment
+PLAIN_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "user-agent",
+    }
+)
+
 
 class Exporter:
     """The official exporter, which sends once and through a session of ours.
@@ -39,7 +52,7 @@ class Exporter:
 
     def __init__(self, account: OpenTelemetryConfig) -> None:
         from opentelemetry.exporter.otlp.proto.http import Compression  # noqa: PLC0415  an extra
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415  an extra
             OTLPMetricExporter,
         )
 
@@ -60,6 +73,11 @@ class Exporter:
     def url(self) -> str:
         """Where requests go."""
         return self._relay.url
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values of headers that nobody should see."""
+        return self._relay.secrets
 
     def export(self, metrics: MetricsData, batch: Batch) -> Answer:
         """Send the metrics and return the answer; the batch learns how many bytes that took.
@@ -100,6 +118,7 @@ class _Relay(HTTPAdapter):
         self._account = account
         self._session: Session | None = None
         self.url = ""
+        self.secrets: tuple[str, ...] = ()
         self.outcome: Answer | NetworkError | None = None
         self.bytes_sent = 0
 
@@ -122,6 +141,9 @@ class _Relay(HTTPAdapter):
                 cert=options.get("cert"),
             )
         self.bytes_sent = len(body)
+        self.secrets = tuple(
+            str(value) for name, value in headers.items() if name.lower() not in PLAIN_HEADERS
+        )
         try:
             self.outcome = self._session.send("POST", body, headers)
         except NetworkError as error:

@@ -50,8 +50,14 @@ class OpenTelemetryTransport:
             ConfigError: the extra is not installed.
         """
         try:
+            from google.rpc.status_pb2 import Status  # noqa: PLC0415  an extra
+            from opentelemetry.proto.collector.metrics.v1 import (  # noqa: PLC0415  an extra
+                metrics_service_pb2,
+            )
             from opentelemetry.sdk.resources import Resource  # noqa: PLC0415  an extra
 
+            self._success = metrics_service_pb2.ExportMetricsServiceResponse
+            self._status = Status
             self._resource = Resource.create(account.resource_attributes)
             self._exporters = Pool(lambda: Exporter(account))
             with self._exporters.lend():
@@ -59,7 +65,6 @@ class OpenTelemetryTransport:
         except ImportError:
             needed = "pip install segment-librato[otel]"
             raise ConfigError(f"librato: OpenTelemetryConfig needs the extra; {needed}") from None
-        self._secrets = [*(account.headers or {}).values()]
         self._warned = False
 
     def reset_after_fork(self) -> None:
@@ -82,28 +87,27 @@ class OpenTelemetryTransport:
         metrics = _metrics_data(wanted, self._resource, int(time.time()))
         with self._exporters.lend() as exporter:
             answer = exporter.export(metrics, batch)
-            url = exporter.url
-        if answer.status not in SUCCESS:
-            raise self._refusal(answer, url)
-        if error := self._doubts(answer, urlsplit(url).hostname):
+            if answer.status not in SUCCESS:
+                raise self._refusal(answer, exporter)
+            error = self._doubts(answer, exporter)
+        if error:
             batch.refused = {at: batch.refused.get(at, error) for at in range(len(batch))}
 
     def close(self) -> None:
         """Close the connections."""
         self._exporters.close()
 
-    def _doubts(self, answer: Answer, host: str | None) -> DeliveryError | None:
+    def _doubts(self, answer: Answer, exporter: Exporter) -> DeliveryError | None:
         """Return an error if a success says that not all was taken.
 
         Which points were not, it does not say, and the specification forbids to send them again.
         """
-        from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2  # noqa: PLC0415
-
-        response = metrics_service_pb2.ExportMetricsServiceResponse()
+        response = self._success()
         if not _parse(response, answer.body):
             return None
         rejected = response.partial_success.rejected_data_points
-        text = presentable(response.partial_success.error_message, self._secrets)
+        host = urlsplit(exporter.url).hostname
+        text = presentable(response.partial_success.error_message, exporter.secrets)
         if rejected:
             error = DeliveryError(f"{host} rejected {rejected} of the data points of a request")
             error.message = text or error.message
@@ -113,20 +117,18 @@ class OpenTelemetryTransport:
             log.warning("%s took all data points, with a warning", host)
         return None
 
-    def _refusal(self, answer: Answer, url: str) -> APIError:
+    def _refusal(self, answer: Answer, exporter: Exporter) -> APIError:
         """Return the answer as an error, its texts shortened and without secrets."""
-        from google.rpc import status_pb2  # noqa: PLC0415
-
-        text = f"{urlsplit(url).hostname} answered {answer.status}"
+        text = f"{urlsplit(exporter.url).hostname} answered {answer.status}"
         code, message = "unknown", ""
         if answer.status in REDIRECT:
-            target = presentable(answer.redirect_target(url), self._secrets)
+            target = presentable(answer.redirect_target(exporter.url), exporter.secrets)
             code = "redirect"
             text = f"{text}, a redirect to {target}; set `endpoint` to where metrics go"
         else:
-            status = status_pb2.Status()
+            status = self._status()
             if _parse(status, answer.body):
-                message = presentable(status.message, self._secrets)
+                message = presentable(status.message, exporter.secrets)
         error = APIError(answer.status, code, message or text, answer.retry_after(), text)
         error.retryable = answer.status in RETRYABLE
         return error
@@ -147,7 +149,7 @@ def _metrics_data(
 ) -> MetricsData:
     """Return the measurements as the exporter takes them, one metric for each name."""
     from opentelemetry.sdk.metrics import export  # noqa: PLC0415  an extra
-    from opentelemetry.sdk.util.instrumentation import InstrumentationScope  # noqa: PLC0415
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope  # noqa: PLC0415  an extra
 
     points: dict[str, list[export.NumberDataPoint]] = defaultdict(list)
     for measurement in measurements:
