@@ -347,7 +347,7 @@ class Client:
             NetworkError: it did not answer.
         """
         settings = gauge_settings(period, summarize, aggregate, display_name)
-        configure(self.config.librato, name, settings)
+        configure(self.config.librato, name, settings, send=self.config.send)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Send what was accepted so far, and wait until all of it has an outcome.

@@ -589,8 +589,8 @@ class TestGauge:
             (("depth", 10**400), "value: expected a number of at most 1e126 in magnitude"),
             ((None, 1), "name: expected a str, got NoneType"),
             (("n" * 256, 1), "name: expected at most 255 characters, got 256"),
-            (("", 1), "name: expected a name other than all, which Librato reserves"),
-            (("All", 1), "name: expected a name other than all, which Librato reserves"),
+            (("", 1), "name: expected a name, but not all, which Librato reserves"),
+            (("All", 1), "name: expected a name, but not all, which Librato reserves"),
             (("depth", 1, 5), "source: expected a non-empty str or None, got int"),
             (("depth", 1, ""), "source: expected a non-empty str or None, got an empty str"),
         ],
@@ -631,7 +631,7 @@ class TestConfigureGauge:
         "options, text",
         [
             ({"name": 1}, "name: expected a str, got int"),
-            ({"name": "all"}, "name: expected a name other than all, which Librato reserves"),
+            ({"name": "all"}, "name: expected a name, but not all, which Librato reserves"),
             ({"period": "60"}, "period: expected an int, got str"),
             ({"period": 5}, "period: expected 10 to 600 seconds, got 5"),
             (
@@ -662,6 +662,15 @@ class TestConfigureGauge:
         assert str(caught.value) == (
             "librato: expected a LibratoConfig to set up gauges, got NoneType"
         )
+
+    def test_sends_nothing_if_the_client_does_not(
+        self, server: LocalSegment, make_client: MakeClient, account: Account
+    ) -> None:
+        client = make_client(librato=account(), send=False)
+        client.configure_gauge("E")
+        assert server.requests == []
+        with pytest.raises(ValidationError):
+            client.configure_gauge("all")
 
     def test_raises_what_librato_says(
         self, server: LocalSegment, make_client: MakeClient, account: Account

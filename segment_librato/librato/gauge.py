@@ -62,9 +62,13 @@ def gauge_settings(
 
 
 def configure(
-    account: LibratoConfig | OpenTelemetryConfig | None, name: object, settings: dict[str, Any]
+    account: LibratoConfig | OpenTelemetryConfig | None,
+    name: object,
+    settings: dict[str, Any],
+    *,
+    send: bool,
 ) -> None:
-    """Give the gauge of this name these settings.
+    """Give the gauge of this name these settings, or only check them.
 
     Raises:
         ConfigError: there is no Librato account.
@@ -74,9 +78,11 @@ def configure(
     """
     if not isinstance(account, LibratoConfig):
         raise ConfigError(unexpected("librato", "a LibratoConfig to set up gauges", account))
-    from segment_librato.librato.transport import put_gauge  # noqa: PLC0415  it imports HTTP
+    name = _gauge_name(name)
+    if send:
+        from segment_librato.librato.transport import put_gauge  # noqa: PLC0415  it imports HTTP
 
-    put_gauge(account, _gauge_name(name), settings)
+        put_gauge(account, name, settings)
 
 
 def _is_within_range(value: Any) -> bool:  # noqa: ANN401  Real and Decimal have no type in common
@@ -94,5 +100,5 @@ def _gauge_name(event: object) -> str:
         raise ValidationError(f"name: expected {expected}, got {len(event)}")
     name = gauge_name(event)
     if name is None:
-        raise ValidationError("name: expected a name other than all, which Librato reserves")
+        raise ValidationError("name: expected a name, but not all, which Librato reserves")
     return name
