@@ -20,7 +20,7 @@ from segment_librato.devserver import LocalSegment, Point, Sample
 from segment_librato.devserver import __main__ as command_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 MISSING = {"errors": {"request": ["Please provide credentials for authentication."]}}
 HOUR = 3600
@@ -30,12 +30,6 @@ class Response(NamedTuple):
     status: int
     json: Any
     headers: http.client.HTTPMessage
-
-
-@pytest.fixture
-def server() -> Iterator[LocalSegment]:
-    with LocalSegment() as local_segment:
-        yield local_segment
 
 
 def basic(user: str, password: str) -> str:
