@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import rule
+from leasing import Leasing
 from signal_handlers import call_with_handler
 
 from segment_librato.account import Lease
@@ -359,15 +360,12 @@ def test_a_reset_forgets_messages_and_locks_but_not_that_it_is_closed(closed: bo
     holder.join()
 
 
-class Accounting(RuleBasedStateMachine):
+class Accounting(Leasing):
     """Whatever happens in whatever order: each message has one outcome, and the sums agree."""
 
     def __init__(self) -> None:
         super().__init__()
         self.queue = make_queue(max_size=5, max_messages=3, max_bytes=10)
-        self.leases: list[Lease] = []
-        self.claimed: list[tuple[Lease, int]] = []
-        self.accepted = self.rejected = self.delivered = self.failed = 0
 
     @rule(size=st.integers(1, 9))
     def put(self, size: int) -> None:
@@ -390,29 +388,6 @@ class Accounting(RuleBasedStateMachine):
         if lease := self.queue.take_now():
             self.leases.append(lease)
 
-    @precondition(lambda self: self.leases)
-    @rule(data=st.data())
-    def confirm(self, data: st.DataObject) -> None:
-        lease = data.draw(st.sampled_from(self.leases))
-        count = data.draw(st.integers(0, len(lease.unclaimed)))
-        self.queue.account.confirm(lease, count)
-        self.delivered += count
-
-    @precondition(lambda self: self.leases)
-    @rule(data=st.data())
-    def claim(self, data: st.DataObject) -> None:
-        lease = data.draw(st.sampled_from(self.leases))
-        count = data.draw(st.integers(0, len(lease.unclaimed)))
-        if self.queue.account.claim(lease, count):
-            self.claimed.append((lease, count))
-
-    @precondition(lambda self: self.claimed)
-    @rule()
-    def fail(self) -> None:
-        lease, count = self.claimed.pop()
-        self.queue.account.fail(lease, count)
-        self.failed += count
-
     @rule()
     def abandon(self) -> None:
         left_over: LeftOver = []
@@ -423,15 +398,6 @@ class Accounting(RuleBasedStateMachine):
     @rule()
     def close(self) -> None:
         self.queue.close()
-
-    @invariant()
-    def the_sums_agree(self) -> None:
-        stats = self.queue.account.stats()
-        assert stats.accepted == self.accepted
-        assert stats.rejected == self.rejected
-        assert stats.delivered == self.delivered
-        assert stats.failed == self.failed
-        assert stats.accepted == stats.delivered + stats.failed + stats.pending
 
 
 TestAccounting = Accounting.TestCase
