@@ -18,6 +18,7 @@ from dateutil.tz import tzutc
 import segment_librato as analytics
 from segment_librato import Client, LibratoConfig, OpenTelemetryConfig, config
 from segment_librato.config import Config
+from segment_librato.librato import map_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +91,18 @@ def test_every_option_of_an_account_is_described_with_its_default(account: Any) 
         assert len(described) == 1, option.name
         if type(option.default) is int:
             assert f"| {option.default:,} |" in described[0], option.name
+
+
+def test_the_examples_of_sources_have_these_sources(server: LocalSegment) -> None:
+    text = (ROOT / "docs" / "librato.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(track\(.*\))` \| `(.*)` \|$", text, re.MULTILINE)
+    assert len(rows) >= 5
+    with Client("key", host=server.host) as client:
+        for call, source in rows:
+            _, message = eval(f"client.{call}")  # noqa: S307  our own page
+            measurement = map_message(message)
+            assert measurement is not None, call
+            assert measurement.source == source, call
 
 
 @pytest.fixture
