@@ -26,8 +26,9 @@ types: $(VENV)/.development
 	$(BIN)/mypy
 
 unit: $(VENV)/.development
-	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage run -m pytest -q -m "not slow"
 	$(BIN)/coverage report
+	$(BIN)/python -m pytest -q -m slow
 
 versions: $(VENV)/.development
 	$(BIN)/tox run-parallel --parallel 2 --quiet

@@ -78,6 +78,7 @@ def test_100_messages_arrive_once_each(
     assert stats.bytes_sent == sum(request.raw_size for request in server.requests)
 
 
+@pytest.mark.slow
 def test_100_000_messages_from_8_threads_arrive_once_each_and_in_order_per_thread(
     server: LocalSegment, make_client: MakeClient
 ) -> None:

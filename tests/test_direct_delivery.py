@@ -800,6 +800,7 @@ def test_a_forked_child_delivers_its_own_and_the_parent_the_rest(server: LocalSe
     assert values(server, "child") == {"child": [1]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aggregate", [0, 10])
 def test_100_000_calls_under_faults_add_up_exactly(
     server: LocalSegment, account: Account, errors: Errors, aggregate: int
