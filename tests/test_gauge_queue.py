@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from background import Background
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 from leasing import Leasing
@@ -26,7 +27,6 @@ from segment_librato.librato.aggregate import MultiSample
 from segment_librato.librato.gauge_queue import GaugeQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import FrameType
 
 ENDLESS = 1e10  # the first period, which began in 1970, lasts longer than these tests
@@ -77,28 +77,6 @@ def take_all(queue: GaugeQueue) -> dict[str, int]:
     while lease := queue.take_now():
         found.update(counts(lease))
     return dict(found)
-
-
-class Background:
-    """A call on another thread."""
-
-    def __init__(self, call: Callable[[], object]) -> None:
-        self.result: object = None
-        self._call = call
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        self.result = self._call()
-
-    def is_running(self, seconds: float = 0.05) -> bool:
-        self._thread.join(seconds)
-        return self._thread.is_alive()
-
-    def wait(self) -> object:
-        self._thread.join(10)
-        assert not self._thread.is_alive()
-        return self.result
 
 
 # Folding

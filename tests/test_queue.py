@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pytest
+from background import Background
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
@@ -18,9 +18,6 @@ from segment_librato.account import Lease
 from segment_librato.batch import BatchRules
 from segment_librato.errors import ClientClosedError, QueueFullError
 from segment_librato.queue import MessageQueue
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LONG = 60.0
 LeftOver = list[tuple[Lease, tuple[bytes, ...]]]
@@ -39,28 +36,6 @@ def make_queue(
 def fill(queue: MessageQueue, count: int, size: int = 1) -> None:
     for _ in range(count):
         assert queue.put(b"x" * size) is None
-
-
-class Background:
-    """A call on another thread."""
-
-    def __init__(self, call: Callable[[], object]) -> None:
-        self.result: object = None
-        self._call = call
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        self.result = self._call()
-
-    def is_running(self, seconds: float = 0.05) -> bool:
-        self._thread.join(seconds)
-        return self._thread.is_alive()
-
-    def wait(self) -> object:
-        self._thread.join(10)
-        assert not self._thread.is_alive()
-        return self.result
 
 
 # Taking in
