@@ -67,6 +67,10 @@ class Batch:
         middle = len(self.messages) // 2
         return Batch(self.messages[:middle]), Batch(self.messages[middle:])
 
+    def refuse_rest(self, error: SegmentError) -> None:
+        """Count the messages that are not refused as refused for this reason."""
+        self.refused = {at: self.refused.get(at, error) for at in range(len(self))}
+
     def outcomes(self) -> Iterator[tuple[SegmentError | None, tuple[bytes, ...]]]:
         """Yield the messages in order, as runs that share an outcome: refused, or None."""
         first = 0

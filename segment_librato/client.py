@@ -1,4 +1,4 @@
-"""The client: one method per Segment call; build, encode, enqueue.
+"""The client: one method per Segment call; build, hand over.
 
 Owns the public surface of a client and the checks of what is passed to flush and its kin.
 Knows nothing of HTTP, of JSON, or of how a message is delivered. It is long because each

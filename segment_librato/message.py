@@ -21,13 +21,13 @@ from segment_librato._version import VERSION
 from segment_librato.errors import ValidationError, unexpected
 
 __all__ = [
-    "MAX_EVENT_LENGTH",
     "MAX_MESSAGE_BYTES",
     "Identifier",
     "Message",
     "Timestamp",
     "alias_fields",
     "build",
+    "check_event",
     "group_fields",
     "identify_fields",
     "page_fields",
@@ -97,12 +97,20 @@ def build(
 
 def track_fields(event: str | None, properties: Mapping[str, Any] | None) -> Message:
     """Check what only a track message has."""
+    return {
+        "event": check_event("event", event),
+        "properties": _mapping("properties", properties),
+    }
+
+
+def check_event(field: str, event: object) -> str:
+    """Refuse, by the name of the field, what cannot be an event; return what can."""
     if not isinstance(event, str):
-        raise ValidationError(unexpected("event", "a str", event))
+        raise ValidationError(unexpected(field, "a str", event))
     if len(event) > MAX_EVENT_LENGTH:
         expected = f"at most {MAX_EVENT_LENGTH} characters"
-        raise ValidationError(f"event: expected {expected}, got {len(event)}")
-    return {"event": event, "properties": _mapping("properties", properties)}
+        raise ValidationError(f"{field}: expected {expected}, got {len(event)}")
+    return event
 
 
 def identify_fields(traits: Mapping[str, Any] | None) -> Message:

@@ -119,6 +119,17 @@ class Session:
         except (requests.RequestException, OSError, ValueError) as error:
             raise NetworkError(f"{self._host}: {_describe(error, handled_by_caller)}") from None
 
+    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Post a body as `send` does, and log the answer."""
+        began = time.monotonic()
+        answer = self.send("POST", body, headers)
+        seconds = time.monotonic() - began
+        size = len(body)
+        log.debug(
+            "%s answered %d to %d bytes after %.3f s", self._host, answer.status, size, seconds
+        )
+        return answer
+
     def close(self) -> None:
         """Close the connections."""
         self._requests.close()
@@ -132,16 +143,9 @@ class Sessions(Pool[Session]):
         self.host = urlsplit(url).hostname
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Post a body; see `Session.send`."""
-        began = time.monotonic()
+        """Post a body; see `Session.post`."""
         with self.lend() as session:
-            answer = session.send("POST", body, headers)
-        seconds = time.monotonic() - began
-        size = len(body)
-        log.debug(
-            "%s answered %d to %d bytes after %.3f s", self.host, answer.status, size, seconds
-        )
-        return answer
+            return session.post(body, headers)
 
 
 class _RequestsSession(requests.Session):

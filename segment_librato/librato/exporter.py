@@ -8,7 +8,6 @@ what is sent or what an answer means.
 from __future__ import annotations
 
 import io
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,7 +16,6 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from segment_librato.errors import DeliveryError, NetworkError
-from segment_librato.log import log
 from segment_librato.session import Session
 
 if TYPE_CHECKING:
@@ -87,7 +85,6 @@ class Exporter:
             NetworkError: no answer came.
         """
         self._relay.outcome = None
-        began = time.monotonic()
         with suppress(Exception):  # older releases raise what newer ones log
             self._exporter.export(metrics)
         outcome = self._relay.outcome
@@ -96,13 +93,9 @@ class Exporter:
                 "the OpenTelemetry exporter sent nothing; check `endpoint` or "
                 "OTEL_EXPORTER_OTLP_ENDPOINT"
             )
-        size = self._relay.bytes_sent
-        batch.bytes_sent += size
+        batch.bytes_sent += self._relay.bytes_sent
         if isinstance(outcome, NetworkError):
             raise outcome
-        seconds = time.monotonic() - began
-        host = urlsplit(self.url).hostname
-        log.debug("%s answered %d to %d bytes after %.3f s", host, outcome.status, size, seconds)
         return outcome
 
     def close(self) -> None:
@@ -145,7 +138,7 @@ class _Relay(HTTPAdapter):
             str(value) for name, value in headers.items() if name.lower() not in PLAIN_HEADERS
         )
         try:
-            self.outcome = self._session.send("POST", body, headers)
+            self.outcome = self._session.post(body, headers)
         except NetworkError as error:
             self.outcome = error
         response = requests.Response()

@@ -17,7 +17,7 @@ from segment_librato.librato.config import (
     OpenTelemetryConfig,
 )
 from segment_librato.librato.mapper import MAX_VALUE, gauge_name
-from segment_librato.message import MAX_EVENT_LENGTH
+from segment_librato.message import check_event
 
 __all__ = ["configure", "gauge_fields", "gauge_settings"]
 
@@ -93,12 +93,7 @@ def _is_within_range(value: Any) -> bool:  # noqa: ANN401  Real and Decimal have
 
 
 def _gauge_name(event: object) -> str:
-    if not isinstance(event, str):
-        raise ValidationError(unexpected("name", "a str", event))
-    if len(event) > MAX_EVENT_LENGTH:
-        expected = f"at most {MAX_EVENT_LENGTH} characters"
-        raise ValidationError(f"name: expected {expected}, got {len(event)}")
-    name = gauge_name(event)
+    name = gauge_name(check_event("name", event))
     if name is None:
         raise ValidationError("name: expected a name, but not all, which Librato reserves")
     return name

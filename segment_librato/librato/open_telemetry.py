@@ -91,7 +91,7 @@ class OpenTelemetryTransport:
                 raise self._refusal(answer, exporter)
             error = self._doubts(answer, exporter)
         if error:
-            batch.refused = {at: batch.refused.get(at, error) for at in range(len(batch))}
+            batch.refuse_rest(error)
 
     def close(self) -> None:
         """Close the connections."""

@@ -66,7 +66,7 @@ class LibratoTransport:
         if answer.status not in SUCCESS:
             raise _refusal(self._account, answer)
         if error := self._doubts(answer, len(wanted)):
-            batch.refused = {at: batch.refused.get(at, error) for at in range(len(batch))}
+            batch.refuse_rest(error)
 
     def close(self) -> None:
         """Close the connections."""
@@ -89,7 +89,7 @@ class LibratoTransport:
         """Return the content of a request."""
         properties = {
             "period": self._account.period,
-            "attributes": dict(self._account.attributes),
+            "attributes": self._account.attributes,
         }
         if self._account.api == "metrics":
             return {"gauges": [{**one, **properties} for one in measurements]}
@@ -130,12 +130,15 @@ def _encode(content: dict[str, Any]) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode()
 
 
-def _headers(account: LibratoConfig) -> dict[str, str]:
-    """Return the headers; AppOptics takes the token as the user, with an empty password."""
+def _credentials(account: LibratoConfig) -> str:
+    """Return user and password; AppOptics takes the token as the user, without a password."""
     user, password = (account.email, account.token) if account.email else (account.token, "")
-    credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _headers(account: LibratoConfig) -> dict[str, str]:
     return {
-        "Authorization": f"Basic {credentials}",
+        "Authorization": f"Basic {_credentials(account)}",
         "Content-Type": "application/json",
         "User-Agent": f"segment-librato/{VERSION}",
     }
@@ -157,6 +160,7 @@ def _refusal(account: LibratoConfig, answer: Answer) -> APIError:
     content = answer.json_object()
     errors = content.get("errors")
     text = f"{urlsplit(account.host).hostname} answered {status}"
+    message = _texts(account, content)
     code = "unknown"
     if status in REDIRECT:
         code = "redirect"
@@ -165,13 +169,11 @@ def _refusal(account: LibratoConfig, answer: Answer) -> APIError:
     elif status == UNAUTHORIZED:
         code = "unauthorized"
         text = f"{text}; check email and token"
-    message = _texts(account, content)
-    rate_limited = status == FORBIDDEN and RATE_LIMIT.search(message) is not None
-    if rate_limited:
+    elif status == FORBIDDEN and RATE_LIMIT.search(message):
         code = "rate_limited"
         text = f"{text}, a rate limit"
     error = APIError(status, code, message or text, answer.retry_after(), text)
-    if rate_limited:
+    if code == "rate_limited":
         error.retryable = True
     if status == BAD_REQUEST and isinstance(errors, dict):
         error.blames_a_message = "params" in errors
@@ -194,4 +196,4 @@ def _texts(account: LibratoConfig, content: dict[str, Any]) -> str:
 
 
 def _secrets(account: LibratoConfig) -> tuple[str, str]:
-    return str(account.token), _headers(account)["Authorization"].removeprefix("Basic ")
+    return str(account.token), _credentials(account)
