@@ -106,6 +106,8 @@ max_total_backoff_duration: float = Config.max_total_backoff_duration
 max_rate_limit_duration: float = Config.max_rate_limit_duration
 exit_timeout: float = Config.exit_timeout
 shutdown_timeout: float = Config.shutdown_timeout
+max_queue_bytes: int = Config.max_queue_bytes
+block_on_full: float = Config.block_on_full
 librato: LibratoConfig | OpenTelemetryConfig | None  # until it is set, the subpackage of this name
 
 default_client: Client | None = None

@@ -30,10 +30,20 @@ __all__ = ["Account", "Lease"]
 class Lease:
     """Messages that are under way, held by the thread that made it."""
 
-    __slots__ = ("abandoned", "claimed", "first", "last_error", "messages", "settled", "thread_id")
+    __slots__ = (
+        "abandoned",
+        "claimed",
+        "first",
+        "last_error",
+        "messages",
+        "refused_before",
+        "settled",
+        "thread_id",
+    )
 
-    def __init__(self, messages: tuple[bytes, ...]) -> None:
-        self.messages = messages
+    def __init__(self, *messages: bytes) -> None:
+        self.messages = list(messages)
+        self.refused_before = 0  # so many messages found no room, before there was some again
         self.first = 0  # how many messages were leased before these
         self.claimed = 0  # so many of them, from the front, have an outcome
         self.settled = 0  # so many of them are counted as delivered or failed
@@ -44,7 +54,12 @@ class Lease:
     @property
     def unclaimed(self) -> tuple[bytes, ...]:
         """The messages that have no outcome yet."""
-        return self.messages[self.claimed :]
+        return tuple(map(bytes, self.messages[self.claimed :]))
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether all messages have an outcome."""
+        return self.claimed == len(self.messages)
 
 
 class Account:
@@ -61,26 +76,33 @@ class Account:
         self.lock = lock
         self._changed = changed
         self._waiting = waiting
-        self._leases: set[Lease] = set()
+        self._leases: set[Lease] = set()  # a copy is read, as a signal handler may change it
         self._counts = dict.fromkeys(
             ("delivered", "failed", "rejected", "retries", "requests", "bytes_sent"), 0
         )
-        self.leased = 0  # so many messages ever were
 
     @locked
     def stats(self) -> Stats:
         """Return a snapshot of the counters."""
-        under_way = sum(len(lease.messages) - lease.settled for lease in self._leases)
-        pending = len(self._waiting) + under_way
-        accepted = self._counts["delivered"] + self._counts["failed"] + pending
+        pending = len(self._waiting) + self._under_way()
+        accepted = self._settled() + pending
         return Stats(accepted=accepted, pending=pending, librato=None, **self._counts)
+
+    @property
+    def leased(self) -> int:
+        """How many messages ever were under way; under the lock."""
+        return self._settled() + self._under_way()
 
     @locked
     def add(self, lease: Lease) -> None:
         """Have the messages of a lease, which wait no longer, under way."""
         lease.first = self.leased
         self._leases.add(lease)
-        self.leased += len(lease.messages)
+
+    @locked
+    def drop(self, lease: Lease) -> None:
+        """Take back a lease in which no message came to be."""
+        self._leases.discard(lease)
 
     @locked
     def confirm(self, lease: Lease, count: int) -> None:
@@ -119,23 +141,23 @@ class Account:
         counts.
         """
         for lease in sorted(self._leases, key=lambda lease: lease.first):
-            if messages := lease.unclaimed:
-                left_over.append((lease, messages))
+            if not lease.is_claimed:
                 lease.abandoned = True
                 lease.thread_id = threading.get_ident()
+                left_over.append((lease, lease.unclaimed))
                 lease.claimed = len(lease.messages)
         self._changed.notify_all()
 
     @locked
     def first_unsettled(self) -> int:
         """Return how many messages were leased before the oldest that has no outcome."""
-        return min((lease.first for lease in self._leases), default=self.leased)
+        return min((lease.first for lease in self._leases.copy()), default=self.leased)
 
     @locked
     def is_held_by_caller(self) -> bool:
         """Return whether the calling thread holds a lease, and so must not wait for it."""
         caller = threading.get_ident()
-        return any(lease.thread_id == caller for lease in self._leases)
+        return any(lease.thread_id == caller for lease in self._leases.copy())
 
     @locked
     def count_rejection(self) -> None:
@@ -148,6 +170,12 @@ class Account:
         self._counts["requests"] += 1
         self._counts["retries"] += retry
         self._counts["bytes_sent"] += bytes_sent
+
+    def _settled(self) -> int:
+        return self._counts["delivered"] + self._counts["failed"]
+
+    def _under_way(self) -> int:
+        return sum(len(lease.messages) - lease.settled for lease in self._leases.copy())
 
     def _settle(self, lease: Lease, outcome: str, count: int) -> None:
         # both on one line, so that Ctrl-C leaves both or none done

@@ -48,6 +48,7 @@ class Batch:
     Attributes:
         messages: each one's JSON.
         retries: how often it was sent before.
+        timeout: seconds until the sender gives up, if that is before the transport does.
         bytes_sent: the size of the bodies it was sent in; the transport adds to it.
         refused: the messages, by position, that were not delivered though `send` succeeded, with
             the reasons; the transport sets it.
@@ -55,6 +56,7 @@ class Batch:
 
     messages: tuple[bytes, ...]
     retries: int = 0
+    timeout: float | None = None
     bytes_sent: int = 0
     refused: Mapping[int, SegmentError] = field(default_factory=dict)
 

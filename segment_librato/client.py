@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from segment_librato.clock import Clock
     from segment_librato.consumer import Consumer
     from segment_librato.librato.config import LibratoConfig, OpenTelemetryConfig
     from segment_librato.message import Identifier, Message, Timestamp
@@ -88,6 +89,8 @@ class Client:
         max_rate_limit_duration: seconds that the server may make a request wait.
         exit_timeout: seconds to deliver what waits when the interpreter exits.
         shutdown_timeout: the same for `shutdown`.
+        max_queue_bytes: so many bytes of messages may wait; 0 is no bound.
+        block_on_full: seconds that a call waits for room in a full queue.
         librato: deliver gauges directly, to a Librato account or to OpenTelemetry.
 
     Raises:
@@ -95,6 +98,8 @@ class Client:
     """
 
     log = logging.getLogger("segment")
+
+    _clock: Clock | None = None  # that of the system
 
     DefaultConfig = Config
 
@@ -138,11 +143,13 @@ class Client:
         *,
         exit_timeout: float = Config.exit_timeout,
         shutdown_timeout: float = Config.shutdown_timeout,
+        max_queue_bytes: int = Config.max_queue_bytes,
+        block_on_full: float = Config.block_on_full,
         librato: LibratoConfig | OpenTelemetryConfig | None = Config.librato,
     ) -> None:
         options = {name: value for name, value in locals().items() if name != "self"}
         self.config = Config(**options)
-        self._destinations = Destinations(self.config, Reporter(self.config.on_error))
+        self._destinations = Destinations(self.config, Reporter(self.config.on_error), self._clock)
         self.queue = self._destinations.queue
         weakref.finalize(self, _close, self._destinations.queues).atexit = False
         self._set_up_logging()

@@ -31,6 +31,7 @@ OnError = Callable[[SegmentError, list[dict[str, Any]]], object]
 
 DEFAULT_HOST = "https://api.segment.io"
 MAX_WRITE_KEY_LENGTH = 1_000
+LEAST_QUEUE_BYTES = 64 * 1024  # two of the largest messages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,8 @@ class Config:
     max_rate_limit_duration: float = 1_800
     exit_timeout: float = 5
     shutdown_timeout: float = 15
+    max_queue_bytes: int = 0
+    block_on_full: float = 0
     librato: LibratoConfig | OpenTelemetryConfig | None = None
 
     def __post_init__(self) -> None:
@@ -85,8 +88,10 @@ class Config:
             "max_rate_limit_duration",
             "exit_timeout",
             "shutdown_timeout",
+            "block_on_full",
         ):
             check_seconds(name, getattr(self, name))
+        _check_queue_bytes(self.max_queue_bytes)
         check_timeout(self.timeout)
         if self.on_error and not callable(self.on_error):
             raise ConfigError(unexpected("on_error", "a callable", self.on_error))
@@ -134,6 +139,12 @@ class Config:
     def uses_oauth(self) -> bool:
         """Whether requests carry a bearer token instead of the write key."""
         return bool(self.oauth_client_id)
+
+
+def _check_queue_bytes(value: object) -> None:
+    check_count("max_queue_bytes", value, 0)
+    if value:
+        check_count("max_queue_bytes", value, LEAST_QUEUE_BYTES)
 
 
 def _check_write_key(value: object) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING, Protocol
 
+from segment_librato.account import Lease
 from segment_librato.batch import Batch
 from segment_librato.errors import DeliveryError, NetworkError, SegmentError, ShutdownTimeoutError
 from segment_librato.log import log
@@ -20,7 +20,6 @@ from segment_librato.retry import RetrySchedule
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from segment_librato.account import Lease
     from segment_librato.config import Config
     from segment_librato.queue import MessageQueue
     from segment_librato.report import Reporter
@@ -83,11 +82,11 @@ class Consumer:
 
     def drain(self, deadline: float | None) -> None:
         """Deliver what waits on the calling thread; leave the rest at the deadline."""
-        while deadline is None or time.monotonic() < deadline:
-            lease = self._queue.take_now()
-            if lease is None:
-                return
+        while deadline is None or self._queue.clock.now() < deadline:
+            lease = Lease()
             try:
+                if not self._queue.take_now(lease):
+                    return
                 self.deliver(lease, deadline)
             except BaseException as interruption:
                 self.give_up(lease, interruption)
@@ -100,8 +99,10 @@ class Consumer:
         messages undelivered, None if all were delivered. After any exception (Ctrl-C, or an
         exit in code of the application) `give_up` has to be called.
         """
+        if lease.refused_before:
+            self._report.room(lease.refused_before)
         failure = None
-        batches = [Batch(lease.messages)]
+        batches = [Batch(tuple(lease.messages))]
         splits_left = MAX_SPLITS
         while batches and not lease.abandoned:
             batch = batches.pop()
@@ -162,10 +163,11 @@ class Consumer:
 
     def _send(self, batch: Batch, lease: Lease, deadline: float | None) -> SegmentError | None:
         """Send a batch until it succeeds or is not worth another try; return the last error."""
+        clock = self._queue.clock
         schedule = RetrySchedule(self._config)
-        while (error := self._attempt(batch)) is not None:
+        while (error := self._attempt(batch, deadline)) is not None:
             lease.last_error = error
-            now = time.monotonic()
+            now = clock.now()
             wait = schedule.next_wait(error, now)
             if wait is None:
                 return error
@@ -178,8 +180,10 @@ class Consumer:
             batch.retries += 1
         return None
 
-    def _attempt(self, batch: Batch) -> SegmentError | None:
+    def _attempt(self, batch: Batch, deadline: float | None) -> SegmentError | None:
         sent_before = batch.bytes_sent
+        if deadline is not None:
+            batch.timeout = max(0, deadline - self._queue.clock.now())
         try:
             self._transport.send(batch)
         except SegmentError as error:

@@ -6,11 +6,10 @@ of how a message was built.
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import TYPE_CHECKING
 
 from segment_librato.batch import MAX_BATCH_MESSAGES, BatchRules, room_for_messages
+from segment_librato.clock import Clock
 from segment_librato.config import Config
 from segment_librato.encoding import encode
 from segment_librato.librato.mapper import map_message
@@ -37,17 +36,25 @@ class Destinations:
         gauges: the measurements that are delivered directly, if any are.
     """
 
-    def __init__(self, config: Config, report: Reporter) -> None:
+    def __init__(self, config: Config, report: Reporter, clock: Clock | None = None) -> None:
         """Make the pipelines; they start with the first message.
+
+        Args:
+            config: the client's options.
+            report: who is told what will not be delivered.
+            clock: what the waits go by.
 
         Raises:
             ConfigError: an option needs an extra that is not installed.
         """
         self._config = config
         self._report = report
-        self.queue = MessageQueue(config.max_queue_size, _batch_rules(config))
+        self._clock = clock or Clock()
+        self.queue = MessageQueue(
+            config.max_queue_size, _batch_rules(config), config.max_queue_bytes, self._clock
+        )
         self._segment = _make_pipeline(config, self.queue, report)
-        self.gauges = _make_gauges(config, report)
+        self.gauges = _make_gauges(config, report, self._clock)
         self._pipelines = [
             pipeline
             for pipeline in (self._segment, self.gauges and self.gauges.pipeline)
@@ -116,9 +123,7 @@ class Destinations:
         """
         if self._is_held_by_caller():
             timeout = 0
-        deadline = None
-        if timeout is not None:
-            deadline = time.monotonic() + min(timeout, threading.TIMEOUT_MAX)
+        deadline = None if timeout is None else self._clock.deadline(timeout)
         for pipeline in self._pipelines:
             pipeline.begin_drain()
         outcomes = [finish(pipeline, deadline) for pipeline in self._pipelines]
@@ -161,10 +166,10 @@ def _make_pipeline(config: Config, queue: MessageQueue, report: Reporter) -> Pip
     return Pipeline(config, queue, SegmentTransport(config, tokens), report)
 
 
-def _make_gauges(config: Config, report: Reporter) -> Gauges | None:
+def _make_gauges(config: Config, report: Reporter, clock: Clock) -> Gauges | None:
     """Make what delivers measurements directly, if there is an account for them."""
     if not (config.send and config.librato):
         return None
     from segment_librato.librato.gauges import Gauges  # noqa: PLC0415  see above
 
-    return Gauges(config, config.librato, report)
+    return Gauges(config, config.librato, report, clock)

@@ -92,7 +92,7 @@ class RejectionError(SegmentError):
 
 
 class QueueFullError(RejectionError):
-    """A message was rejected because `max_queue_size` messages were waiting."""
+    """A message was rejected because as many were waiting as the options allow."""
 
     code = "queue_full"
 

@@ -16,7 +16,7 @@ import time
 import weakref
 from typing import Protocol
 
-__all__ = ["Drainable", "Forkable", "drain_at_exit", "exit_has_begun", "forget", "renew_in_child"]
+__all__ = ["Drainable", "Forkable", "drain_at_exit", "exit_elapsed", "forget", "renew_in_child"]
 
 
 class Drainable(Protocol):
@@ -25,8 +25,8 @@ class Drainable(Protocol):
     def begin_drain(self) -> None:
         """Let all that waits leave at once; do not wait for it."""
 
-    def finish_drain(self, began: float) -> None:
-        """Wait until it has left, at most up to a time counted from `began`."""
+    def finish_drain(self, elapsed: float) -> None:
+        """Wait until it has left, in what is left of a time of which so many seconds are over."""
 
 
 class Forkable(Protocol):
@@ -62,9 +62,9 @@ def forget(drainable: Drainable) -> None:
     _process.drainables.pop(id(drainable), None)
 
 
-def exit_has_begun() -> float | None:
-    """Return when the drain at exit began, on the monotonic clock; None before."""
-    return _process.exit_began
+def exit_elapsed() -> float | None:
+    """Return the seconds since the drain at exit began; None before."""
+    return None if _process.exit_began is None else time.monotonic() - _process.exit_began
 
 
 def renew_in_child(forkable: Forkable) -> None:
@@ -96,10 +96,10 @@ def _drain_all() -> None:
         drainable.begin_drain()
     for drainable in drainables:
         try:
-            drainable.finish_drain(_process.exit_began)
+            drainable.finish_drain(time.monotonic() - _process.exit_began)
         except KeyboardInterrupt:  # noqa: PERF203  whoever watches does not want to wait
             _process.exit_began = -math.inf
-            drainable.finish_drain(_process.exit_began)
+            drainable.finish_drain(math.inf)
         except BaseException:  # noqa: BLE001, S110  an `on_error` that exits does not end the others
             pass
 

@@ -7,7 +7,6 @@ for them. Knows nothing of what a message says, or of HTTP.
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from segment_librato import lifecycle
@@ -66,19 +65,29 @@ class Pipeline:
         if not self._queue.workers and not self._queue.closed:
             lifecycle.drain_at_exit(self)
         # only a GaugeQueue is given samples
-        rejection = self._queue.put(message)  # type: ignore[arg-type]
+        rejection = self._queue.put(message, self._room_deadline())  # type: ignore[arg-type]
         if rejection:
             self._report.rejection(rejection, bytes(message))
             return False
         if self._queue.workers < len(self.consumers):
             self._start_consumers()
-        if (exit_began := lifecycle.exit_has_begun()) is not None:
-            self.finish_drain(exit_began)
+        if (elapsed := lifecycle.exit_elapsed()) is not None:
+            self.finish_drain(elapsed)
         return True
+
+    def _room_deadline(self) -> float | None:
+        """Return until when a call waits for room in a full queue; None is not at all.
+
+        Who delivers must not wait for himself, nor a signal handler for what it interrupted.
+        """
+        seconds = self._config.block_on_full
+        if not seconds or self._queue.is_locked_by_caller() or self.is_held_by_caller():
+            return None
+        return self._queue.clock.deadline(seconds)
 
     def _send_now(self, message: bytes) -> bool:
         consumer = self.consumers[0]
-        lease = Lease((message,))
+        lease = Lease(message)
         try:
             rejection = self._queue.admit(lease)
             if rejection:
@@ -92,7 +101,7 @@ class Pipeline:
     def flush(self, deadline: float | None) -> bool:
         """Send all that was accepted so far; return whether all of it has an outcome in time.
 
-        Deadlines are times of the monotonic clock; None is none.
+        Deadlines are times of the queue's clock; None is none.
         """
         if self.is_held_by_caller():
             return False
@@ -109,8 +118,9 @@ class Pipeline:
             self._queue.drain()
             # a thread takes the lock once more at its end
             if self._queue.wait_until_deserted(deadline) and not self._queue.is_locked_by_caller():
+                clock = self._queue.clock
                 for thread in threads:
-                    thread.join(None if deadline is None else max(0, deadline - time.monotonic()))
+                    thread.join(None if deadline is None else max(0, deadline - clock.now()))
         return settled
 
     def shutdown(self, deadline: float | None) -> bool:
@@ -132,10 +142,14 @@ class Pipeline:
         """Let all that waits leave at once; do not wait for it."""
         self._queue.flush()
 
-    def finish_drain(self, began: float) -> None:
-        """Deliver what waits up to the exit timeout, end the threads, report the rest."""
+    def finish_drain(self, elapsed: float) -> None:
+        """Deliver what waits up to the exit timeout, end the threads, report the rest.
+
+        Args:
+            elapsed: so many seconds of the timeout are over.
+        """
         if not self.is_held_by_caller():
-            if not self.join(began + self._config.exit_timeout):
+            if not self.join(self._queue.clock.deadline(self._config.exit_timeout - elapsed)):
                 self._abandon()
             self._transport.close()
 
@@ -185,6 +199,11 @@ class Pipeline:
         left_over: list[tuple[Lease, tuple[bytes, ...]]] = []
         try:
             self._queue.abandon(left_over)
+        finally:  # what was claimed is reported, though Ctrl-C may have kept it from the rest
+            self._report_left_over(left_over)
+
+    def _report_left_over(self, left_over: list[tuple[Lease, tuple[bytes, ...]]]) -> None:
+        try:
             messages = [message for _, unclaimed in left_over for message in unclaimed]
             causes = [f"; {lease.last_error}" for lease, _ in left_over if lease.last_error]
             error = ShutdownTimeoutError("".join(["time ran out before delivery", *causes[:1]]))

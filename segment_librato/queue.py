@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections import deque
 from contextlib import suppress
+from itertools import repeat, starmap
 from typing import TYPE_CHECKING, Any
 
 from segment_librato.account import Account, Lease
+from segment_librato.clock import Clock
 from segment_librato.errors import ClientClosedError, QueueFullError
 from segment_librato.locked import Changed, locked
 
@@ -32,15 +33,21 @@ NEVER = sys.maxsize
 class MessageQueue:
     """A bounded first-in, first-out queue that accounts for its messages. Thread-safe."""
 
-    def __init__(self, max_size: int, rules: BatchRules) -> None:
+    def __init__(
+        self, max_size: int, rules: BatchRules, max_bytes: int = 0, clock: Clock | None = None
+    ) -> None:
         """Make an empty queue.
 
         Args:
             max_size: at most so many messages wait; 0 is no bound. Those under way come on top.
             rules: when a batch leaves, and how large it may be.
+            max_bytes: at most so many bytes wait, a comma with each message; 0 is no bound.
+            clock: what the waits go by.
         """
         self._max_size = max_size or NEVER
+        self._max_bytes = max_bytes or NEVER
         self._rules = rules
+        self.clock = clock or Clock()
         # so many messages, or bytes, waiting make a batch leave
         self._trigger_messages = rules.trigger
         self._trigger_bytes = rules.max_bytes
@@ -54,7 +61,7 @@ class MessageQueue:
         """
         self.lock = threading.RLock()
         self._changed = Changed(self.lock)
-        self._waiting: deque[Any] = deque()  # of bytes, but for a subclass that overrides `_pop`
+        self._waiting: deque[Any] = deque()  # of bytes, but for a subclass that overrides `_fill`
         self._waiting_bytes = 0
         self._oldest_at = 0.0
         self.account = Account(self.lock, self._changed, self._waiting)
@@ -62,20 +69,26 @@ class MessageQueue:
         self._wake_at_messages = NEVER
         self._wake_at_bytes = NEVER
         self._flush_up_to = 0
-        self._rejecting = False
+        self._refused = 0  # so many messages since there was room
+        self._blocked = 0  # so many calls wait for room
         self._draining = self._closed
 
     # The application's side
 
     @locked
-    def put(self, message: bytes) -> RejectionError | None:
-        """Take a message in; return the reason if it is rejected."""
-        if self._closed:
-            return self.refusal()
-        if len(self._waiting) >= self._max_size:
-            return self._reject(QueueFullError(f"{self._max_size} messages are waiting"))
+    def put(self, message: bytes, deadline: float | None = None) -> RejectionError | None:
+        """Take a message in; return the reason if it is rejected.
+
+        Args:
+            message: what to take in.
+            deadline: until when to wait for room, if there is none; None is not at all.
+        """
+        if (self._closed or not self._has_room(message)) and (
+            rejection := self._wait_for_room(message, deadline)
+        ):
+            return rejection
         if not self._waiting:
-            self._oldest_at = time.monotonic()
+            self._oldest_at = self.clock.now()
         self._waiting.append(message)
         self._waiting_bytes += len(message) + 1
         if (
@@ -102,8 +115,8 @@ class MessageQueue:
 
     def _reject(self, reason: RejectionError) -> RejectionError:
         self.account.count_rejection()
-        reason.is_news = not self._rejecting
-        self._rejecting = True
+        reason.is_news = not self._refused
+        self._refused += 1
         return reason
 
     def qsize(self) -> int:
@@ -146,8 +159,7 @@ class MessageQueue:
     def wait_until_settled(self, mark: int, deadline: float | None) -> bool:
         """Wait until every message accepted before the mark has its outcome.
 
-        Returns False at the deadline (of the monotonic clock), and when nobody is there to send
-        what waits.
+        Returns False at the deadline, and when nobody is there to send what waits.
         """
         while self.account.first_unsettled() < mark:
             if self.account.leased < mark and not self._workers:
@@ -167,7 +179,7 @@ class MessageQueue:
     @locked
     def abandon(self, left_over: list[tuple[Lease, tuple[bytes, ...]]]) -> None:
         """Claim every message that has no outcome; see `Account.abandon`."""
-        self._lease(NEVER, NEVER)
+        self._fill(Lease(), NEVER, NEVER)
         self.account.abandon(left_over)
 
     # The consumers' side
@@ -205,8 +217,9 @@ class MessageQueue:
         It is counted as gone then, in the same instant: a message put in later finds that a
         consumer must be started.
         """
+        lease = Lease()
         is_due = self._is_due()
-        while not (is_due and (lease := self._lease(self._may_leave(), self._rules.max_bytes))):
+        while not (is_due and self._fill(lease, self._may_leave(), self._rules.max_bytes)):
             if self._draining:
                 self.leave(worker)
                 return None
@@ -214,14 +227,20 @@ class MessageQueue:
         return lease
 
     @locked
-    def take_now(self) -> Lease | None:
-        """Lease what waits, as much as fits in a batch; return None if nothing does."""
-        return self._lease(self._rules.max_messages, self._rules.max_bytes)
+    def take_now(self, lease: Lease | None = None) -> Lease | None:
+        """Lease what waits, as much as fits in a batch; return None if nothing does.
+
+        Whoever hands in an empty lease holds what is in it, even if Ctrl-C keeps this method
+        from returning.
+        """
+        lease = lease or Lease()
+        is_filled = self._fill(lease, self._rules.max_messages, self._rules.max_bytes)
+        return lease if is_filled else None
 
     @locked
     def pause(self, lease: Lease, deadline: float) -> bool:
         """Wait before a retry; return False as soon as the lease is abandoned."""
-        while lease.unclaimed:
+        while not lease.is_claimed:
             if not self._wait_for_change(deadline):
                 return True
         return False
@@ -232,13 +251,16 @@ class MessageQueue:
         return bool(self._waiting) and (
             len(self._waiting) >= self._trigger_messages
             or self._waiting_bytes >= self._trigger_bytes
-            or self.account.leased < self._flush_up_to
-            or self._draining
-            or time.monotonic() >= self._due_at()
+            or self._is_urgent()
+            or self.clock.now() >= self._due_at()
         )
 
+    def _is_urgent(self) -> bool:
+        """Return whether what waits should leave, however little it is."""
+        return self._draining or self._blocked > 0 or self.account.leased < self._flush_up_to
+
     def _due_at(self) -> float:
-        """Return when the oldest message is due, by the monotonic clock."""
+        """Return when the oldest message is due."""
         return self._oldest_at + self._rules.interval
 
     def _may_leave(self) -> int:
@@ -257,43 +279,69 @@ class MessageQueue:
         self._wake_at_messages = self._trigger_messages
         self._wake_at_bytes = self._trigger_bytes
         due_at = self._due_at()
-        is_over = not self._changed.wait(max(0, due_at - time.monotonic()))
+        is_over = not self._wait_for_change(due_at)
         return (is_over and self._due_at() <= due_at) or self._is_due()
 
     def _wait_for_change(self, deadline: float | None) -> bool:
         """Wait for a notice; return False at the deadline."""
-        if deadline is None:
-            return self._changed.wait()
-        seconds = deadline - time.monotonic()
-        return seconds > 0 and self._changed.wait(min(seconds, threading.TIMEOUT_MAX))
+        return self.clock.wait(self._changed, deadline)
 
-    def _lease(self, max_messages: int, max_bytes: int) -> Lease | None:
-        """Lease the oldest messages, as many as fit; return None if nothing waits."""
-        if not self._waiting:
-            return None
-        lease = Lease(self._pop(max_messages, max_bytes))
-        if not lease.messages:
-            return None
-        self.account.add(lease)
-        return lease
+    def _has_room(self, message: bytes) -> bool:
+        return (
+            len(self._waiting) < self._max_size
+            and self._waiting_bytes + len(message) < self._max_bytes
+        )
 
-    def _pop(self, max_messages: int, max_bytes: int) -> tuple[bytes, ...]:
-        """Remove the oldest messages, as many as fit.
+    def _wait_for_room(self, message: bytes, deadline: float | None) -> RejectionError | None:
+        """Wait until a message fits; return the reason if it is rejected.
+
+        What waits leaves at once then, as nothing can join it.
+        """
+        if not (self._refused or self._closed):
+            self.flush()
+        self._blocked += deadline is not None
+        try:
+            while not (self._closed or self._has_room(message)):
+                if deadline is None or not self._workers or not self._wait_for_change(deadline):
+                    waiting = f"{len(self._waiting)} messages of {self._waiting_bytes} bytes"
+                    return self._reject(QueueFullError(f"{waiting} are waiting"))
+        finally:
+            self._blocked -= deadline is not None
+        return self.refusal()
+
+    def _fill(self, lease: Lease, max_messages: int, max_bytes: int) -> bool:
+        """Move the oldest messages, as many as fit, into an empty lease; return whether any did.
 
         What remains keeps the time of the oldest known arrival, which may be before its own:
-        it may leave early, never late. One by one, because a `__del__` may put one in meanwhile,
-        and a signal handler may take what is left.
+        it may leave early, never late.
         """
-        messages: list[bytes] = []
-        room = max_bytes
+        if not self._waiting:
+            return False
+        count = self._count_of_fitting(max_messages, max_bytes)
+        self.account.add(lease)
+        # One call, and in C, so that Ctrl-C finds each message here or there. A signal handler
+        # may have taken some since they were counted.
         with suppress(IndexError):
-            while len(messages) < max_messages:
-                size = len(self._waiting[0]) + 1
-                if size > room and messages:
-                    break
-                messages.append(self._waiting.popleft())
-                room -= size
-        self._waiting_bytes = self._waiting_bytes - (max_bytes - room) if self._waiting else 0
+            lease.messages.extend(starmap(self._waiting.popleft, repeat((), count)))
+        leaving_bytes = sum(map(len, lease.messages)) + len(lease.messages)
+        self._waiting_bytes = self._waiting_bytes - leaving_bytes if self._waiting else 0
         self._wake_at_messages = self._wake_at_bytes = NEVER  # until a consumer waits again
-        self._rejecting = False
-        return tuple(messages)
+        self._changed.notify_all()
+        if not lease.messages:
+            self.account.drop(lease)
+            return False
+        lease.refused_before, self._refused = self._refused, 0
+        return True
+
+    def _count_of_fitting(self, max_messages: int, max_bytes: int) -> int:
+        """Return how many of the oldest messages fit; at least one."""
+        if max_bytes == NEVER:
+            return len(self._waiting)
+        count = 0
+        with suppress(IndexError):  # there are no more
+            while count < max_messages:
+                max_bytes -= len(self._waiting[count]) + 1
+                if max_bytes < 0 and count:
+                    break
+                count += 1
+        return count

@@ -42,6 +42,10 @@ class Reporter:
         if reason.is_news:
             log.warning("messages are rejected: %s", reason)
 
+    def room(self, refused: int) -> None:
+        """Log that messages are accepted again, after so many were rejected."""
+        log.warning("messages are accepted again; rejected before: %d", refused)
+
     def failure(self, error: SegmentError, messages: Sequence[bytes]) -> None:
         """Report messages that were taken in and will not be delivered.
 

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
+from urllib3 import Timeout as DeadlineTimeout
 
 from segment_librato.answer import Answer
 from segment_librato.errors import NetworkError
@@ -41,6 +42,7 @@ __all__ = ["Session", "Sessions"]
 
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_ANSWER_SECONDS = 2.0
+SHORTEST_TIMEOUT = 0.001  # urllib3 takes no 0
 TUNNEL_FAILURE = re.compile(r"Tunnel connection failed: \d{3}")
 
 
@@ -91,8 +93,16 @@ class Session:
         """Close the session."""
         self.close()
 
-    def send(self, method: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def send(
+        self, method: str, body: bytes, headers: Mapping[str, str], seconds: float | None = None
+    ) -> Answer:
         """Send a body; redirects are not followed.
+
+        Args:
+            method: of HTTP.
+            body: what to send.
+            headers: beside those that each request has.
+            seconds: to the end of the answer, if it has to come before the timeout.
 
         Raises:
             NetworkError: no answer came.
@@ -104,7 +114,7 @@ class Session:
                 self._url,
                 data=body,
                 headers=headers,
-                timeout=self._timeout,
+                timeout=self._timeout_within(seconds),
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -119,16 +129,21 @@ class Session:
         except (requests.RequestException, OSError, ValueError) as error:
             raise NetworkError(f"{self._host}: {_describe(error, handled_by_caller)}") from None
 
-    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def post(self, body: bytes, headers: Mapping[str, str], seconds: float | None = None) -> Answer:
         """Post a body as `send` does, and log the answer."""
         began = time.monotonic()
-        answer = self.send("POST", body, headers)
-        seconds = time.monotonic() - began
+        answer = self.send("POST", body, headers, seconds)
+        took = time.monotonic() - began
         size = len(body)
-        log.debug(
-            "%s answered %d to %d bytes after %.3f s", self._host, answer.status, size, seconds
-        )
+        log.debug("%s answered %d to %d bytes after %.3f s", self._host, answer.status, size, took)
         return answer
+
+    def _timeout_within(self, seconds: float | None) -> Any:  # noqa: ANN401  the types lack that of urllib3
+        """Return what `requests` takes as a timeout; the parts have to fit in the whole."""
+        if seconds is None:
+            return self._timeout
+        connect, read = self._timeout if isinstance(self._timeout, tuple) else (self._timeout,) * 2
+        return DeadlineTimeout(connect=connect, read=read, total=max(seconds, SHORTEST_TIMEOUT))
 
     def close(self) -> None:
         """Close the connections."""
@@ -142,10 +157,10 @@ class Sessions(Pool[Session]):
         super().__init__(lambda: Session(url, proxies, timeout))
         self.host = urlsplit(url).hostname
 
-    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def post(self, body: bytes, headers: Mapping[str, str], seconds: float | None = None) -> Answer:
         """Post a body; see `Session.post`."""
         with self.lend() as session:
-            return session.post(body, headers)
+            return session.post(body, headers, seconds)
 
 
 class _RequestsSession(requests.Session):
@@ -207,7 +222,7 @@ class _Response(http.client.HTTPResponse):
     def begin(self) -> None:
         """Read the status line and the headers."""
         super().begin()
-        self._stream.deadline = time.monotonic() + MAX_ANSWER_SECONDS
+        self._stream.deadline = min(self._stream.deadline, time.monotonic() + MAX_ANSWER_SECONDS)
 
 
 class _Stream(io.RawIOBase):

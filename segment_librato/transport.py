@@ -76,7 +76,7 @@ class SegmentTransport:
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
         batch.bytes_sent += len(body)
-        answer = self._sessions.post(body, headers)
+        answer = self._sessions.post(body, headers, batch.timeout)
         if answer.status in SUCCESS:
             self._doubt_web_page(answer)
         else:

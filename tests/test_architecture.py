@@ -33,6 +33,7 @@ PIPELINE = [
     "report",
     "librato.gauge_queue",
     "queue",
+    "clock",
     "account",
     "batch",
     "message",

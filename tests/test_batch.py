@@ -41,7 +41,7 @@ def pack(write_key: str, messages: list[bytes], **options: int) -> list[Batch]:
         assert queue.put(message) is None
     batches = []
     while lease := queue.take_now():
-        batches.append(Batch(lease.messages))
+        batches.append(Batch(tuple(lease.messages)))
     return batches
 
 

@@ -15,13 +15,20 @@ from segment_librato.config import DEFAULT_HOST, Config
 from segment_librato.errors import ConfigError
 
 SECRET = "s3cr3t-that-must-not-show"  # noqa: S105  not a real one
-COUNTS = {"max_queue_size": 0, "max_retries": 0, "thread": 1, "upload_size": 1}
+COUNTS = {
+    "max_queue_size": 0,
+    "max_queue_bytes": 0,
+    "max_retries": 0,
+    "thread": 1,
+    "upload_size": 1,
+}
 FLAGS = ("debug", "send", "gzip", "sync_mode")
 SECONDS = (
     "upload_interval",
     "max_total_backoff_duration",
     "max_rate_limit_duration",
     "exit_timeout",
+    "block_on_full",
     "shutdown_timeout",
 )
 OAUTH: dict[str, Any] = {
@@ -44,6 +51,8 @@ WRONG_TYPES: list[tuple[str, Any, str, str]] = [
     *((name, None, "an int", "NoneType") for name in COUNTS),
     *((name, "5", "an int", "str") for name in COUNTS),
     *((name, 5.0, "an int", "float") for name in COUNTS),
+    ("max_queue_bytes", 5.0, "an int", "float"),
+    ("max_queue_bytes", True, "an int", "bool"),
     *((name, True, "an int", "bool") for name in COUNTS),
     *((name, None, "a number of seconds", "NoneType") for name in SECONDS),
     *((name, "5", "a number of seconds", "str") for name in SECONDS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import threading
 import time
@@ -12,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from background import Background
 
 from segment_librato import (
     APIError,
@@ -429,10 +431,88 @@ def test_a_full_queue_rejects_and_reports(
     assert client.flush()
     assert sequence_numbers(server) == [0, 1, 2, 3]
     assert client.stats.rejected == 3
-    assert len([r for r in caplog.records if "rejected" in r.message]) == 1
+    size = len(json.dumps(results[0][1], separators=(",", ":"))) + 1
+    assert [record.getMessage() for record in caplog.records] == [
+        f"messages are rejected: 3 messages of {3 * size} bytes are waiting",
+        "messages are accepted again; rejected before: 3",
+    ]
 
 
 # The application's on_error
+
+
+def test_a_queue_that_is_full_of_bytes_rejects_too(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    client = make_client(max_queue_bytes=65_536, upload_interval=LONG)
+    large = {"text": "x" * 32_000}
+    with server.hold():
+        client.track("user", "event", large)
+        client.flush(timeout=0)
+        assert server.wait_until(lambda: server.held == 1)
+        results = [client.track("user", "event", large)[0] for _ in range(3)]
+        assert client.track("user", "event")[0]  # a small one still fits
+    assert results == [True, True, False]
+    assert errors.types == [QueueFullError]
+    assert client.flush(timeout=10)
+    assert_balanced(client.stats)
+
+
+def test_block_on_full_makes_a_producer_wait_for_the_server(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    client = make_client(max_queue_size=10, block_on_full=LONG)
+    track(client, range(1_000))
+    assert client.flush(timeout=10)
+    assert sequence_numbers(server) == list(range(1_000))
+    assert errors.calls == []
+
+
+def test_block_on_full_ends_with_its_time(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    client = make_client(max_queue_size=1, upload_size=1, block_on_full=0.05)
+    with server.hold():
+        track(client, range(1))
+        assert server.wait_until(lambda: server.held == 1)
+        track(client, range(1, 2))
+        assert not client.track("user", "event")[0]
+    assert errors.types == [QueueFullError]
+
+
+def test_a_call_that_waits_for_room_ends_with_the_shutdown(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    client = make_client(max_queue_size=1, upload_size=1, block_on_full=LONG)
+    with server.hold():
+        track(client, range(1))
+        assert server.wait_until(lambda: server.held == 1)
+        track(client, range(1, 2))
+        blocked = Background(lambda: client.track("user", "event")[0])
+        assert blocked.is_running()
+        client.shutdown(timeout=0)
+        assert blocked.wait() is False
+    assert sorted(error.__name__ for error in errors.types) == [
+        "ClientClosedError",
+        "ShutdownTimeoutError",
+    ]
+
+
+def test_who_delivers_does_not_wait_for_room(server: LocalSegment, make_client: MakeClient) -> None:
+    results: list[bool] = []
+
+    def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
+        results.append(client.track("user", "event")[0])
+
+    client = make_client(
+        max_queue_size=1, upload_size=1, block_on_full=LONG, max_retries=0, on_error=on_error
+    )
+    server.answer(500, times=1, delay=0.2)
+    track(client, range(1))
+    assert server.wait_until(client.queue.empty)
+    track(client, range(1, 2))
+    assert client.flush(timeout=10)
+    assert results == [False]
 
 
 @pytest.mark.parametrize("exception", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit])
@@ -847,7 +927,7 @@ def test_clocks_that_a_test_has_stopped_hold_nothing_up(
     server: LocalSegment, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.monotonic()
-    monkeypatch.setattr("segment_librato.queue.time.monotonic", lambda: now)
+    monkeypatch.setattr("segment_librato.clock.time.monotonic", lambda: now)
     client = make_client(upload_interval=0.05)
     track(client, range(1))
     assert server.wait_for(1)

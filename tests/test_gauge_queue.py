@@ -27,6 +27,7 @@ from segment_librato.librato.aggregate import MultiSample
 from segment_librato.librato.gauge_queue import GaugeQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
 
 ENDLESS = 1e10  # the first period, which began in 1970, lasts longer than these tests
@@ -330,7 +331,7 @@ def test_a_gauge_larger_than_a_batch_leaves_alone() -> None:
 
 def test_clocks_that_a_test_has_stopped_hold_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now, wall_now = time.monotonic(), time.time()
-    monkeypatch.setattr("segment_librato.queue.time.monotonic", lambda: now)
+    monkeypatch.setattr("segment_librato.clock.time.monotonic", lambda: now)
     monkeypatch.setattr("segment_librato.librato.gauge_queue.time.time", lambda: wall_now)
     queue = make_queue(period=SHORT)
     for _ in range(2):
@@ -542,7 +543,7 @@ class Accounting(Leasing):
         self.accepted += key not in self.waiting
         self.waiting[key] = self.waiting.get(key, 0) + 1
 
-    def has_left(self, messages: tuple[bytes, ...]) -> None:
+    def has_left(self, messages: Sequence[bytes]) -> None:
         for message in messages:
             gauge = json.loads(message)
             oldest = next(iter(self.waiting))

@@ -42,7 +42,13 @@ def test_the_constructor_starts_with_the_recorded_parameters() -> None:
 
 def test_new_options_of_the_constructor_are_keyword_only_and_have_defaults() -> None:
     new = parameters_of(Client.__init__)[len(RECORDED["Client"]) :]
-    assert {parameter.name for parameter in new} == {"exit_timeout", "shutdown_timeout", "librato"}
+    assert {parameter.name for parameter in new} == {
+        "exit_timeout",
+        "shutdown_timeout",
+        "max_queue_bytes",
+        "block_on_full",
+        "librato",
+    }
     for parameter in new:
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
         assert parameter.default is not inspect.Parameter.empty

@@ -29,8 +29,10 @@ def make_queue(
     max_messages: int = 10,
     max_bytes: int = 1_000,
     interval: float = LONG,
+    max_queue_bytes: int = 0,
 ) -> MessageQueue:
-    return MessageQueue(max_size, BatchRules(trigger, max_messages, max_bytes, interval))
+    rules = BatchRules(trigger, max_messages, max_bytes, interval)
+    return MessageQueue(max_size, rules, max_queue_bytes)
 
 
 def fill(queue: MessageQueue, count: int, size: int = 1) -> None:
@@ -47,7 +49,7 @@ def test_messages_leave_in_the_order_they_came() -> None:
         queue.put(message)
     lease = queue.take("worker")
     assert lease is not None
-    assert lease.messages == (b"1", b"2", b"3")
+    assert lease.messages == [b"1", b"2", b"3"]
 
 
 def test_max_size_bounds_what_waits_and_not_what_is_under_way() -> None:
@@ -65,6 +67,56 @@ def test_a_max_size_of_0_is_no_bound() -> None:
     queue = make_queue(max_size=0)
     fill(queue, 1_000)
     assert queue.qsize() == 1_000
+
+
+def test_max_bytes_bounds_what_waits_with_its_commas() -> None:
+    queue = make_queue(max_queue_bytes=10)
+    fill(queue, 2, size=4)
+    assert isinstance(queue.put(b""), QueueFullError)
+    queue.take_now()
+    fill(queue, 1, size=9)
+    assert isinstance(queue.put(b""), QueueFullError)
+
+
+def test_what_waits_leaves_at_once_when_nothing_more_fits() -> None:
+    queue = make_queue(max_size=2, trigger=10)
+    queue.enlist("worker")
+    fill(queue, 2)
+    taking = Background(lambda: queue.take("worker"))
+    assert taking.is_running()
+    assert isinstance(queue.put(b"x"), QueueFullError)
+    lease = taking.wait()
+    assert isinstance(lease, Lease)
+    assert (len(lease.messages), lease.refused_before) == (2, 1)
+
+
+def test_putting_waits_for_room_until_there_is_some() -> None:
+    queue = make_queue(max_size=1)
+    queue.enlist("worker")
+    fill(queue, 1)
+    putting = [Background(lambda: queue.put(b"x", queue.clock.deadline(30))) for _ in range(2)]
+    assert all(one.is_running() for one in putting)
+    for _ in range(2):
+        lease = queue.take("worker")
+        assert lease is not None
+    for one in putting:
+        assert one.wait() is None
+    assert queue.account.stats().accepted == 3
+
+
+@pytest.mark.parametrize("what", ["deadline", "close", "nobody"])
+def test_putting_waits_for_room_no_longer_than_it_may(what: str) -> None:
+    queue = make_queue(max_size=1)
+    if what != "nobody":
+        queue.enlist("worker")
+    fill(queue, 1)
+    seconds = 0.01 if what == "deadline" else 30
+    putting = Background(lambda: queue.put(b"x", queue.clock.deadline(seconds)))
+    if what == "close":
+        assert putting.is_running()
+        queue.close()
+    assert isinstance(putting.wait(), ClientClosedError if what == "close" else QueueFullError)
+    assert queue.account.stats().rejected == 1
 
 
 def test_a_rejection_is_news_until_there_is_room_again() -> None:
@@ -86,7 +138,7 @@ def test_a_closed_queue_takes_nothing_in() -> None:
     queue = make_queue()
     queue.close()
     assert isinstance(queue.put(b"x"), ClientClosedError)
-    assert isinstance(queue.admit(Lease((b"x",))), ClientClosedError)
+    assert isinstance(queue.admit(Lease(b"x")), ClientClosedError)
     assert queue.account.stats().accepted == 0
     assert queue.account.stats().rejected == 2
 
@@ -351,7 +403,7 @@ class Accounting(Leasing):
 
     @rule()
     def admit(self) -> None:
-        lease = Lease((b"x",))
+        lease = Lease(b"x")
         if self.queue.admit(lease) is None:
             self.leases.append(lease)
             self.accepted += 1

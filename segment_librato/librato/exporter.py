@@ -85,6 +85,7 @@ class Exporter:
             NetworkError: no answer came.
         """
         self._relay.outcome = None
+        self._relay.seconds = batch.timeout
         with suppress(Exception):  # older releases raise what newer ones log
             self._exporter.export(metrics)
         outcome = self._relay.outcome
@@ -114,6 +115,7 @@ class _Relay(HTTPAdapter):
         self.secrets: tuple[str, ...] = ()
         self.outcome: Answer | NetworkError | None = None
         self.bytes_sent = 0
+        self.seconds: float | None = None  # for the next request
 
     def send(
         self,
@@ -138,7 +140,7 @@ class _Relay(HTTPAdapter):
             str(value) for name, value in headers.items() if name.lower() not in PLAIN_HEADERS
         )
         try:
-            self.outcome = self._session.post(body, headers)
+            self.outcome = self._session.post(body, headers, self.seconds)
         except NetworkError as error:
             self.outcome = error
         response = requests.Response()

@@ -20,6 +20,7 @@ from segment_librato.pipeline import Pipeline
 from segment_librato.queue import MessageQueue
 
 if TYPE_CHECKING:
+    from segment_librato.clock import Clock
     from segment_librato.config import Config
     from segment_librato.consumer import Transport
     from segment_librato.librato.config import OpenTelemetryConfig
@@ -42,7 +43,11 @@ class Gauges:
     """
 
     def __init__(
-        self, config: Config, account: LibratoConfig | OpenTelemetryConfig, report: Reporter
+        self,
+        config: Config,
+        account: LibratoConfig | OpenTelemetryConfig,
+        report: Reporter,
+        clock: Clock,
     ) -> None:
         """Make the pipeline; it connects when it first sends.
 
@@ -66,11 +71,7 @@ class Gauges:
             max_bytes=MAX_REQUEST_BYTES,
             interval=options.upload_interval,
         )
-        self.queue = (
-            GaugeQueue(options.max_queue_size, rules, self._period)
-            if self._period
-            else MessageQueue(options.max_queue_size, rules)
-        )
+        self.queue = _make_queue(options, rules, self._period, clock)
         self.pipeline = Pipeline(options, self.queue, _transport(account), report)
 
     def accept(self, measurement: Measurement) -> bool:
@@ -87,6 +88,13 @@ class Gauges:
     def stats(self) -> Stats:
         """The counters; measurements that were folded count as one."""
         return self.queue.account.stats()
+
+
+def _make_queue(options: Config, rules: BatchRules, period: float, clock: Clock) -> MessageQueue:
+    bounds = (options.max_queue_size, rules)
+    if period:
+        return GaugeQueue(*bounds, period, options.max_queue_bytes, clock)
+    return MessageQueue(*bounds, options.max_queue_bytes, clock)
 
 
 def _transport(account: LibratoConfig | OpenTelemetryConfig) -> Transport:

@@ -62,7 +62,7 @@ class LibratoTransport:
             return
         body = _encode(self._collate(wanted))
         batch.bytes_sent += len(body)
-        answer = self._sessions.post(body, _headers(self._account))
+        answer = self._sessions.post(body, _headers(self._account), batch.timeout)
         if answer.status not in SUCCESS:
             raise _refusal(self._account, answer)
         if error := self._doubts(answer, len(wanted)):
