@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from segment_librato.errors import SegmentError
     from segment_librato.locked import Changed
+    from segment_librato.report import Failure
 
 __all__ = ["Account", "Lease"]
 
@@ -33,6 +34,7 @@ class Lease:
     __slots__ = (
         "abandoned",
         "claimed",
+        "failure",
         "first",
         "last_error",
         "messages",
@@ -49,6 +51,7 @@ class Lease:
         self.settled = 0  # so many of them are counted as delivered or failed
         self.abandoned = False  # the holder may not claim any more
         self.last_error: SegmentError | None = None  # what kept them from being delivered so far
+        self.failure: Failure | None = None  # the last that was to be reported
         self.thread_id = threading.get_ident()
 
     @property
@@ -107,8 +110,8 @@ class Account:
     @locked
     def confirm(self, lease: Lease, count: int) -> None:
         """Count the next messages of a lease as delivered."""
-        if self.claim(lease, count):
-            self._settle(lease, "delivered", count)
+        if not lease.abandoned:
+            self._settle(lease, "delivered", count, claimed=count)
 
     @locked
     def claim(self, lease: Lease, count: int) -> bool:
@@ -177,9 +180,13 @@ class Account:
     def _under_way(self) -> int:
         return sum(len(lease.messages) - lease.settled for lease in self._leases.copy())
 
-    def _settle(self, lease: Lease, outcome: str, count: int) -> None:
-        # both on one line, so that Ctrl-C leaves both or none done
-        self._counts[outcome], lease.settled = self._counts[outcome] + count, lease.settled + count
+    def _settle(self, lease: Lease, outcome: str, count: int, claimed: int = 0) -> None:
+        # all by one statement, so that Ctrl-C leaves all or none done
+        lease.claimed, lease.settled, self._counts[outcome] = (
+            lease.claimed + claimed,
+            lease.settled + count,
+            self._counts[outcome] + count,
+        )
         if lease.settled == len(lease.messages):
             self._leases.discard(lease)
         self._changed.notify_all()

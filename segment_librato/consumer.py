@@ -15,6 +15,7 @@ from segment_librato.account import Lease
 from segment_librato.batch import Batch
 from segment_librato.errors import DeliveryError, NetworkError, SegmentError, ShutdownTimeoutError
 from segment_librato.log import log
+from segment_librato.report import Failure
 from segment_librato.retry import RetrySchedule
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ class Consumer:
     def give_up(self, lease: Lease, interruption: BaseException) -> None:
         """See to the outcome of what an interrupted `deliver` left without one."""
         error = DeliveryError(f"interrupted by {type(interruption).__name__}")
+        if lease.claimed > lease.settled and lease.failure and not lease.failure.is_told:
+            self._report.failure(lease.failure)
         self._fail(lease, lease.unclaimed, error)
         self._queue.account.fail_rest(lease)
 
@@ -155,9 +158,14 @@ class Consumer:
 
     def _fail(self, lease: Lease, messages: tuple[bytes, ...], error: SegmentError) -> None:
         """Report the next messages of a lease, unless they were abandoned and so reported."""
+        failure = lease.failure = Failure(error, messages)
         if messages and self._queue.account.claim(lease, len(messages)):
             try:
-                self._report.failure(error, messages)
+                self._report.failure(failure)
+            except BaseException:  # Ctrl-C
+                if not failure.is_told:
+                    self._report.failure(failure)
+                raise
             finally:
                 self._queue.account.fail(lease, len(messages))
 

@@ -15,6 +15,7 @@ from segment_librato.consumer import Consumer
 from segment_librato.errors import ShutdownTimeoutError
 from segment_librato.locked import locked
 from segment_librato.log import log
+from segment_librato.report import Failure
 
 if TYPE_CHECKING:
     from segment_librato.config import Config
@@ -208,7 +209,7 @@ class Pipeline:
             causes = [f"; {lease.last_error}" for lease, _ in left_over if lease.last_error]
             error = ShutdownTimeoutError("".join(["time ran out before delivery", *causes[:1]]))
             if messages:
-                self._report.failure(error, messages)
+                self._report.failure(Failure(error, messages))
         finally:
             for lease, unclaimed in left_over:
                 self._queue.account.fail(lease, len(unclaimed))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import traceback
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segment_librato.log import log
@@ -19,9 +20,24 @@ if TYPE_CHECKING:
     from segment_librato.config import OnError
     from segment_librato.errors import RejectionError, SegmentError
 
-__all__ = ["Reporter"]
+__all__ = ["Failure", "Reporter"]
 
 MAX_DEPTH = 10
+
+
+@dataclass
+class Failure:
+    """Messages that will not be delivered, and why.
+
+    Attributes:
+        error: why.
+        messages: each one's JSON.
+        is_told: whether `on_error` was called with them.
+    """
+
+    error: SegmentError
+    messages: Sequence[bytes]
+    is_told: bool = False
 
 
 class Reporter:
@@ -38,7 +54,7 @@ class Reporter:
         tracks itself would have it called for ever.
         """
         if not self._depth():
-            self._tell(reason, [message])
+            self._tell(Failure(reason, [message]))
         if reason.is_news:
             log.warning("messages are rejected: %s", reason)
 
@@ -46,27 +62,30 @@ class Reporter:
         """Log that messages are accepted again, after so many were rejected."""
         log.warning("messages are accepted again; rejected before: %d", refused)
 
-    def failure(self, error: SegmentError, messages: Sequence[bytes]) -> None:
+    def failure(self, failure: Failure) -> None:
         """Report messages that were taken in and will not be delivered.
 
         Some may fail because of what `on_error` does: it is called for these as well, but not
         if each such call makes the next one fail.
         """
         if self._depth() < MAX_DEPTH:
-            self._tell(error, messages)
-        log.error("messages not delivered: %d; %s", len(messages), error)
+            self._tell(failure)
+        log.error("messages not delivered: %d; %s", len(failure.messages), failure.error)
 
     def _depth(self) -> int:
         """Return how many calls of `on_error` are under way on this thread."""
         depth: int = getattr(self._calls, "depth", 0)
         return depth
 
-    def _tell(self, error: SegmentError, messages: Sequence[bytes]) -> None:
+    def _tell(self, failure: Failure) -> None:
         """Call `on_error` with the messages as the dicts they would have been sent as."""
         self._calls.depth = self._depth() + 1
         try:
             if self._on_error:
-                self._on_error(error, [json.loads(message) for message in messages])
+                messages = [json.loads(message) for message in failure.messages]
+                # fmt: off
+                failure.is_told = True; self._on_error(failure.error, messages)  # noqa: E702  or Ctrl-C may strike in between
+                # fmt: on
         except Exception as problem:  # noqa: BLE001  it is the application's code
             frame = traceback.extract_tb(problem.__traceback__)[-1]
             place = f"{frame.filename}:{frame.lineno}"

@@ -18,6 +18,7 @@ import segment_librato.account
 import segment_librato.client
 import segment_librato.queue
 from segment_librato import Client, ClientClosedError
+from segment_librato.consumer import Consumer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -475,6 +476,36 @@ def test_ctrl_c_at_any_line_of_a_call_leaves_the_client_usable(
         assert stats.accepted == stats.delivered + stats.failed
         assert client.shutdown(timeout=10), f"line {line}"
     assert line > 20
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_ctrl_c_at_any_line_of_a_flush_without_threads_loses_nothing(
+    server: LocalSegment,
+    make_client: MakeClient,
+    errors: Errors,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+) -> None:
+    def start(consumer: Consumer) -> None:
+        raise RuntimeError("no thread")
+
+    monkeypatch.setattr(Consumer, "start", start)
+    server.answer(status, times=None)
+    line = 0
+    got_that_far = True
+    while got_that_far:
+        line += 1
+        client = make_client(upload_interval=LONG)
+        message_ids = {client.track("user", "event")[1]["messageId"] for _ in range(3)}
+        errors.calls.clear()
+        got_that_far = interrupted(client.flush, line)
+        assert client.flush(timeout=10), f"line {line}"
+        arrived = {message["messageId"] for message in server.messages}
+        assert arrived | set(errors.message_ids) >= message_ids, f"line {line}"
+        assert len(errors.message_ids) == client.stats.failed, f"line {line}"
+        assert client.stats.pending == 0, f"line {line}"
+        assert client.shutdown(timeout=10), f"line {line}"
+    assert line > 100
 
 
 @pytest.mark.parametrize("method", ["track", "flush", "join"])

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from segment_librato.errors import APIError, QueueFullError
-from segment_librato.report import MAX_DEPTH, Reporter
+from segment_librato.report import MAX_DEPTH, Failure, Reporter
 
 if TYPE_CHECKING:
     import pytest
@@ -18,14 +18,16 @@ MESSAGE = '{"event":"sécret"}'.encode()
 def test_on_error_gets_the_messages_as_dicts() -> None:
     calls: list[tuple[Exception, list[dict[str, Any]]]] = []
     error = APIError(404)
-    Reporter(lambda error, messages: calls.append((error, messages))).failure(error, [MESSAGE] * 2)
+    Reporter(lambda error, messages: calls.append((error, messages))).failure(
+        Failure(error, [MESSAGE] * 2)
+    )
     assert calls == [(error, [{"event": "sécret"}] * 2)]
 
 
 def test_a_failure_is_logged_with_count_and_status_and_nothing_of_the_message(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    Reporter(None).failure(APIError(404, "code", "text of the server"), [MESSAGE] * 2)
+    Reporter(None).failure(Failure(APIError(404, "code", "text of the server"), [MESSAGE] * 2))
     assert [record.getMessage() for record in caplog.records] == [
         "messages not delivered: 2; the server answered 404"
     ]
@@ -50,7 +52,7 @@ def test_an_on_error_that_raises_is_logged_without_its_text(
     def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
         raise ValueError(str(messages))
 
-    Reporter(on_error).failure(APIError(404), [MESSAGE])
+    Reporter(on_error).failure(Failure(APIError(404), [MESSAGE]))
     assert "on_error raised ValueError" in caplog.text
     assert "sécret" not in caplog.text
 
@@ -64,7 +66,9 @@ def test_a_logging_handler_that_raises_does_no_harm() -> None:
     handler = Broken()
     logging.getLogger("segment").addHandler(handler)
     try:
-        Reporter(lambda error, messages: calls.append(error)).failure(APIError(404), [MESSAGE])
+        Reporter(lambda error, messages: calls.append(error)).failure(
+            Failure(APIError(404), [MESSAGE])
+        )
     finally:
         logging.getLogger("segment").removeHandler(handler)
     assert len(calls) == 1
@@ -78,8 +82,8 @@ def test_a_rejection_from_within_on_error_is_not_handed_to_it_again() -> None:
         report.rejection(QueueFullError("full"), MESSAGE)
 
     report = Reporter(on_error)
-    report.failure(APIError(404), [MESSAGE])
-    report.failure(APIError(500), [MESSAGE])
+    report.failure(Failure(APIError(404), [MESSAGE]))
+    report.failure(Failure(APIError(500), [MESSAGE]))
     assert [error.status for error in calls if isinstance(error, APIError)] == [404, 500]
     assert len(calls) == 2
 
@@ -90,12 +94,12 @@ def test_a_failure_from_within_on_error_is_handed_to_it_too_but_not_for_ever() -
     def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
         calls.append(error)
         if len(calls) != 2:
-            report.failure(APIError(500), [MESSAGE])
+            report.failure(Failure(APIError(500), [MESSAGE]))
 
     report = Reporter(on_error)
-    report.failure(APIError(404), [MESSAGE])
+    report.failure(Failure(APIError(404), [MESSAGE]))
     assert [error.status for error in calls if isinstance(error, APIError)] == [404, 500]
-    report.failure(APIError(404), [MESSAGE])
+    report.failure(Failure(APIError(404), [MESSAGE]))
     assert len(calls) == 2 + MAX_DEPTH
 
 
@@ -109,7 +113,8 @@ def test_threads_report_at_the_same_time() -> None:
 
     report = Reporter(on_error)
     threads = [
-        threading.Thread(target=report.failure, args=(APIError(404), [MESSAGE])) for _ in range(2)
+        threading.Thread(target=report.failure, args=(Failure(APIError(404), [MESSAGE]),))
+        for _ in range(2)
     ]
     for thread in threads:
         thread.start()
