@@ -43,6 +43,7 @@ from segment_librato.errors import (
     ValidationError,
 )
 from segment_librato.librato.config import LibratoConfig, OpenTelemetryConfig
+from segment_librato.lifecycle import flush_on_sigterm
 from segment_librato.locked import locked
 
 if TYPE_CHECKING:
@@ -68,9 +69,11 @@ __all__ = [
     "ShutdownTimeoutError",
     "ValidationError",
     "__version__",
+    "aflush",
     "alias",
     "configure_gauge",
     "flush",
+    "flush_on_sigterm",
     "gauge",
     "group",
     "identify",
@@ -249,12 +252,38 @@ def shutdown(timeout: float | None = None) -> bool:
     return _finish(Client.shutdown, timeout)
 
 
-def _finish(method: Callable[[Client, float | None], bool], seconds: float | None) -> bool:
-    """Call the method on the default client and on its forerunners, within one deadline.
+async def aflush(timeout: float | None = None) -> bool:
+    """Flush the default client without blocking the event loop; see `Client.aflush`."""
+    import asyncio  # noqa: PLC0415  who runs an event loop has it loaded; others need not
 
-    If a setting was changed to something wrong, the error comes when they have delivered.
-    """
+    clients, problem = _clients()
+    settled = await asyncio.gather(*(client.aflush(timeout) for client in clients))
+    _defaults.forget_settled()
+    if problem:
+        raise problem
+    return all(settled)
+
+
+def _finish(method: Callable[[Client, float | None], bool], seconds: float | None) -> bool:
+    """Call the method on the default client and on its forerunners, within one deadline."""
     began = time.monotonic()
+    (current, *former), problem = _clients()
+    settled: bool = getattr(current, method.__name__)(seconds)
+    for one in former:
+        left = None if seconds is None else max(0, began + seconds - time.monotonic())
+        settled = getattr(one, method.__name__)(left) and settled
+    _defaults.forget_settled()
+    if problem:
+        raise problem
+    return settled
+
+
+def _clients() -> tuple[list[Client], ConfigError | None]:
+    """Return the default client and its forerunners.
+
+    If a setting was changed to something wrong, the error is to be raised when they have
+    delivered.
+    """
     problem = None
     try:
         current = _client()
@@ -262,14 +291,7 @@ def _finish(method: Callable[[Client, float | None], bool], seconds: float | Non
         if not default_client:
             raise
         current, problem = default_client, error
-    settled: bool = getattr(current, method.__name__)(seconds)
-    for one in _defaults.former:
-        left = None if seconds is None else max(0, began + seconds - time.monotonic())
-        settled = getattr(one, method.__name__)(left) and settled
-    _defaults.forget_settled()
-    if problem:
-        raise problem
-    return settled
+    return [current, *_defaults.former], problem
 
 
 def install_as_segment_analytics() -> None:

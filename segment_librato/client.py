@@ -172,6 +172,19 @@ class Client:
         """Flush and shut down."""
         self.shutdown()
 
+    async def __aenter__(self) -> Self:
+        """Return the client itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Flush and shut down, without blocking the event loop."""
+        await self._destinations.ashutdown(self.config.shutdown_timeout)
+
     def track(
         self,
         user_id: Identifier | None = None,
@@ -368,6 +381,15 @@ class Client:
         """
         _check_timeout(timeout)
         return self._destinations.flush(timeout)
+
+    async def aflush(self, timeout: float | None = None) -> bool:
+        """Flush without blocking the event loop.
+
+        Arguments and result are those of `flush`. To cancel it is to stop waiting: what was
+        accepted is sent all the same.
+        """
+        _check_timeout(timeout)
+        return await self._destinations.aflush(timeout)
 
     def join(self, timeout: float | None = None) -> bool:
         """Flush and end the background threads; the next call starts them again.

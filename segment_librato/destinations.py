@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Destinations"]
 
+SHORTEST_PAUSE = 0.001
+LONGEST_PAUSE = 0.02
+
 
 class Destinations:
     """The pipelines of a client. Thread-safe.
@@ -102,6 +105,31 @@ class Destinations:
             return False  # they stop when they have delivered
         return self._finish(lambda pipeline, deadline: pipeline.shutdown(deadline), timeout)
 
+    async def aflush(self, timeout: float | None) -> bool:
+        """Flush as `flush` does, without blocking the event loop."""
+        if self._is_held_by_caller():
+            return False
+        deadline = None if timeout is None else self._clock.deadline(timeout)
+        marks = [(pipeline, pipeline.begin_flush()) for pipeline in self._pipelines]
+        if not all(is_served for _, (_, is_served) in marks):
+            return self.flush(timeout)  # no thread can be started: there is no other way
+        return await self._wait_until(
+            lambda: all(pipeline.is_settled(mark) for pipeline, (mark, _) in marks), deadline
+        )
+
+    async def ashutdown(self, timeout: float) -> bool:
+        """Shut down as `shutdown` does, without blocking the event loop."""
+        deadline = self._clock.deadline(timeout)
+        for queue in self.queues:
+            queue.close()
+        settled = await self.aflush(timeout)
+        if settled:
+            await self._wait_until(
+                lambda: all(pipeline.is_deserted() for pipeline in self._pipelines), deadline
+            )
+        self.shutdown(0)
+        return settled
+
     @property
     def queues(self) -> list[MessageQueue]:
         """The queues of all pipelines."""
@@ -128,6 +156,22 @@ class Destinations:
             pipeline.begin_drain()
         outcomes = [finish(pipeline, deadline) for pipeline in self._pipelines]
         return all(outcomes)
+
+    async def _wait_until(self, condition: Callable[[], bool], deadline: float | None) -> bool:
+        """Wait until a condition holds; return False at the deadline.
+
+        It looks again and again: a thread that waits would outlive a caller that is cancelled.
+        """
+        import asyncio  # noqa: PLC0415  who runs an event loop has it loaded; others need not
+
+        pause = SHORTEST_PAUSE
+        while not condition():
+            left = LONGEST_PAUSE if deadline is None else deadline - self._clock.now()
+            if left <= 0:
+                return False
+            await asyncio.sleep(min(pause, left))
+            pause = min(2 * pause, LONGEST_PAUSE)
+        return True
 
     def _is_held_by_caller(self) -> bool:
         return any(pipeline.is_held_by_caller() for pipeline in self._pipelines)

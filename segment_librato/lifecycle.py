@@ -1,8 +1,8 @@
-"""The process: its exit and its forks.
+"""The process: its exit, its forks and its end by SIGTERM.
 
-The only module that touches `atexit`, `os.register_at_fork` and `multiprocessing`. Pipelines
-with something to deliver are known here and drained at exit; objects with locks or connections
-are known here and made new in a forked child. Knows nothing of messages.
+The only module that touches `atexit`, `os.register_at_fork`, `multiprocessing` and `signal`.
+Pipelines with something to deliver are known here and drained at exit; objects with locks or
+connections are known here and made new in a forked child. Knows nothing of messages.
 """
 
 from __future__ import annotations
@@ -10,13 +10,27 @@ from __future__ import annotations
 import atexit
 import math
 import os
+import signal
 import sys
 import threading
 import time
 import weakref
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-__all__ = ["Drainable", "Forkable", "drain_at_exit", "exit_elapsed", "forget", "renew_in_child"]
+from segment_librato.errors import ConfigError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = [
+    "Drainable",
+    "Forkable",
+    "drain_at_exit",
+    "exit_elapsed",
+    "flush_on_sigterm",
+    "forget",
+    "renew_in_child",
+]
 
 
 class Drainable(Protocol):
@@ -27,6 +41,9 @@ class Drainable(Protocol):
 
     def finish_drain(self, elapsed: float) -> None:
         """Wait until it has left, in what is left of a time of which so many seconds are over."""
+
+    def finish_flush(self, elapsed: float) -> None:
+        """Wait as `finish_drain` does, and be ready for more."""
 
 
 class Forkable(Protocol):
@@ -44,6 +61,7 @@ class _Process:
         self.forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
         self.exit_began: float | None = None
         self.has_finalizer = False
+        self.next_on_sigterm: Any = signal.SIG_DFL  # a handler, SIG_DFL or SIG_IGN
 
 
 _process = _Process()
@@ -70,6 +88,47 @@ def exit_elapsed() -> float | None:
 def renew_in_child(forkable: Forkable) -> None:
     """Make this object new in every child forked from now on, as long as it lives."""
     _process.forkables.add(forkable)
+
+
+def flush_on_sigterm() -> None:
+    """Have SIGTERM deliver what waits, for up to `exit_timeout` seconds, before it takes effect.
+
+    Without it Python ends on SIGTERM without any exit hooks. It does afterwards what it did
+    before: call the handler that was there, or end the process, which a second SIGTERM does at
+    once. To be called in the main thread, after other handlers were set; again does no harm.
+
+    Raises:
+        ConfigError: it was called in another thread, or there is a handler not made in Python.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise ConfigError("flush_on_sigterm: expected to be called in the main thread")
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is None:
+        raise ConfigError("flush_on_sigterm: expected a handler that Python can call")
+    if handler is not _flush_and_go_on:
+        _process.next_on_sigterm = handler
+        signal.signal(signal.SIGTERM, _flush_and_go_on)
+
+
+def _flush_and_go_on(number: int, frame: FrameType | None) -> None:
+    handler = _process.next_on_sigterm
+    if handler is signal.SIG_DFL:
+        signal.signal(number, signal.SIG_DFL)
+        _drain_all()
+        os.kill(os.getpid(), number)
+        return
+    _flush_all()
+    if callable(handler):
+        handler(number, frame)
+
+
+def _flush_all() -> None:
+    began = time.monotonic()
+    drainables = list(_process.drainables.values())
+    for drainable in drainables:
+        drainable.begin_drain()
+    for drainable in drainables:
+        drainable.finish_flush(time.monotonic() - began)
 
 
 def _drain_with_multiprocessing() -> None:

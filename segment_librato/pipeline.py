@@ -6,6 +6,7 @@ for them. Knows nothing of what a message says, or of HTTP.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING
 
@@ -106,10 +107,26 @@ class Pipeline:
         """
         if self.is_held_by_caller():
             return False
-        mark = self._queue.flush()
-        if not self._queue.empty() and not self._are_there_consumers():
+        mark, is_served = self.begin_flush()
+        if not is_served:
             self.consumers[0].drain(deadline)
         return self._queue.wait_until_settled(mark, deadline)
+
+    def begin_flush(self) -> tuple[int, bool]:
+        """Send all that was accepted so far, without waiting.
+
+        Returns the mark for `is_settled`, and whether there is somebody to send what waits.
+        """
+        mark = self._queue.flush()
+        return mark, self._queue.empty() or self._are_there_consumers()
+
+    def is_settled(self, mark: int) -> bool:
+        """Return whether all that was accepted before the mark has an outcome."""
+        return self._queue.wait_until_settled(mark, -math.inf)
+
+    def is_deserted(self) -> bool:
+        """Return whether no consumer is there."""
+        return not self._queue.workers
 
     def join(self, deadline: float | None) -> bool:
         """Flush and stop the threads; the next message starts them again."""
@@ -153,6 +170,10 @@ class Pipeline:
             if not self.join(self._queue.clock.deadline(self._config.exit_timeout - elapsed)):
                 self._abandon()
             self._transport.close()
+
+    def finish_flush(self, elapsed: float) -> None:
+        """Deliver what waits up to the exit timeout, of which so many seconds are over."""
+        self.flush(self._queue.clock.deadline(self._config.exit_timeout - elapsed))
 
     def _are_there_consumers(self) -> bool:
         """Return whether somebody sends what waits, after an attempt to start them."""

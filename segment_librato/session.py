@@ -16,6 +16,7 @@ import re
 import sys
 import time
 from functools import cache
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -73,6 +74,7 @@ class Session:
         """
         self._url = url
         self._host = urlsplit(url).hostname
+        _warn_of_plain_http(url)
         self._timeout = timeout
         self._requests = _RequestsSession()
         self._requests.trust_env = False
@@ -254,6 +256,25 @@ class _Stream(io.RawIOBase):
         if self._raw is not None:
             self._raw.close()
         super().close()
+
+
+_warned: set[str] = set()
+
+
+def _warn_of_plain_http(url: str) -> None:
+    """Warn once a host of what everybody on the way can read."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "http" and host not in _warned and not _is_loopback(host):
+        _warned.add(host)
+        log.warning("keys and messages travel to %s unencrypted; use https", host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _ca_bundle() -> str | None:

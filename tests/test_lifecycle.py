@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from signal_handlers import call_with_handler
 
+import segment_librato
 import segment_librato.account
 import segment_librato.client
 import segment_librato.queue
-from segment_librato import Client, ClientClosedError
+from segment_librato import Client, ClientClosedError, ConfigError
 from segment_librato.consumer import Consumer
 
 if TYPE_CHECKING:
@@ -236,6 +237,136 @@ def test_without_on_error_and_logging_a_loss_is_told_on_stderr(server: LocalSegm
     process = start(server, "client = make(on_error=None); track(client, range(2))")
     _, errors = process.communicate(timeout=20)
     assert errors == "messages not delivered: 2; 127.0.0.1 answered 404\n"
+
+
+# SIGTERM
+
+FLUSH_ON_SIGTERM = """
+    segment_librato.flush_on_sigterm()
+"""
+TRACK_AND_WAIT = """
+    client = make()
+    track(client, range(3))
+    print("ready", flush=True)
+    while True:
+        time.sleep(60)
+"""
+
+
+def terminate(server: LocalSegment, script: str) -> tuple[int, list[str]]:
+    """Run a script up to where it says that it is ready; return how SIGTERM ends it."""
+    process = start(server, script)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=20)
+    assert "Traceback" not in errors
+    return process.returncode, output.splitlines()
+
+
+def test_without_flush_on_sigterm_python_ends_at_once(server: LocalSegment) -> None:
+    assert terminate(server, TRACK_AND_WAIT) == (-signal.SIGTERM, [])
+    assert server.messages == []
+
+
+def test_sigterm_delivers_what_waits_and_ends_the_process_by_the_signal(
+    server: LocalSegment,
+) -> None:
+    assert terminate(server, FLUSH_ON_SIGTERM + TRACK_AND_WAIT) == (-signal.SIGTERM, [])
+    assert sequence_numbers(server) == [0, 1, 2]
+
+
+def test_sigterm_hands_over_what_there_is_no_time_for(server: LocalSegment) -> None:
+    script = FLUSH_ON_SIGTERM + TRACK_AND_WAIT.replace("make()", "make(exit_timeout=0.1)")
+    with server.hold():
+        outcome = terminate(server, script)
+    assert outcome == (-signal.SIGTERM, ["on_error ShutdownTimeoutError 3"])
+
+
+def test_a_second_sigterm_waits_for_nothing(server: LocalSegment) -> None:
+    script = """
+        segment_librato.flush_on_sigterm()
+        client = make(exit_timeout=60)
+        track(client, range(3))
+        print("ready", flush=True)
+        while True:
+            time.sleep(60)
+    """
+    with server.hold():
+        process = start(server, script)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert server.wait_until(lambda: server.held == 1)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_the_handler_that_was_there_before_is_called_when_all_is_delivered(
+    server: LocalSegment,
+) -> None:
+    outcome = terminate(
+        server,
+        """
+        import signal
+        client = make()
+        def handler(number, frame):
+            print("handler", number == signal.SIGTERM, client.stats.delivered, flush=True)
+            track(client, range(10, 12))
+            sys.exit(3)
+        signal.signal(signal.SIGTERM, handler)
+        segment_librato.flush_on_sigterm()
+        segment_librato.flush_on_sigterm()
+        track(client, range(3))
+        print("ready", flush=True)
+        while True:
+            time.sleep(60)
+        """,
+    )
+    assert outcome == (3, ["handler True 3"])
+    assert sequence_numbers(server) == [0, 1, 2, 10, 11]
+
+
+def test_a_sigterm_that_was_ignored_delivers_and_is_ignored(server: LocalSegment) -> None:
+    outcome = terminate(
+        server,
+        """
+        import signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        segment_librato.flush_on_sigterm()
+        client = make()
+        track(client, range(3))
+        print("ready", flush=True)
+        while not client.stats.delivered:
+            time.sleep(0.01)
+        print("still here")
+        """,
+    )
+    assert outcome == (0, ["still here"])
+
+
+def test_flush_on_sigterm_is_refused_outside_the_main_thread() -> None:
+    refusals: list[str] = []
+
+    def attempt() -> None:
+        with pytest.raises(ConfigError) as refusal:
+            segment_librato.flush_on_sigterm()
+        refusals.append(str(refusal.value))
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    assert refusals == ["flush_on_sigterm: expected to be called in the main thread"]
+
+
+def test_flush_on_sigterm_replaces_no_handler_that_it_cannot_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that embeds Python has such; `getsignal` says None then."""
+    monkeypatch.setattr(signal, "getsignal", lambda _: None)
+    with pytest.raises(ConfigError, match="expected a handler that Python can call"):
+        segment_librato.flush_on_sigterm()
 
 
 # No thread to be had

@@ -202,6 +202,8 @@ OTHER_VALUES: dict[str, Any] = {
     "max_rate_limit_duration": 12,
     "exit_timeout": 1.5,
     "shutdown_timeout": 2.5,
+    "max_queue_bytes": 100_000,
+    "block_on_full": 3.5,
     "librato": LibratoConfig("a@b.example", "token", host="http://127.0.0.1:9"),
 }
 

@@ -23,6 +23,7 @@ from email.utils import format_datetime
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
 import pytest
 import urllib3
@@ -201,6 +202,32 @@ def test_bytes_sent_adds_up_over_the_tries(server: LocalSegment) -> None:
 def test_a_host_may_end_as_people_write_it(server: LocalSegment, path: str) -> None:
     post(server.host + path)
     assert len(server.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "host, warns",
+    [
+        ("http://127.0.0.1:1", False),
+        ("http://127.8.9.10:1", False),
+        ("http://[::1]:1", False),
+        ("http://localhost:1", False),
+        ("http://api.localhost:1", False),
+        ("https://192.0.2.1", False),
+        ("http://192.0.2.1", True),
+        ("http://segment.test", True),
+        ("http://localhost.test", True),
+        ("http://[2001:db8::1]", True),
+    ],
+)
+def test_plain_http_is_warned_of_once_unless_it_stays_on_the_machine(
+    host: str, warns: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_warned", set())
+    for _ in range(3):
+        session.Session(f"{host}/v1/batch", None, 1).close()
+    name = urlsplit(host).hostname
+    expected = [f"keys and messages travel to {name} unencrypted; use https"] if warns else []
+    assert [record.getMessage() for record in caplog.records] == expected
 
 
 def test_a_password_in_netrc_does_not_replace_the_write_key(
