@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from contextlib import suppress
+from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,8 +16,17 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    # What to send, and the seconds to wait in between
-    Script = Callable[[], Iterable[bytes | float]]
+    Script = Callable[[], Iterable["Step"]]
+
+
+class Ending(Enum):
+    """How a script ends the connection, if it does."""
+
+    CLOSE = "close"
+    RESET = "reset"
+
+
+Step = bytes | float | Ending  # what to send, the seconds to wait, how to end the connection
 
 FOR_EVER = 3600.0
 RESET = struct.pack("ii", 1, 0)  # closing discards what was not sent, and tells the other side
@@ -141,6 +151,10 @@ class RawServer:
             if isinstance(step, bytes):
                 connection.sendall(step)
                 self.bytes_sent += len(step)
+            elif isinstance(step, Ending):
+                if step is Ending.RESET:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                return False
             else:
                 readable, _, _ = select.select([connection], [], [], step)
                 if readable:  # the client waits too, so it can only have gone away
