@@ -1,0 +1,88 @@
+"""A process in which 8 threads track for a while, and which then says what became of it all.
+
+Run with the tests' folders on the path, the address of the server and the seconds. Keeps one
+byte a message, so that its memory says something of the library's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from segment_librato import Client
+
+THREADS = 8
+REJECTED, ACCEPTED = 1, 2
+
+
+def main(host: str, seconds: float) -> None:
+    logging.getLogger("segment").addHandler(logging.NullHandler())  # it would fill the pipe
+    answers = [bytearray() for _ in range(THREADS)]  # what each call returned
+    told = [bytearray() for _ in range(THREADS)]  # how often `on_error` was called with it
+
+    def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
+        for message in messages:
+            told[message["properties"]["thread"]][message["properties"]["n"]] += 1
+
+    client = Client(
+        "test-key",
+        host,
+        on_error=on_error,
+        max_queue_size=2_000,
+        block_on_full=0.2,
+        max_retries=3,
+        timeout=0.3,
+        thread=2,
+    )
+    ends_at = time.monotonic() + seconds
+
+    def produce(thread: int) -> None:
+        while time.monotonic() < ends_at:
+            number = len(answers[thread])
+            answers[thread].append(0)
+            told[thread].append(0)
+            properties = {"thread": thread, "n": number, "text": "x" * 200}
+            accepted, _ = client.track("user", "event", properties)
+            answers[thread][number] = ACCEPTED if accepted else REJECTED
+            if number % 1_000 == 0:
+                client.flush(timeout=0.1)
+
+    threads = [threading.Thread(target=produce, args=(thread,)) for thread in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    memory = []
+    while time.monotonic() < ends_at:
+        threads[0].join(seconds / 40)
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        own_bytes = sum(map(len, [*answers, *told]))
+        memory.append(pages * os.sysconf("SC_PAGE_SIZE") - own_bytes)
+        stats = client.stats
+        assert stats.accepted == stats.delivered + stats.failed + stats.pending
+    for thread in threads:
+        thread.join()
+    settled = client.shutdown(timeout=60)
+    stats = client.stats
+    json.dump(
+        {
+            "settled": settled,
+            "answers": [answer.hex() for answer in answers],
+            "told": [one.hex() for one in told],
+            "memory": memory,
+            "accepted": stats.accepted,
+            "delivered": stats.delivered,
+            "failed": stats.failed,
+            "rejected": stats.rejected,
+            "pending": stats.pending,
+        },
+        sys.stdout,
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]))

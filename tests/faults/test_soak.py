@@ -1,0 +1,94 @@
+"""A long time with a server that misbehaves at random: memory stays flat, nothing is unaccounted.
+
+One minute; `SOAK_SECONDS=600 pytest tests/faults/test_soak.py` makes it ten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from faults import FAULTS, SUCCESS
+from raw_server import RawServer
+from soak import ACCEPTED, REJECTED, THREADS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from raw_server import Step
+
+HERE = Path(__file__).parent
+SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
+FAULT_RATE = 0.3
+GROWTH_BYTES = 8_000_000
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(SECONDS + 120),
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
+
+
+class UnreliableServer(RawServer):
+    """Fails at random, and knows which messages arrived in requests it answered for."""
+
+    def __init__(self) -> None:
+        self._random = random.Random(20_251_121)  # noqa: S311  not for secrets
+        self._faults = [fault for fault in FAULTS.values() if not fault.retry_after]
+        self._lock = threading.Lock()
+        self.arrived = [bytearray() for _ in range(THREADS)]  # by number, as memory is short
+        super().__init__(self._next_script, keep_alive=True)
+
+    def _next_script(self) -> Iterable[Step]:
+        with self._lock:
+            data = self.requests.pop(0)
+            fails = self._random.random() < FAULT_RATE
+            fault = self._random.choice(self._faults)
+            for message in json.loads(data.partition(b"\r\n\r\n")[2])["batch"]:
+                properties = message["properties"]
+                arrived = self.arrived[properties["thread"]]
+                arrived.extend(bytes(max(0, properties["n"] + 1 - len(arrived))))
+                arrived[properties["n"]] = True
+        return fault.script() if fails else [SUCCESS]
+
+
+def test_nothing_is_unaccounted_and_memory_stays_flat() -> None:
+    with UnreliableServer() as server:
+        process = subprocess.run(  # noqa: S603  the tests' own script
+            [sys.executable, "-W", "error", str(HERE / "soak.py"), server.host, str(SECONDS)],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS + 100,
+        )
+    assert process.returncode == 0, process.stderr
+    outcome = json.loads(process.stdout)
+    fates: Counter[tuple[int, int, bool]] = Counter()  # answer, how often told, arrived
+    for answers, told, arrived in zip(
+        map(bytes.fromhex, outcome["answers"]),
+        map(bytes.fromhex, outcome["told"]),
+        server.arrived,
+        strict=True,
+    ):
+        arrived.extend(bytes(len(answers) - len(arrived)))
+        fates.update(zip(answers, told, map(bool, arrived), strict=True))
+    delivered = fates[ACCEPTED, 0, True]
+    failed = fates[ACCEPTED, 1, True] + fates[ACCEPTED, 1, False]  # it may have arrived, too
+    rejected = fates[REJECTED, 1, False]
+    assert sum(fates.values()) == delivered + failed + rejected, fates
+    assert (outcome["delivered"], outcome["failed"]) == (delivered, failed)
+    assert (outcome["rejected"], outcome["pending"]) == (rejected, 0)
+    assert min(delivered, failed) > 0
+    memory = outcome["memory"]
+    quarter = len(memory) // 4
+    settled = statistics.median(memory[quarter : 2 * quarter])
+    assert max(memory[-quarter:]) < settled + GROWTH_BYTES
