@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-import textwrap
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from script import run, sequence_numbers, start
 from signal_handlers import call_with_handler
 
 import segment_librato
@@ -23,7 +22,6 @@ from segment_librato.consumer import Consumer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from types import FrameType
 
     from conftest import Errors
@@ -33,54 +31,6 @@ if TYPE_CHECKING:
     MakeClient = Callable[..., Client]
 
 LONG = 60.0
-PREAMBLE = """
-    import atexit, os, sys, threading, time
-    import segment_librato
-    from segment_librato import Client, ClientClosedError
-
-    def on_error(error, messages):
-        print("on_error", type(error).__name__, len(messages), flush=True)
-
-    def make(**options):
-        options = {"host": sys.argv[1], "on_error": on_error, "upload_interval": 60, **options}
-        return Client("test-key", **options)
-
-    def track(client, numbers):
-        for n in numbers:
-            client.track("user", "event", {"n": n})
-"""
-
-
-def start(
-    server: LocalSegment, script: str, *options: str, before_import: str = ""
-) -> subprocess.Popen[str]:
-    source = "".join(textwrap.dedent(part) for part in (before_import, PREAMBLE, script))
-    return subprocess.Popen(  # noqa: S603  the tests' own script
-        [sys.executable, "-W", "error", *options, "-c", source, server.host],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def run(
-    server: LocalSegment,
-    script: str,
-    *options: str,
-    before_import: str = "",
-    expected_status: int = 0,
-) -> str:
-    process = start(server, script, *options, before_import=before_import)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == expected_status, errors
-    if expected_status == 0:
-        assert errors == ""
-    return output
-
-
-def sequence_numbers(server: LocalSegment) -> list[int]:
-    return [message["properties"]["n"] for message in server.messages]
-
 
 # Import
 
@@ -397,148 +347,6 @@ def test_without_a_thread_a_flush_sends_on_its_own_thread(server: LocalSegment) 
         "True 5",
     ]
     assert sequence_numbers(server) == [0, 1, 2, 3, 4]
-
-
-# Fork
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
-# CPython 3.12 and later warn of a fork while threads run, which is what these tests do
-fork_warning = ("-W", "ignore::DeprecationWarning")
-
-
-@needs_fork
-def test_parent_and_child_deliver_their_own_messages_once(server: LocalSegment) -> None:
-    run(
-        server,
-        """
-        client = make()
-        track(client, range(10))
-        child = os.fork()
-        if child == 0:
-            assert client.stats.accepted == 0
-            track(client, range(100, 110))
-            assert client.flush(timeout=20)
-            assert client.stats.delivered == 10
-            sys.exit(0)
-        track(client, range(10, 20))
-        assert os.waitpid(child, 0)[1] == 0
-        """,
-        *fork_warning,
-    )
-    assert sorted(sequence_numbers(server)) == [*range(20), *range(100, 110)]
-    assert server.duplicates == 0
-
-
-@needs_fork
-def test_a_fork_while_a_request_is_under_way_and_locks_are_held(server: LocalSegment) -> None:
-    server.answer(200, delay=0.3)
-    run(
-        server,
-        """
-        client = make(upload_size=1)
-        track(client, range(1))                      # under way for 0.3 s
-        while client.queue.qsize():
-            pass
-        held = threading.Event()
-        def hold():
-            with client.queue.lock:
-                held.set()
-                time.sleep(0.3)
-        threading.Thread(target=hold).start()
-        held.wait()
-        child = os.fork()
-        if child == 0:
-            track(client, range(100, 103))
-            assert client.flush(timeout=20)
-            assert client.shutdown()
-            os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
-        assert client.flush(timeout=20)
-        """,
-        *fork_warning,
-    )
-    assert sorted(sequence_numbers(server)) == [0, 100, 101, 102]
-    assert server.duplicates == 0
-
-
-@needs_fork
-def test_the_default_client_works_in_a_forked_child(server: LocalSegment) -> None:
-    run(
-        server,
-        """
-        segment_librato.write_key = "test-key"
-        segment_librato.host = sys.argv[1]
-        segment_librato.track("user", "event", {"n": 1})
-        segment_librato.flush()
-        child = os.fork()
-        if child == 0:
-            segment_librato.track("user", "event", {"n": 2})
-            segment_librato.shutdown()
-            os._exit(0)
-        os.waitpid(child, 0)
-        """,
-        *fork_warning,
-    )
-    assert sequence_numbers(server) == [1, 2]
-
-
-@needs_fork
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_children_of_multiprocessing_deliver_when_they_end(
-    server: LocalSegment, method: str, tmp_path: Path
-) -> None:
-    script = tmp_path / "children.py"
-    script.write_text(
-        textwrap.dedent(PREAMBLE)
-        + textwrap.dedent(
-            """
-            import multiprocessing
-
-            def work(host, numbers):
-                sys.argv[1] = host
-                client = make()
-                first, *rest = numbers
-                track(client, [first])
-                threading.Thread(target=work_on, args=(client, rest)).start()
-
-            def work_on(client, numbers):
-                threading.Event().wait(0.1)
-                track(client, numbers)
-
-            if __name__ == "__main__":
-                client = make()
-                track(client, range(3))
-                context = multiprocessing.get_context(sys.argv[2])
-                child = context.Process(target=work, args=(sys.argv[1], range(10, 13)))
-                child.start()
-                child.join()
-                assert child.exitcode == 0
-                with context.Pool(1) as pool:
-                    pool.apply(work, (sys.argv[1], range(20, 23)))
-                    pool.close()
-                    pool.join()
-            """
-        )
-    )
-    process = subprocess.run(  # noqa: S603  the tests' own script
-        [sys.executable, *fork_warning, str(script), server.host, method],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
-    assert sorted(sequence_numbers(server)) == [0, 1, 2, 10, 11, 12, 20, 21, 22]
-    assert server.duplicates == 0
-
-
-def test_it_works_where_there_is_no_fork(server: LocalSegment) -> None:
-    run(
-        server,
-        "client = make(); track(client, range(3))",
-        before_import="import os; del os.fork, os.register_at_fork",
-    )
-    assert sequence_numbers(server) == [0, 1, 2]
 
 
 # Interruptions
