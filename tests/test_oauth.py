@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -502,18 +503,27 @@ def test_discarding_does_not_wait_for_a_request(tokens: TokenServer) -> None:
     assert provider.token() == "token-2"
 
 
-def test_after_a_fork_no_lock_of_another_thread_is_waited_for(tokens: TokenServer) -> None:
-    provider = provider_for(tokens.url)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_while_another_thread_holds_the_lock_of_the_tokens(
+    tokens: TokenServer, server: LocalSegment
+) -> None:
+    client = Client("test-key", server.host, upload_size=1, **options_for(tokens.url))
     tokens.gate.clear()
-    (thread,) = run_together(1, provider.token)
+    client.track("user", "parent")
     assert tokens.asked.wait(10)
-    tokens.asked.clear()
-    provider.reset_after_fork()  # as in the child; the thread above would not exist there
-    (other,) = run_together(1, provider.token)
-    assert tokens.asked.wait(10)
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            client.track("user", "child")
+            status = 0 if client.shutdown(timeout=20) else 2
+        finally:
+            os._exit(status)
     tokens.gate.set()
-    thread.join()
-    other.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert client.shutdown(timeout=20)
+    assert sorted(message["event"] for message in server.messages) == ["child", "parent"]
     assert len(tokens.requests) == 2
 
 
