@@ -224,6 +224,8 @@ class _Response(http.client.HTTPResponse):
     def begin(self) -> None:
         """Read the status line and the headers."""
         super().begin()
+        self.msg.defects.clear()  # urllib3 would log what the server sent instead of headers
+        self.msg.set_payload("")
         self._stream.deadline = min(self._stream.deadline, time.monotonic() + MAX_ANSWER_SECONDS)
 
 
