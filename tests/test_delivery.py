@@ -20,6 +20,7 @@ from segment_librato import (
     Client,
     ClientClosedError,
     DeliveryError,
+    MessageTooLargeError,
     NetworkError,
     QueueFullError,
     ShutdownTimeoutError,
@@ -439,6 +440,20 @@ def test_a_full_queue_rejects_and_reports(
 
 
 # The application's on_error
+
+
+def test_a_message_that_is_too_large_harms_no_other(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    client = make_client(upload_interval=LONG)
+    track(client, range(1))
+    with pytest.raises(MessageTooLargeError):
+        client.track("user", "event", {"text": "x" * 33_000})
+    track(client, range(1, 2))
+    assert client.flush(timeout=10)
+    assert sequence_numbers(server) == [0, 1]
+    assert errors.calls == []
+    assert client.stats.accepted == 2
 
 
 def test_a_queue_that_is_full_of_bytes_rejects_too(

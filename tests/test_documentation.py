@@ -64,6 +64,23 @@ def test_the_examples_of_our_pages_run(program: str, server: LocalSegment) -> No
     assert all(request.status == 200 for request in server.requests)
 
 
+SITUATIONS = [
+    line.strip("| ").split(" | ")
+    for line in (ROOT / "docs/delivery.md").read_text(encoding="utf-8").splitlines()
+    if line.startswith("| ") and not line.startswith("| situation")
+]
+
+
+@pytest.mark.parametrize("row", SITUATIONS, ids=[row[0] for row in SITUATIONS])
+def test_each_situation_of_the_delivery_has_its_test(row: list[str]) -> None:
+    _, _, _, tests = row
+    names = re.findall(r"`([\w/]+\.py)::(\w+)`", tests)
+    assert len(names) == tests.count("`") / 2 > 0
+    for file, name in names:
+        source = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert re.search(rf"^(def|class) {name}\b", source, re.MULTILINE), f"{file}::{name}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text(encoding="utf-8")):

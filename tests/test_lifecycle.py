@@ -189,6 +189,16 @@ def test_without_on_error_and_logging_a_loss_is_told_on_stderr(server: LocalSegm
     assert errors == "messages not delivered: 2; 127.0.0.1 answered 404\n"
 
 
+@pytest.mark.parametrize(
+    "ending, status", [("os._exit(0)", 0), ("os.kill(os.getpid(), 9)", -signal.SIGKILL)]
+)
+def test_an_end_that_runs_no_python_loses_what_waits(
+    server: LocalSegment, ending: str, status: int
+) -> None:
+    run(server, f"client = make(); track(client, range(3)); {ending}", expected_status=status)
+    assert server.messages == []
+
+
 # SIGTERM
 
 FLUSH_ON_SIGTERM = """
