@@ -55,6 +55,7 @@ def drain_at_exit(drainable: Drainable) -> None:
     if not _process.has_finalizer:
         _process.has_finalizer = True
         _drain_with_multiprocessing()
+        _start_resolver_of_gevent()
 
 
 def forget(drainable: Drainable) -> None:
@@ -79,6 +80,13 @@ def _drain_with_multiprocessing() -> None:
 
         if parent_process() is not None:
             multiprocessing_util.Finalize(None, _drain_after_threads, exitpriority=0)
+
+
+def _start_resolver_of_gevent() -> None:
+    """Have gevent start its thread for name lookups; CPython 3.12 starts none at the exit."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey and monkey.is_module_patched("socket"):
+        sys.modules["gevent"].get_hub().threadpool.spawn(int)
 
 
 def _drain_after_threads() -> None:
