@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,18 @@ def sequence_numbers(server: LocalSegment) -> list[int]:
 
 @contextmanager
 def running(
-    server: LocalSegment, *command: str, upload_interval: str = AT_THE_END
+    server: LocalSegment, *command: str, **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
     """Run Python with this command line in a process group that does not outlive the test."""
     process = subprocess.Popen(  # noqa: S603  the tests' own applications
         [sys.executable, *command],
         cwd=APPLICATIONS,
-        env={**os.environ, "SEGMENT_HOST": server.host, "UPLOAD_INTERVAL": upload_interval},
+        env={
+            **os.environ,
+            "SEGMENT_HOST": server.host,
+            "UPLOAD_INTERVAL": AT_THE_END,
+            **environment,
+        },
         pass_fds=[int(one.removeprefix("fd://")) for one in command if one.startswith("fd://")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -58,12 +64,18 @@ def running(
         process.communicate()
 
 
-def stop(process: subprocess.Popen[str]) -> None:
-    """Stop a server gracefully; it must have nothing to complain of."""
-    process.terminate()
-    _, errors = process.communicate(timeout=20)
+def expect_success(process: subprocess.Popen[str]) -> str:
+    """Wait for the end of a process that has nothing to complain of; return its output."""
+    output, errors = process.communicate(timeout=20)
     assert errors == ""
     assert process.returncode == 0
+    return output
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Stop a server gracefully."""
+    process.terminate()
+    expect_success(process)
 
 
 # gunicorn
@@ -139,4 +151,72 @@ def test_workers_that_gunicorn_retires_deliver(
         stop(process)
     imports = 1 if preload else 5
     assert sequence_numbers(server) == [IMPORTED] * imports + list(range(20))
+    assert server.duplicates == 0
+
+
+# Celery
+
+
+@contextmanager
+def celery_worker(
+    server: LocalSegment, broker: Path, *options: str, tasks: int, upload_interval: str = AT_THE_END
+) -> Iterator[subprocess.Popen[str]]:
+    """Send tasks, and run a worker until it has run them."""
+    pytest.importorskip("celery")
+    environment = {"BROKER": str(broker), "UPLOAD_INTERVAL": upload_interval}
+    with running(server, "celery_app.py", str(tasks), **environment) as producer:
+        expect_success(producer)
+    # Celery warns of the user root
+    celery = ["-W", "ignore", "-m", "celery", "--app", "celery_app", "worker"]
+    quiet = ["--loglevel", "ERROR", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    with running(server, *celery, *quiet, *options, **environment) as worker:
+        assert worker.stdout
+        tracked = (line for line in worker.stdout if line == "tracked\n")
+        assert len(list(islice(tracked, tasks))) == tasks
+        yield worker
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["prefork", "--concurrency", "2"],
+        ["prefork", "--concurrency", "2", "--max-tasks-per-child", "1"],
+        ["threads", "--concurrency", "2"],
+        ["gevent", "--concurrency", "2"],
+    ],
+    ids=" ".join,
+)
+def test_workers_of_celery_deliver_when_they_end(
+    server: LocalSegment, tmp_path: Path, options: list[str]
+) -> None:
+    pytest.importorskip("gevent" if "gevent" in options else "celery")
+    with celery_worker(server, tmp_path, "--pool", *options, tasks=6) as worker:
+        stop(worker)
+    assert sequence_numbers(server) == [IMPORTED, IMPORTED, *range(6)]
+    assert server.duplicates == 0
+
+
+def test_children_of_celery_deliver_while_they_run(server: LocalSegment, tmp_path: Path) -> None:
+    options = ["--pool", "prefork", "--concurrency", "2"]
+    with celery_worker(server, tmp_path, *options, tasks=20, upload_interval="0.1"):
+        assert server.wait_for(2 + 20)
+    assert sequence_numbers(server) == [IMPORTED, IMPORTED, *range(20)]
+    assert server.duplicates == 0
+
+
+def test_a_process_of_billiard_delivers_when_it_ends(server: LocalSegment) -> None:
+    pytest.importorskip("billiard")
+    script = """
+import os, billiard
+from segment_librato import Client
+client = Client("test-key", host=os.environ["SEGMENT_HOST"], upload_interval=60)
+client.track("user", "event", {"n": 1})
+child = billiard.Process(target=client.track, args=("user", "event", {"n": 2}))
+child.start()
+child.join()
+"""
+    # CPython 3.12 and later warn of a fork while threads run
+    with running(server, "-W", "ignore::DeprecationWarning", "-c", script) as process:
+        expect_success(process)
+    assert sequence_numbers(server) == [1, 2]
     assert server.duplicates == 0
