@@ -73,6 +73,8 @@ def drain_at_exit(drainable: Drainable) -> None:
     if not _process.has_finalizer:
         _process.has_finalizer = True
         _drain_with_multiprocessing()
+        _drain_with_celery()
+        _start_resolver_of_gevent()
 
 
 def forget(drainable: Drainable) -> None:
@@ -134,10 +136,24 @@ def _flush_all() -> None:
 def _drain_with_multiprocessing() -> None:
     """Drain at the end of a process that `multiprocessing` forked; it runs no exit hooks."""
     if multiprocessing_util := sys.modules.get("multiprocessing.util"):
-        from multiprocessing import parent_process  # noqa: PLC0415  it is loaded already
+        from multiprocessing import current_process  # noqa: PLC0415  it is loaded already
 
-        if parent_process() is not None:
+        # not `parent_process`, which does not know the children of billiard, Celery's own version
+        if current_process().name != "MainProcess":
             multiprocessing_util.Finalize(None, _drain_after_threads, exitpriority=0)
+
+
+def _drain_with_celery() -> None:
+    """Drain at the end of a process of Celery's pool; it runs no exit hooks and no finalizers."""
+    if signals := sys.modules.get("celery.signals"):
+        signals.worker_process_shutdown.connect(_drain_all, weak=False)
+
+
+def _start_resolver_of_gevent() -> None:
+    """Have gevent start its thread for name lookups; CPython 3.12 starts none at the exit."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey and monkey.is_module_patched("socket"):
+        sys.modules["gevent"].get_hub().threadpool.spawn(int)
 
 
 def _drain_after_threads() -> None:
@@ -148,7 +164,7 @@ def _drain_after_threads() -> None:
     _drain_all()
 
 
-def _drain_all() -> None:
+def _drain_all(**_of_signal: object) -> None:
     _process.exit_began = time.monotonic()
     drainables = list(_process.drainables.values())
     for drainable in drainables:

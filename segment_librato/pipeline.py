@@ -42,17 +42,17 @@ class Pipeline:
         self._transport = transport
         self._report = report
         self.consumers = [
-            Consumer(queue, transport, report, config, self._consumer_left)
+            Consumer(queue, transport, report, config, self._keep_for_exit)
             for _ in range(config.thread)
         ]
-        self._starting_thread: int | None = None
+        self._starting_threads: set[int] = set()
         self._can_start = True
         lifecycle.renew_in_child(self)
 
     def reset_after_fork(self) -> None:
         """Leave to the parent what waits here, and its connections."""
         self._queue.reset()
-        self._starting_thread = None
+        self._starting_threads = set()
         reset_transport = getattr(self._transport, "reset_after_fork", None)
         if reset_transport:
             reset_transport()
@@ -184,17 +184,26 @@ class Pipeline:
 
     def _is_starting_here(self) -> bool:
         """Return whether a signal handler came in between, so that the start waits for it."""
-        return self._starting_thread == threading.get_ident()
+        return threading.get_ident() in self._starting_threads
 
     def _start_consumers(self) -> None:
-        """Start the consumers that are not there."""
+        """Start the consumers that are not there.
+
+        Not under the lock, because a start waits for the new thread to run. All greenlets at once
+        hold a lock that is older than gevent's patches, and the new one would let go of it.
+        """
         try:
-            self._start_under_lock()
+            self._starting_threads.add(threading.get_ident())
+            for consumer in self.consumers:
+                consumer.start()
             self._can_start = True
         except RuntimeError as error:  # the interpreter exits, or there are too many threads
             could_start, self._can_start = self._can_start, False
             if could_start and threading.main_thread().is_alive():  # at the exit it is no news
                 log.warning("no thread could be started: %s", error)
+        finally:
+            self._starting_threads.discard(threading.get_ident())
+            self._keep_for_exit()
 
     @property
     def lock(self) -> threading.RLock:
@@ -202,18 +211,11 @@ class Pipeline:
         return self._queue.lock
 
     @locked
-    def _start_under_lock(self) -> None:
-        lifecycle.drain_at_exit(self)
-        self._starting_thread = threading.get_ident()
-        try:
-            for consumer in self.consumers:
-                consumer.start()
-        finally:
-            self._starting_thread = None
-
-    @locked
-    def _consumer_left(self) -> None:
-        if not self._queue.workers:
+    def _keep_for_exit(self) -> None:
+        """Be drained at the exit, unless there is nothing to drain."""
+        if self._queue.workers or not self._queue.empty():
+            lifecycle.drain_at_exit(self)
+        else:
             lifecycle.forget(self)
 
     def _abandon(self) -> None:

@@ -1,0 +1,48 @@
+"""A Celery application whose tasks track, with a client that is made when it is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from celery import Celery  # type: ignore[import-untyped]  # it has no types
+
+from segment_librato import Client
+
+
+def complain(error: Exception, messages: list[dict[str, object]]) -> None:
+    """Say on stderr, which the tests read, that messages were lost."""
+    sys.stderr.write(f"on_error {error!r} {len(messages)}\n")
+
+
+app = Celery(
+    "celery_app",
+    broker="filesystem://",
+    broker_transport_options={
+        "data_folder_in": os.environ["BROKER"],
+        "data_folder_out": os.environ["BROKER"],
+        "control_folder": os.environ["BROKER"],
+        "polling_interval": 0.05,
+    },
+    task_ignore_result=True,
+    worker_redirect_stdouts=False,
+)
+client = Client(
+    "test-key",
+    host=os.environ["SEGMENT_HOST"],
+    upload_interval=float(os.environ["UPLOAD_INTERVAL"]),
+    on_error=complain,
+)
+client.track("user", "imported", {"n": -1})
+
+
+@app.task  # type: ignore[untyped-decorator]  # as above
+def track(number: int) -> None:
+    """Track a number, and say so on stdout."""
+    client.track("user", "ran", {"n": number})
+    os.write(1, b"tracked\n")
+
+
+if __name__ == "__main__":
+    for task_number in range(int(sys.argv[1])):
+        app.send_task("celery_app.track", [task_number])

@@ -1,0 +1,222 @@
+"""Real servers that fork, retire and patch: gunicorn, Celery, gevent."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from segment_librato.devserver import LocalSegment
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork"),
+]
+
+APPLICATIONS = Path(__file__).parent / "servers"
+AT_THE_END = "60"  # seconds of upload_interval: longer than a test, so that the exit delivers
+IMPORTED = -1  # the number of the message that each import of an application tracks
+
+
+def sequence_numbers(server: LocalSegment) -> list[int]:
+    return sorted(message["properties"]["n"] for message in server.messages)
+
+
+@contextmanager
+def running(
+    server: LocalSegment, *command: str, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run Python with this command line in a process group that does not outlive the test."""
+    process = subprocess.Popen(  # noqa: S603  the tests' own applications
+        [sys.executable, *command],
+        cwd=APPLICATIONS,
+        env={
+            **os.environ,
+            "SEGMENT_HOST": server.host,
+            "UPLOAD_INTERVAL": AT_THE_END,
+            **environment,
+        },
+        pass_fds=[int(one.removeprefix("fd://")) for one in command if one.startswith("fd://")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def expect_success(process: subprocess.Popen[str]) -> str:
+    """Wait for the end of a process that has nothing to complain of; return its output."""
+    output, errors = process.communicate(timeout=20)
+    assert errors == ""
+    assert process.returncode == 0
+    return output
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Stop a server gracefully."""
+    process.terminate()
+    expect_success(process)
+
+
+# gunicorn
+
+
+@contextmanager
+def gunicorn(
+    server: LocalSegment, listener: socket.socket, *options: str, workers: int = 2
+) -> Iterator[subprocess.Popen[str]]:
+    pytest.importorskip("gunicorn")
+    # gevent warns of every import before it patches, and with --preload there are some
+    warnings = ["-W", "ignore"] if "gevent" in options else []
+    command = [*warnings, "-m", "gunicorn", *options, "--log-level", "warning", "wsgi_app"]
+    bind = ["--bind", f"fd://{listener.fileno()}", "--workers", str(workers)]
+    with running(server, *command, *bind) as process:
+        yield process
+
+
+def wait_for_workers(process: subprocess.Popen[str], count: int) -> None:
+    """Wait until so many workers were there; before, they miss the signal to stop."""
+    assert process.stdout
+    assert [process.stdout.readline() for _ in range(count)] == ["ready\n"] * count
+
+
+def make_requests(listener: socket.socket, numbers: range) -> list[bytes]:
+    """Have each number tracked by a request; return the process ids of who answered."""
+
+    def request(number: int) -> bytes:
+        host, port = listener.getsockname()
+        connection = http.client.HTTPConnection(host, port, timeout=10)
+        try:
+            connection.request("GET", f"/{number}")
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        return list(threads.map(request, numbers))
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+@pytest.mark.parametrize("preload", [True, False])
+@pytest.mark.parametrize("worker", ["sync", "gthread", "gevent"])
+def test_gunicorn_delivers_what_arbiter_and_workers_track(
+    server: LocalSegment, listener: socket.socket, worker: str, preload: bool
+) -> None:
+    pytest.importorskip("gevent" if worker == "gevent" else "gunicorn")
+    options = ["--worker-class", worker, *(["--preload"] if preload else [])]
+    with gunicorn(server, listener, *options) as process:
+        wait_for_workers(process, 2)
+        make_requests(listener, range(30))
+        assert sequence_numbers(server) == []
+        stop(process)
+    imports = 1 if preload else 2
+    assert sequence_numbers(server) == [IMPORTED] * imports + list(range(30))
+    assert server.duplicates == 0
+
+
+@pytest.mark.parametrize("preload", [True, False])
+def test_workers_that_gunicorn_retires_deliver(
+    server: LocalSegment, listener: socket.socket, preload: bool
+) -> None:
+    options = ["--max-requests", "5", *(["--preload"] if preload else [])]
+    with gunicorn(server, listener, *options, workers=1) as process:
+        served = Counter(make_requests(listener, range(20)))
+        assert set(served.values()) == {5}
+        wait_for_workers(process, 5)
+        stop(process)
+    imports = 1 if preload else 5
+    assert sequence_numbers(server) == [IMPORTED] * imports + list(range(20))
+    assert server.duplicates == 0
+
+
+# Celery
+
+
+@contextmanager
+def celery_worker(
+    server: LocalSegment, broker: Path, *options: str, tasks: int, upload_interval: str = AT_THE_END
+) -> Iterator[subprocess.Popen[str]]:
+    """Send tasks, and run a worker until it has run them."""
+    pytest.importorskip("celery")
+    environment = {"BROKER": str(broker), "UPLOAD_INTERVAL": upload_interval}
+    with running(server, "celery_app.py", str(tasks), **environment) as producer:
+        expect_success(producer)
+    # Celery warns of the user root
+    celery = ["-W", "ignore", "-m", "celery", "--app", "celery_app", "worker"]
+    quiet = ["--loglevel", "ERROR", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    with running(server, *celery, *quiet, *options, **environment) as worker:
+        assert worker.stdout
+        tracked = (line for line in worker.stdout if line == "tracked\n")
+        assert len(list(islice(tracked, tasks))) == tasks
+        yield worker
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["prefork", "--concurrency", "2"],
+        ["prefork", "--concurrency", "2", "--max-tasks-per-child", "1"],
+        ["threads", "--concurrency", "2"],
+        ["gevent", "--concurrency", "2"],
+    ],
+    ids=" ".join,
+)
+def test_workers_of_celery_deliver_when_they_end(
+    server: LocalSegment, tmp_path: Path, options: list[str]
+) -> None:
+    pytest.importorskip("gevent" if "gevent" in options else "celery")
+    with celery_worker(server, tmp_path, "--pool", *options, tasks=6) as worker:
+        stop(worker)
+    assert sequence_numbers(server) == [IMPORTED, IMPORTED, *range(6)]
+    assert server.duplicates == 0
+
+
+def test_children_of_celery_deliver_while_they_run(server: LocalSegment, tmp_path: Path) -> None:
+    options = ["--pool", "prefork", "--concurrency", "2"]
+    with celery_worker(server, tmp_path, *options, tasks=20, upload_interval="0.1"):
+        assert server.wait_for(2 + 20)
+    assert sequence_numbers(server) == [IMPORTED, IMPORTED, *range(20)]
+    assert server.duplicates == 0
+
+
+def test_a_process_of_billiard_delivers_when_it_ends(server: LocalSegment) -> None:
+    pytest.importorskip("billiard")
+    script = """
+import os, billiard
+from segment_librato import Client
+client = Client("test-key", host=os.environ["SEGMENT_HOST"], upload_interval=60)
+client.track("user", "event", {"n": 1})
+child = billiard.Process(target=client.track, args=("user", "event", {"n": 2}))
+child.start()
+child.join()
+"""
+    # CPython 3.12 and later warn of a fork while threads run
+    with running(server, "-W", "ignore::DeprecationWarning", "-c", script) as process:
+        expect_success(process)
+    assert sequence_numbers(server) == [1, 2]
+    assert server.duplicates == 0
