@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from segment_librato import Client
+from segment_librato.consumer import Consumer
 from segment_librato.devserver import LocalSegment
 
 if TYPE_CHECKING:
@@ -73,6 +74,16 @@ def make_client(server: LocalSegment, errors: Errors) -> Iterator[Callable[..., 
     server.release()
     for client in made:
         client.shutdown(timeout=1)
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the system give no thread to a consumer."""
+
+    def start(consumer: Consumer) -> None:
+        raise RuntimeError("no thread")
+
+    monkeypatch.setattr(Consumer, "start", start)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import pytest
 
 import segment_librato as analytics
 from segment_librato import Client, ShutdownTimeoutError, ValidationError
-from segment_librato.consumer import Consumer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,12 +116,8 @@ def test_a_flush_within_on_error_returns_false_at_once(
 
 
 def test_without_a_thread_a_flush_sends_on_its_own(
-    server: LocalSegment, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+    server: LocalSegment, make_client: MakeClient, no_threads: None
 ) -> None:
-    def start(consumer: Consumer) -> None:
-        raise RuntimeError("no thread")
-
-    monkeypatch.setattr(Consumer, "start", start)
     client = make_client()
     client.track("user", "event")
     assert asyncio.run(client.aflush(timeout=10))

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from raw_server import FOR_EVER, RawServer
 from script import run, sequence_numbers, start
 from signal_handlers import call_with_handler
 
@@ -17,8 +18,7 @@ import segment_librato
 import segment_librato.account
 import segment_librato.client
 import segment_librato.queue
-from segment_librato import Client, ClientClosedError, ConfigError
-from segment_librato.consumer import Consumer
+from segment_librato import Client, ClientClosedError, ConfigError, ShutdownTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     MakeClient = Callable[..., Client]
 
 LONG = 60.0
+HEADERS_OF_SUCCESS = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+
 
 # Import
 
@@ -359,6 +361,20 @@ def test_without_a_thread_a_flush_sends_on_its_own_thread(server: LocalSegment) 
     assert sequence_numbers(server) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nX: ", HEADERS_OF_SUCCESS])
+def test_without_a_thread_a_deadline_ends_the_request_that_is_under_way(
+    no_threads: None, errors: Errors, answer: bytes
+) -> None:
+    with RawServer(lambda: [answer, FOR_EVER]) as raw:
+        client = Client("test-key", raw.host, on_error=errors, timeout=LONG)
+        client.track("user", "event")
+        began = time.monotonic()
+        assert client.shutdown(timeout=0.2)
+        assert time.monotonic() - began < 2
+    assert errors.types == ([] if answer == HEADERS_OF_SUCCESS else [ShutdownTimeoutError])
+    assert client.stats.pending == 0
+
+
 # Interruptions
 
 OURS = os.path.dirname(segment_librato.client.__file__)  # noqa: PTH120  compared as text
@@ -429,16 +445,8 @@ def test_ctrl_c_at_any_line_of_a_call_leaves_the_client_usable(
 
 @pytest.mark.parametrize("status", [200, 404])
 def test_ctrl_c_at_any_line_of_a_flush_without_threads_loses_nothing(
-    server: LocalSegment,
-    make_client: MakeClient,
-    errors: Errors,
-    monkeypatch: pytest.MonkeyPatch,
-    status: int,
+    server: LocalSegment, make_client: MakeClient, errors: Errors, no_threads: None, status: int
 ) -> None:
-    def start(consumer: Consumer) -> None:
-        raise RuntimeError("no thread")
-
-    monkeypatch.setattr(Consumer, "start", start)
     server.answer(status, times=None)
     line = 0
     got_that_far = True
