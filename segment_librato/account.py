@@ -151,6 +151,12 @@ class Account:
                 lease.claimed = len(lease.messages)
         self._changed.notify_all()
 
+    def disown(self) -> None:
+        """Have the holders of leases do no more, in a forked child and so without the lock."""
+        for lease in self._leases:
+            lease.abandoned = True
+            lease.claimed = len(lease.messages)
+
     @locked
     def first_unsettled(self) -> int:
         """Return how many messages were leased before the oldest that has no outcome."""

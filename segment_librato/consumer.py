@@ -135,7 +135,8 @@ class Consumer:
             raise
 
     def _work(self) -> None:
-        while (lease := self._queue.take(self)) is not None:
+        account = self._queue.account  # another in a forked child, where gevent lets this go on
+        while self._queue.account is account and (lease := self._queue.take(self)) is not None:
             try:
                 self.deliver(lease)
             except BaseException as interruption:  # noqa: BLE001, PERF203  it serves others too

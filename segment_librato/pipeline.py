@@ -50,7 +50,8 @@ class Pipeline:
         lifecycle.renew_in_child(self)
 
     def reset_after_fork(self) -> None:
-        """Leave to the parent what waits here, and its connections."""
+        """Leave to the parent what waits here or is under way, and its connections."""
+        self._queue.account.disown()
         self._queue.reset()
         self._starting_threads = set()
         reset_transport = getattr(self._transport, "reset_after_fork", None)

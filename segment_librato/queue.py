@@ -215,16 +215,18 @@ class MessageQueue:
         """Wait until a batch is due and lease it; return None when the consumer has to leave.
 
         It is counted as gone then, in the same instant: a message put in later finds that a
-        consumer must be started.
+        consumer must be started. It is not after a `reset`, which knows nothing of it.
         """
-        lease = Lease()
+        lease, account = Lease(), self.account
         is_due = self._is_due()
-        while not (is_due and self._fill(lease, self._may_leave(), self._rules.max_bytes)):
+        while self.account is account:
+            if is_due and self._fill(lease, self._may_leave(), self._rules.max_bytes):
+                return lease
             if self._draining:
                 self.leave(worker)
                 return None
             is_due = self._wait_until_due()
-        return lease
+        return None
 
     @locked
     def take_now(self, lease: Lease | None = None) -> Lease | None:
