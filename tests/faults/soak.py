@@ -6,6 +6,7 @@ byte a message, so that its memory says something of the library's.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -56,12 +57,13 @@ def main(host: str, seconds: float) -> None:
     threads = [threading.Thread(target=produce, args=(thread,)) for thread in range(THREADS)]
     for thread in threads:
         thread.start()
-    memory = []
+    memory, objects = [], []
     while time.monotonic() < ends_at:
         threads[0].join(seconds / 40)
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         own_bytes = sum(map(len, [*answers, *told]))
         memory.append(pages * os.sysconf("SC_PAGE_SIZE") - own_bytes)
+        objects.append(len(gc.get_objects()))
         stats = client.stats
         assert stats.accepted == stats.delivered + stats.failed + stats.pending
     for thread in threads:
@@ -74,6 +76,7 @@ def main(host: str, seconds: float) -> None:
             "answers": [answer.hex() for answer in answers],
             "told": [one.hex() for one in told],
             "memory": memory,
+            "objects": objects,
             "accepted": stats.accepted,
             "delivered": stats.delivered,
             "failed": stats.failed,
