@@ -141,10 +141,11 @@ class Config:
         return bool(self.oauth_client_id)
 
 
-def _check_queue_bytes(value: object) -> None:
+def _check_queue_bytes(value: int) -> None:
     check_count("max_queue_bytes", value, 0)
-    if value:
-        check_count("max_queue_bytes", value, LEAST_QUEUE_BYTES)
+    if 0 < value < LEAST_QUEUE_BYTES:
+        expected = f"0 or at least {LEAST_QUEUE_BYTES}"
+        raise ConfigError(f"max_queue_bytes: expected {expected}, got {value}")
 
 
 def _check_write_key(value: object) -> None:

@@ -70,6 +70,7 @@ def test_a_flush_covers_what_came_before_it_and_nothing_more(
 
     assert asyncio.run(main())
     assert client.stats.delivered == 1
+    client.shutdown(timeout=0)
 
 
 def test_a_flush_can_be_cancelled_and_leaves_nothing_behind(

@@ -117,6 +117,20 @@ def test_what_exit_hooks_track_is_delivered(server: LocalSegment) -> None:
     assert sequence_numbers(server) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_first_use_of_all_may_be_in_an_exit_hook(server: LocalSegment, is_first: bool) -> None:
+    """With no client before, and from 3.12 on with no thread to be had."""
+    hook = """
+        import atexit
+        @atexit.register
+        def hook():
+            segment_librato.write_key, segment_librato.host = "test-key", sys.argv[1]
+            segment_librato.track("user", "event", {"n": 1})
+        """
+    run(server, "" if is_first else hook, before_import=hook if is_first else "")
+    assert sequence_numbers(server) == [1]
+
+
 def test_what_an_exit_hook_tracks_after_ours_is_delivered(server: LocalSegment) -> None:
     run(
         server,
