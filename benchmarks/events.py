@@ -58,7 +58,7 @@ def _order(items: int) -> Properties:
 
 
 LARGE_ORDER = _order(LARGE_ITEMS)
-ITEM_BYTES = len(json.dumps(_item(0)))
+ITEM_BYTES = len(json.dumps(_item(0), separators=(",", ":"))) + 1
 ENVELOPE_BYTES = 420  # what a message has besides items: ids, time, library, the rest of the order
 
 

@@ -23,7 +23,7 @@ __all__ = ["main"]
 def main(argument: str) -> None:
     """Measure, and print the reading."""
     order = json.loads(argument)
-    subject = SUBJECTS.get(order["subject"], BARE)
+    subject = {**SUBJECTS, BARE.name: BARE}[order["subject"]]
     subject.prepare()
     task = Task(subject, Sink(*order["sink"]))
     reading = MEASURES[order["measure"]](task, **order["parameters"])

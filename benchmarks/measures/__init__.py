@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmarks.measures.backlog import backlog, memory
+from benchmarks.measures.latency import paced
+from benchmarks.measures.lifetime import idle, leave, one_event, shutdown
+from benchmarks.measures.outside import exits, imports
 from benchmarks.measures.throughput import cpu, threads
 
 if TYPE_CHECKING:
@@ -18,5 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["MEASURES"]
 
 MEASURES: dict[str, Callable[..., Reading]] = {
-    measure.__name__: measure for measure in (cpu, threads)
+    measure.__name__: measure
+    for measure in (
+        *(backlog, cpu, exits, idle, imports, leave),
+        *(memory, one_event, paced, shutdown, threads),
+    )
 }
