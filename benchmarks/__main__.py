@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(sink: Sink, chosen: argparse.Namespace, steadiness: list[float]) -> Iterator[Sample]:
-    """Take the rounds; note before each of them how fast the machine is."""
+    """Take the rounds; note before and after them how fast the machine is."""
     measurements = [one for one in MEASUREMENTS if one.name in chosen.measures]
     for number in range(chosen.rounds):
         steadiness.append(time_fixed_work())
@@ -64,6 +64,7 @@ def _measure(sink: Sink, chosen: argparse.Namespace, steadiness: list[float]) ->
         measurements = scaling.measurements(quick=chosen.quick)
         for number in range(min(chosen.rounds, scaling.ROUNDS)):
             yield from run_round(sink, measurements, growing, number, quick=chosen.quick)
+    steadiness.append(time_fixed_work())
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

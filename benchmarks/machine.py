@@ -25,14 +25,14 @@ FIXED_WORK = 200_000
 def describe(rounds: int, steadiness: list[float], *, quick: bool) -> str:
     """Say in a few sentences what was measured, and on what."""
     versions = ", ".join(f"{library} {metadata.version(library)}" for library in LIBRARIES)
-    kind = "quick " if quick else ""
+    kind = "quick round" if quick else "round"
+    medians = f"Medians of {rounds} {kind}s" if rounds > 1 else f"One {kind}"
     return (
         f"{time.strftime('%Y-%m-%d', time.gmtime())}, CPython {platform.python_version()}, "
         f"{os.cpu_count()} cores of {_processor()}; {versions}.\n"
-        f"Medians of {rounds} {kind}rounds; x is the median of the ratios to "
-        "segment-analytics-python, round by round.\n"
-        f"The slowest of the rounds found the machine "
-        f"{max(steadiness) / min(steadiness):.2f} times as slow as the fastest."
+        f"{medians}; x is the ratio to segment-analytics-python within a round.\n"
+        "A loop that is always the same was timed before and after each round: the slowest took "
+        f"{max(steadiness) / min(steadiness):.2f} times as long as the fastest."
     )
 
 

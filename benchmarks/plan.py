@@ -5,6 +5,7 @@ Owns the numbers: of events, of seconds, and the targets. Must not know how anyt
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 
 __all__ = ["MEASUREMENTS", "METRICS", "Measurement", "Metric", "Target"]
@@ -20,6 +21,7 @@ class Measurement:
         full: its parameters.
         quick: those that differ in a quick run.
         may_lose: events that are not delivered are a result, not an error.
+        most_rounds: so many are enough, because the speed of the machine has no part in it.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Measurement:
     full: dict[str, float] = field(default_factory=dict)
     quick: dict[str, float] = field(default_factory=dict)
     may_lose: bool = False
+    most_rounds: int = sys.maxsize
 
     def parameters(self, *, quick: bool) -> dict[str, float]:
         """Return what the measure is called with."""
@@ -73,21 +76,21 @@ class Metric:
 MEASUREMENTS = (
     Measurement("cpu", "cpu", {"events": 20_000}, {"events": 5_000}),
     Measurement("gzip", "cpu", {"events": 20_000, "gzip": True}, {"events": 5_000}),
-    Measurement("paced", "paced", {"events": 4_000, "per_second": 2_000}, {"events": 1_000}),
+    Measurement("paced", "paced", {"events": 3_000, "per_second": 2_000}, {"events": 1_000}),
     Measurement(
         "paced-large",
         "paced",
-        {"events": 1_000, "per_second": 500, "large": True},
+        {"events": 750, "per_second": 500, "large": True},
         {"events": 250},
     ),
     Measurement("threads", "threads", {"events": 50_000, "producers": 8}, {"events": 10_000}),
-    Measurement("memory", "memory", {"events": 100_000}, {"events": 10_000}),
-    Measurement("backlog", "backlog", {"events": 50_000}),
+    Measurement("memory", "memory", {"events": 100_000}, {"events": 10_000}, most_rounds=2),
+    Measurement("backlog", "backlog", {"events": 50_000}, {"events": 20_000}),
     Measurement("one-event", "one_event", {"events": 3}),
-    Measurement("idle", "idle", {"seconds": 3}, {"seconds": 2}),
-    Measurement("shutdown", "shutdown"),
+    Measurement("idle", "idle", {"seconds": 2}, {"seconds": 1}, most_rounds=2),
+    Measurement("shutdown", "shutdown", {"clients": 3}, {"clients": 1}),
     Measurement("import", "imports"),
-    Measurement("exit", "exits", {"events": 0, "repetitions": 3}),
+    Measurement("exit", "exits", {"events": 0, "repetitions": 2}, {"repetitions": 1}),
     Measurement("exit-unflushed", "exits", {"events": 1_050}, may_lose=True),
 )
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-INCHES = (12, 9)
+INCHES = (11, 8)
 DOTS_PER_INCH = 110
 STYLES = {
     "segment_librato": ("tab:blue", "o"),
-    "segment_librato+orjson": ("tab:orange", "o"),
+    "segment_librato+orjson": ("tab:orange", "D"),
     "floor": ("tab:blue", "|"),
     "floor+orjson": ("tab:orange", "|"),
 }
@@ -51,10 +51,10 @@ def _draw_ratios(axes: Any, figures: Figures) -> None:  # noqa: ANN401  matplotl
     rows = range(len(metrics))
     for name, (color, marker) in STYLES.items():
         costs = [_cost(figures, metric, name) for metric in metrics]
-        axes.plot(costs, rows, marker, color=color, markersize=11, label=name)
+        axes.plot(costs, rows, marker, color=color, markersize=8, label=name)
         if SUBJECTS[name].is_ours:
             limits = [_limit(metric, name) for metric in metrics]
-            axes.plot(limits, rows, "4", color=color, markersize=12, label=f"target of {name}")
+            axes.plot(limits, rows, "4", color=color, markersize=11, label=f"target of {name}")
     axes.axvline(1, color="tab:red", label="segment-analytics-python")
     axes.set_yticks(rows, [_label(metric) for metric in metrics])
     axes.set_xscale("log")
@@ -67,10 +67,11 @@ def _draw_growth(axes: Any, figures: Figures, column: int) -> None:  # noqa: ANN
     series = SERIES[column]
     for name in GROWING:
         points = figures.growth(series, name)
-        axes.plot(*zip(*points, strict=True), marker="o", label=name)
+        if points:
+            axes.plot(*zip(*points, strict=True), marker="o", label=name)
     what, _, figure = series.title.partition(": ")
     axes.set_xlabel(what)
-    axes.set_title(figure, fontsize="medium")
+    axes.set_ylabel(figure, fontsize="small")
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)

@@ -41,14 +41,15 @@ def run_round(
     quick: bool,
 ) -> Iterator[Sample]:
     """Take every measurement of every subject once; say on stderr which one is taken."""
-    for position, measurement in enumerate(measurements, start=1):
-        progress = f"round {number + 1}: {position}/{len(measurements)} {measurement.name}"
+    due = [one for one in measurements if number < one.most_rounds]
+    for position, measurement in enumerate(due, start=1):
+        progress = f"round {number + 1}: {position}/{len(due)} {measurement.name}"
         print(f"\r{progress:60}", end="", file=sys.stderr, flush=True)
         for subject in in_turns(subjects, number):
             parameters = measurement.parameters(quick=quick)
             order = Order(subject, measurement.measure, parameters, sink)
             yield _take(order, measurement, number)
-    print("\r", end="", file=sys.stderr)
+    print(f"\r{'':60}\r", end="", file=sys.stderr)
 
 
 def in_turns(subjects: Sequence[str], number: int) -> list[str]:
@@ -66,6 +67,8 @@ def _take(order: Order, measurement: Measurement, number: int) -> Sample:
         order.sink.tally()
         return replace(sample, problem=str(error))
     tally = order.sink.tally()
+    if "sent" not in reading:
+        return replace(sample, reading=reading)
     reading["lost"] = reading["sent"] - tally["distinct_orders"]
     reading["requests"] = tally["requests"]
     problem = "" if measurement.may_lose else missing(int(reading["sent"]), tally)

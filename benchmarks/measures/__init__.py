@@ -1,7 +1,7 @@
 """What is measured: functions that take a task and return a reading.
 
-A reading maps the names of figures to numbers; `sent` in it is the number of events that the
-sink must have got in the end.
+A reading maps the names of figures to numbers. `sent` in it, if it is there, is the number of
+events that the sink must have got in the end.
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["idle", "leave", "one_event", "shutdown"]
 
 SETTLING_SECONDS = 0.5
-IDLE_SECONDS = (0.05, 0.15, 0.25, 0.35, 0.45)  # a client that polls is met at any point of a poll
+POLL_SECONDS = 0.5  # a client that polls is met at different points of a poll
+
+left: list[Client] = []  # a client is there until the end, as one of an application is
 
 
 def one_event(task: Task, *, events: int) -> Reading:
@@ -41,12 +43,12 @@ def idle(task: Task, *, seconds: float) -> Reading:
     return {"sent": 1, "wake_ups_per_second": (wake_ups() - before - own) / seconds}
 
 
-def shutdown(task: Task) -> Reading:
+def shutdown(task: Task, *, clients: int) -> Reading:
     """Time the shutdown of clients that have nothing left to deliver."""
     durations = []
-    for seconds in IDLE_SECONDS:
+    for number in range(1, clients + 1):
         client = task.connect()
-        time.sleep(seconds)
+        time.sleep(POLL_SECONDS * number / (clients + 1))
         began = time.perf_counter_ns()
         client.shutdown()
         durations.append(time.perf_counter_ns() - began)
@@ -56,6 +58,7 @@ def shutdown(task: Task) -> Reading:
 def leave(task: Task, *, events: int) -> Reading:
     """Track without a flush; the interpreter's exit, which comes next, is timed from outside."""
     client = task.connect()
+    left.append(client)
     for number in range(events):
         client.track(user(number), "Subscription Renewed", small_event(number), None)
     return {"sent": events}
