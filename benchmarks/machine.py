@@ -24,7 +24,8 @@ FIXED_WORK = 200_000
 
 def describe(rounds: int, steadiness: list[float], *, quick: bool) -> str:
     """Say in a few sentences what was measured, and on what."""
-    versions = ", ".join(f"{library} {metadata.version(library)}" for library in LIBRARIES)
+    installed = {one.name: one.version for one in metadata.distributions()}
+    versions = ", ".join(f"{name} {installed[name]}" for name in LIBRARIES if name in installed)
     kind = "quick round" if quick else "round"
     medians = f"Medians of {rounds} {kind}s" if rounds > 1 else f"One {kind}"
     return (

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from benchmarks.figures import Figures
     from benchmarks.plan import Metric
+    from benchmarks.scaling import Series
 
 __all__ = ["draw"]
 
@@ -38,10 +39,11 @@ def draw(figures: Figures, path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure = plt.figure(figsize=INCHES, layout="constrained")
-    grid = figure.add_gridspec(2, len(SERIES), height_ratios=[2, 1])
-    _draw_ratios(figure.add_subplot(grid[0, :]), figures)
-    for column in range(len(SERIES)):
-        _draw_growth(figure.add_subplot(grid[1, column]), figures, column)
+    above, below = figure.subfigures(2, height_ratios=[2, 1])
+    _draw_ratios(above.subplots(), figures)
+    above.legend(loc="outside lower center", ncols=4, fontsize="small")
+    for axes, series in zip(below.subplots(1, len(SERIES)), SERIES, strict=True):
+        _draw_growth(axes, figures, series)
     figure.savefig(path, dpi=DOTS_PER_INCH)
     plt.close(figure)
 
@@ -60,11 +62,9 @@ def _draw_ratios(axes: Any, figures: Figures) -> None:  # noqa: ANN401  matplotl
     axes.set_xscale("log")
     axes.set_title("Cost as a share of that of segment-analytics-python: less is better")
     axes.grid(alpha=0.3)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 
-def _draw_growth(axes: Any, figures: Figures, column: int) -> None:  # noqa: ANN401  see above
-    series = SERIES[column]
+def _draw_growth(axes: Any, figures: Figures, series: Series) -> None:  # noqa: ANN401  see above
     for name in GROWING:
         points = figures.growth(series, name)
         if points:
@@ -75,7 +75,7 @@ def _draw_growth(axes: Any, figures: Figures, column: int) -> None:  # noqa: ANN
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(fontsize="small")
 
 
 def _label(metric: Metric) -> str:

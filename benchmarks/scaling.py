@@ -65,7 +65,7 @@ SERIES = (
         limit=1.0,
     ),
     Series(
-        "Events in the queue: CPU µs per event, from its call to its delivery",
+        "Events in the queue: CPU µs per event delivered",
         "backlog",
         "cpu_us",
         (1_000, 10_000, 100_000, 1_000_000),
