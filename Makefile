@@ -2,13 +2,14 @@
 
 PYTHON ?= python3
 VENV := .venv
+BENCH := .bench
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # Interpreters that pyenv keeps, for tox to find.
 export PATH := $(PATH):$(subst $(eval) ,:,$(wildcard $(HOME)/.pyenv/versions/*/bin))
 
-.PHONY: demo demo-librato test lint types unit versions clean
+.PHONY: demo demo-librato test lint types unit versions bench clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m segment_librato.devserver.demo
@@ -33,8 +34,13 @@ unit: $(VENV)/.development
 versions: $(VENV)/.development
 	$(BIN)/tox run-parallel --parallel 2 --quiet
 
+# make bench ROUNDS=1 QUICK=1 SUBJECTS=segment,segment_librato,floor MEASURES=cpu,threads
+bench: $(BENCH)/.installed
+	@$(BENCH)/bin/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick) \
+		$(if $(SUBJECTS),--subjects $(SUBJECTS)) $(if $(MEASURES),--measures $(MEASURES))
+
 clean:
-	rm -rf $(VENV) .tox
+	rm -rf $(VENV) $(BENCH) .tox
 
 $(VENV)/.runtime: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=python3.11 ...")'
@@ -46,4 +52,11 @@ $(VENV)/.runtime: pyproject.toml
 
 $(VENV)/.development: pyproject.toml $(VENV)/.runtime
 	@$(PIP) install --editable ".[oauth,otel]" --group lint --group test --group tox
+	@touch $@
+
+$(BENCH)/.installed: pyproject.toml
+	@echo "Making an environment in $(BENCH), once ..."
+	@$(PYTHON) -m venv --clear $(BENCH)
+	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade "pip>=25.1"
+	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --editable . --group bench
 	@touch $@

@@ -1,0 +1,140 @@
+"""The floor: the least that a client written by hand can do, as a limit to compare with.
+
+Each message is encoded once, in the call; bytes are queued, joined, and posted by one thread
+over one connection. No validation, no limits, no retries, no lock of its own, and a message
+waits for a full batch or a flush. What it leaves out is what a library is for.
+"""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+__all__ = ["Floor", "json_dump", "orjson_dump"]
+
+GZIP_LEVEL = 6
+Dump = Callable[[object], bytes]
+
+LIBRARY = {"name": "floor", "version": "0"}
+HEADERS = {"Content-Type": "application/json", "Authorization": "Basic Zmxvb3I6"}
+
+
+def json_dump() -> Dump:
+    """Return the encoder of the standard library."""
+    encode = json.JSONEncoder(
+        ensure_ascii=False, check_circular=False, separators=(",", ":")
+    ).encode
+    return lambda value: encode(value).encode()
+
+
+def orjson_dump() -> Dump:
+    """Return the encoder of orjson."""
+    from orjson import dumps
+
+    # The bytes that orjson returns keep the larger buffer they were written to: queue a copy.
+    return lambda value: bytes(memoryview(dumps(value)))
+
+
+class Floor:
+    """A client that does nothing which is not necessary."""
+
+    def __init__(self, url: str, dump: Dump, *, upload_size: int, compress: bool) -> None:
+        address = urlsplit(url)
+        self._connection = http.client.HTTPConnection(address.hostname or "", address.port)
+        self._dump = dump
+        self._upload_size = upload_size
+        self._compress = compress
+        self._waiting: deque[bytes] = deque()
+        self._wake = threading.Event()
+        self._sleeps = False
+        self._flushed: threading.Event | None = None
+        self._closed = False
+        self._random_bits = random.Random().getrandbits
+        self._second = (0, "")
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def track(
+        self,
+        user_id: str,
+        event: str,
+        properties: dict[str, Any],
+        context: dict[str, Any] | None = None,
+    ) -> None:
+        """Encode a message and queue it."""
+        bits = f"{self._random_bits(128):032x}"
+        message = {
+            "type": "track",
+            "userId": user_id,
+            "anonymousId": None,
+            "event": event,
+            "properties": properties,
+            "context": {**context, "library": LIBRARY} if context else {"library": LIBRARY},
+            "integrations": {},
+            "timestamp": self._timestamp(),
+            "messageId": f"{bits[:8]}-{bits[8:12]}-4{bits[13:16]}-a{bits[17:20]}-{bits[20:]}",
+        }
+        self._waiting.append(self._dump(message))
+        if self._sleeps and len(self._waiting) >= self._upload_size:
+            self._wake.set()
+
+    def flush(self) -> None:
+        """Wait until all that waits is sent."""
+        flushed = self._flushed = threading.Event()
+        self._wake.set()
+        flushed.wait()
+
+    def shutdown(self) -> None:
+        """Send what waits and end the thread."""
+        self._closed = True
+        self._wake.set()
+        self._thread.join()
+
+    def _timestamp(self) -> str:
+        """Return the time, formatted anew once a second."""
+        now = time.time()
+        second = int(now)
+        if second != self._second[0]:
+            self._second = (second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)))
+        return f"{self._second[1]}.{int((now - second) * 1_000):03d}Z"
+
+    def _run(self) -> None:
+        while True:
+            self._sleep()
+            while len(self._waiting) >= self._upload_size:
+                self._post(self._upload_size)
+            if self._flushed or self._closed:
+                flushed, self._flushed = self._flushed, None
+                while self._waiting:
+                    self._post(min(self._upload_size, len(self._waiting)))
+                if flushed:
+                    flushed.set()
+            if self._closed:
+                self._connection.close()
+                return
+
+    def _sleep(self) -> None:
+        """Sleep until there is a full batch, or somebody flushes or shuts down."""
+        self._sleeps = True
+        if len(self._waiting) < self._upload_size:
+            self._wake.wait()
+        self._sleeps = False
+        self._wake.clear()
+
+    def _post(self, count: int) -> None:
+        messages = b",".join([self._waiting.popleft() for _ in range(count)])
+        body = b'{"batch":[%b],"writeKey":"floor"}' % messages
+        headers = HEADERS
+        if self._compress:
+            body = gzip.compress(body, GZIP_LEVEL, mtime=0)
+            headers = {**HEADERS, "Content-Encoding": "gzip"}
+        self._connection.request("POST", "/v1/batch", body, headers)
+        self._connection.getresponse().read()

@@ -1,0 +1,177 @@
+"""What is shown: the tables of the terminal and of `results.md`.
+
+Must not know how anything is measured, or what the figures come to.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from benchmarks.plan import METRICS
+from benchmarks.scaling import SERIES
+from benchmarks.subjects import INCUMBENT, SUBJECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.figures import Figures, Spread
+    from benchmarks.plan import Metric
+    from benchmarks.runner import Sample
+
+__all__ = ["Report"]
+
+NOTHING = "-"
+OURS = [name for name, subject in SUBJECTS.items() if subject.is_ours]
+FLOORS = [name for name, subject in SUBJECTS.items() if subject.is_floor]
+
+
+class Report:
+    """The results of a run, in words and tables."""
+
+    def __init__(self, samples: Sequence[Sample], figures: Figures) -> None:
+        self._samples = samples
+        self._figures = figures
+        measured = {sample.measurement for sample in samples}
+        self._metrics = [metric for metric in METRICS if metric.measurement in measured]
+
+    def text(self, preamble: str) -> str:
+        """Return all of it as Markdown that can be read as it is."""
+        parts = [f"# Results\n\n{preamble}", *self._summary(), *self._details(), *self._growth()]
+        return "\n\n".join([*parts, self._verdict()]) + "\n"
+
+    def failures(self) -> list[str]:
+        """Return the targets that are missed, and what was lost."""
+        missed = [
+            f"{subject} misses a target: {metric.title}"
+            for metric in self._metrics
+            for subject in OURS
+            if self._figures.meets_target(metric, subject) is False
+        ]
+        grown = [
+            f"segment_librato grows too much: {series.title}"
+            for series in SERIES
+            if self._figures.grows_too_much(series)
+        ]
+        problems = [
+            f"{sample.subject}, {sample.measurement}, round {sample.round + 1}: {sample.problem}"
+            for sample in self._samples
+            if sample.problem
+        ]
+        return [*missed, *grown, *problems]
+
+    def _verdict(self) -> str:
+        failures = self.failures()
+        if not failures:
+            return "Every target that was measured is met, and all that was sent has arrived."
+        return "\n".join(["Not as it must be:\n", *(f"- {failure}" for failure in failures)])
+
+    def _summary(self) -> list[str]:
+        """Return a table with one row for each metric: medians, and the targets."""
+        if not self._metrics:
+            return []
+        head = ["median", INCUMBENT, *FLOORS, *(f"{subject} (target)" for subject in OURS)]
+        rows = [self._summary_row(metric) for metric in self._metrics]
+        return ["## Summary", table(head, rows)]
+
+    def _summary_row(self, metric: Metric) -> list[str]:
+        row = [metric.title, middle(self._figures.spread(metric, INCUMBENT), metric.unit)]
+        row += [self._compared(metric, floor) for floor in FLOORS]
+        return row + [self._judged(metric, subject) for subject in OURS]
+
+    def _judged(self, metric: Metric, subject: str) -> str:
+        """Return what was measured, the target and the verdict."""
+        met = self._figures.meets_target(metric, subject)
+        if met is None:
+            return NOTHING
+        verdict = "met" if met else "MISSED"
+        return f"{self._compared(metric, subject)} ({limit_text(metric, subject)}) {verdict:6}"
+
+    def _compared(self, metric: Metric, subject: str) -> str:
+        """Return the ratio to the incumbent, or the figure, as the target has it."""
+        if metric.target.relative:
+            return middle(self._figures.to_incumbent(metric, subject), "x")
+        return middle(self._figures.spread(metric, subject), metric.unit)
+
+    def _details(self) -> list[str]:
+        """Return a table for each metric: all subjects, medians and ranges."""
+        parts = ["## Every subject: median [least - most] of the rounds"] if self._metrics else []
+        for metric in self._metrics:
+            rows = [
+                [
+                    subject,
+                    ranged(self._figures.spread(metric, subject)),
+                    ranged(self._figures.to_incumbent(metric, subject)),
+                    ranged(self._figures.to_floor(metric, subject)),
+                ]
+                for subject in SUBJECTS
+                if self._figures.spread(metric, subject)
+            ]
+            unit = f", {metric.unit}" if metric.unit else ""
+            parts += [
+                f"### {metric.title}{unit}",
+                table(["subject", "figure", f"to {INCUMBENT}", "to its floor"], rows),
+            ]
+        return parts
+
+    def _growth(self) -> list[str]:
+        """Return a table for each series."""
+        parts = []
+        for series in SERIES:
+            rows = [
+                [subject, *(number(figure) for _, figure in points)]
+                for subject in SUBJECTS
+                if (points := self._figures.growth(series, subject))
+            ]
+            if rows:
+                values = series.chosen(quick=self._figures.quick)
+                head = ["subject", *(f"{value:,}" for value in values)]
+                parts += [f"### {series.title}", table(head, rows)]
+        return ["## Growth", *parts] if parts else []
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table whose columns are aligned."""
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join(_line(line, widths) for line in [head, rule, *rows])
+
+
+def _line(cells: list[str], widths: list[int]) -> str:
+    first, *others = zip(cells, widths, strict=True)
+    padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+    return f"| {' | '.join(padded)} |"
+
+
+def limit_text(metric: Metric, subject: str) -> str:
+    """Return a target in short."""
+    sign = ">=" if metric.target.at_least else "<="
+    unit = "x" if metric.target.relative else metric.unit
+    limit = metric.target.limit(has_orjson=SUBJECTS[subject].has_orjson)
+    return f"{sign} {number(limit)} {unit}".rstrip()
+
+
+def middle(measured: Spread | None, unit: str) -> str:
+    """Return a median with its unit."""
+    return f"{number(measured.median)} {unit}".rstrip() if measured else NOTHING
+
+
+def ranged(measured: Spread | None) -> str:
+    """Return a median with the range of the rounds."""
+    if measured is None:
+        return NOTHING
+    least, most = number(measured.least), number(measured.most)
+    return f"{number(measured.median)} [{least} - {most}]"
+
+
+def number(value: float) -> str:
+    """Return three digits, two of a fraction of one, and all that are before the point."""
+    magnitude = abs(value)
+    if magnitude == int(magnitude):
+        places = 0
+    elif magnitude < 1:
+        places = 1 - math.floor(math.log10(magnitude))
+    else:
+        places = max(0, 3 - len(str(int(magnitude))))
+    return f"{value:,.{places}f}"
