@@ -1,4 +1,4 @@
-"""Real servers that fork, retire and patch: gunicorn, Celery, gevent."""
+"""Real servers that fork, retire and patch: gunicorn, uvicorn, Celery, gevent."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def running(
             "UPLOAD_INTERVAL": AT_THE_END,
             **environment,
         },
-        pass_fds=[int(one.removeprefix("fd://")) for one in command if one.startswith("fd://")],
+        close_fds=False,  # the listener is for the server
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -119,6 +119,7 @@ def make_requests(listener: socket.socket, numbers: range) -> list[bytes]:
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.set_inheritable(True)
         yield listening
 
 
@@ -151,6 +152,25 @@ def test_workers_that_gunicorn_retires_deliver(
         stop(process)
     imports = 1 if preload else 5
     assert sequence_numbers(server) == [IMPORTED] * imports + list(range(20))
+    assert server.duplicates == 0
+
+
+# uvicorn
+
+
+@pytest.mark.parametrize("deliver", ["on SIGTERM", "at the end of the lifespan"])
+def test_uvicorn_delivers_if_it_is_told_to(
+    server: LocalSegment, listener: socket.socket, deliver: str
+) -> None:
+    """When it has shut down it ends itself by the signal that it got, without any exit hooks."""
+    pytest.importorskip("uvicorn")
+    command = ["-m", "uvicorn", "asgi_app:application", "--fd", str(listener.fileno())]
+    with running(server, *command, "--log-level", "error", DELIVER=deliver) as process:
+        make_requests(listener, range(10))
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (-signal.SIGTERM, "")
+    assert sequence_numbers(server) == list(range(10))
     assert server.duplicates == 0
 
 
