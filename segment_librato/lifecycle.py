@@ -8,6 +8,7 @@ connections are known here and made new in a forked child. Knows nothing of mess
 from __future__ import annotations
 
 import atexit
+import importlib
 import math
 import os
 import signal
@@ -74,7 +75,6 @@ def drain_at_exit(drainable: Drainable) -> None:
         _process.has_finalizer = True
         _drain_with_multiprocessing()
         _drain_with_celery()
-        _start_resolver_of_gevent()
 
 
 def forget(drainable: Drainable) -> None:
@@ -149,11 +149,12 @@ def _drain_with_celery() -> None:
         signals.worker_process_shutdown.connect(_drain_all, weak=False)
 
 
-def _start_resolver_of_gevent() -> None:
-    """Have gevent start its thread for name lookups; CPython 3.12 starts none at the exit."""
+def _resolve_without_threads() -> None:
+    """Have gevent look up names by itself: CPython 3.12 starts no threads for it at the exit."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey and monkey.is_module_patched("socket"):
-        sys.modules["gevent"].get_hub().threadpool.spawn(int)
+        hub = sys.modules["gevent"].get_hub()
+        hub.resolver = importlib.import_module("gevent.resolver.blocking").Resolver(hub)
 
 
 def _drain_after_threads() -> None:
@@ -167,6 +168,7 @@ def _drain_after_threads() -> None:
 def _drain_all(**_of_signal: object) -> None:
     _process.exit_began = time.monotonic()
     drainables = list(_process.drainables.values())
+    _resolve_without_threads()
     for drainable in drainables:
         drainable.begin_drain()
     for drainable in drainables:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -239,4 +240,130 @@ child.join()
     with running(server, "-W", "ignore::DeprecationWarning", "-c", script) as process:
         expect_success(process)
     assert sequence_numbers(server) == [1, 2]
+    assert server.duplicates == 0
+
+
+# gevent
+
+CLIENT = """
+import os, sys
+from segment_librato import Client
+
+def complain(error, messages):
+    sys.stderr.write(f"on_error {error!r} {len(messages)}")
+
+client = Client(
+    "test-key",
+    host=os.environ["SEGMENT_HOST"],
+    upload_interval=float(os.environ["UPLOAD_INTERVAL"]),
+    on_error=complain,
+)
+
+def track(numbers):
+    for number in numbers:
+        client.track("user", "event", {"n": number})
+"""
+PATCH = "from gevent import monkey; monkey.patch_all()"
+# Any time will do for gevent to patch, but one when a consumer runs in a thread of its own.
+SCRIPTS = {
+    "before the import": [PATCH, CLIENT],
+    "after the import": ["import segment_librato", PATCH, CLIENT],
+    "after a client was made": [CLIENT, PATCH],
+    "after a client was used and joined": [CLIENT, "track([-1]); assert client.join(10)", PATCH],
+}
+
+
+@contextmanager
+def script(
+    server: LocalSegment, *parts: str, warnings: str = "ignore", upload_interval: str = AT_THE_END
+) -> Iterator[subprocess.Popen[str]]:
+    pytest.importorskip("gevent")
+    source = "\n".join(textwrap.dedent(part) for part in parts)
+    command = ["-W", warnings, "-c", source]
+    with running(server, *command, UPLOAD_INTERVAL=upload_interval) as process:
+        yield process
+
+
+@pytest.mark.parametrize("ending", ["assert client.shutdown(10)", ""], ids=["shutdown", "exit"])
+@pytest.mark.parametrize("upload_interval", ["0.01", AT_THE_END])
+@pytest.mark.parametrize("patched", SCRIPTS)
+def test_greenlets_track_and_flush(
+    server: LocalSegment, patched: str, upload_interval: str, ending: str
+) -> None:
+    server.answer(200, delay=0.02, times=None)
+    body = """
+    import gevent
+
+    def work(first):
+        for number in range(first, first + 50):
+            track([number])
+            gevent.sleep(0)
+        assert client.flush(10)
+
+    gevent.joinall([gevent.spawn(work, first) for first in range(0, 500, 50)], raise_error=True)
+    assert client.stats.delivered >= 500
+    track([500])
+    """
+    parts = [*SCRIPTS[patched], body, ending]
+    with script(server, *parts, upload_interval=upload_interval) as process:
+        expect_success(process)
+    assert [number for number in sequence_numbers(server) if number >= 0] == list(range(501))
+    assert server.duplicates == 0
+
+
+@pytest.mark.parametrize("patched", SCRIPTS)
+def test_the_exit_delivers_the_first_message_of_a_patched_process(
+    server: LocalSegment, patched: str
+) -> None:
+    """The exit looks up a name, which takes gevent a thread that CPython 3.12 would not start."""
+    with script(server, *SCRIPTS[patched], "track([1])") as process:
+        expect_success(process)
+    assert sequence_numbers(server)[-1] == 1
+    assert server.duplicates == 0
+
+
+def test_a_greenlet_that_flushes_leaves_the_others_running(server: LocalSegment) -> None:
+    body = """
+    import gevent
+    track([1])
+    flush = gevent.spawn(client.flush, 10)
+    for _ in range(5):
+        gevent.sleep(0.01)
+    print("others run", not flush.ready(), flush=True)
+    print("flushed", flush.get())
+    """
+    with script(server, PATCH, CLIENT, body, warnings="error") as process:
+        with server.hold():
+            assert process.stdout
+            assert process.stdout.readline() == "others run True\n"
+        assert expect_success(process) == "flushed True\n"
+    assert sequence_numbers(server) == [1]
+
+
+@pytest.mark.parametrize("ending", ["assert client.flush(10)", ""], ids=["flush", "exit"])
+def test_a_fork_of_greenlets_delivers_the_messages_of_each_process_once(
+    server: LocalSegment, ending: str
+) -> None:
+    """A greenlet of the parent comes along; when it ends, gevent may complain on stderr."""
+    body = f"""
+    import gevent
+    track(range(3))
+    gevent.sleep(0)
+    child = os.fork()
+    if child == 0:
+        track([100])
+        gevent.sleep(0.5)  # the consumer that came along wakes up
+        track([101])
+        {ending or "pass"}
+        sys.exit()
+    track(range(3, 5))
+    assert client.flush(10)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+    """
+    with script(server, PATCH, CLIENT, body, upload_interval="0.2") as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert "on_error" not in errors
+    assert sequence_numbers(server) == [0, 1, 2, 3, 4, 100, 101]
     assert server.duplicates == 0
