@@ -28,7 +28,7 @@ MAX_RATE_LIMIT_DURATION = 100  # for three waits of 30 s, as many as retries
 VIRTUAL_TIMEOUT = 600.0  # seconds that all waits together do not take
 TIMEOUT = 10.0
 SHORT_TIMEOUT = 0.1  # for a server that is always silent
-TIMEOUT_WITH_ANSWER = 0.75  # for one that is silent once: time enough to answer afterwards
+TIMEOUT_WITH_ANSWER = 1.5  # for one that is silent once: time enough to answer afterwards
 
 MODES: dict[str, dict[str, Any]] = {
     "threaded": {},
