@@ -202,7 +202,6 @@ def celery_worker(
     [
         ["prefork", "--concurrency", "2"],
         ["prefork", "--concurrency", "2", "--max-tasks-per-child", "1"],
-        ["threads", "--concurrency", "2"],
         ["gevent", "--concurrency", "2"],
     ],
     ids=" ".join,
@@ -284,8 +283,9 @@ def script(
         yield process
 
 
-@pytest.mark.parametrize("ending", ["assert client.shutdown(10)", ""], ids=["shutdown", "exit"])
-@pytest.mark.parametrize("upload_interval", ["0.01", AT_THE_END])
+@pytest.mark.parametrize(
+    "upload_interval, ending", [("0.01", "assert client.shutdown(10)"), (AT_THE_END, "")]
+)
 @pytest.mark.parametrize("patched", SCRIPTS)
 def test_greenlets_track_and_flush(
     server: LocalSegment, patched: str, upload_interval: str, ending: str
