@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
@@ -87,7 +88,8 @@ def presentable(text: object, secrets: Iterable[str]) -> str:
     if not isinstance(text, str):
         return ""
     for secret in filter(None, secrets):
-        text = text.replace(secret, "***")
+        # `urlsplit` makes small letters of a host name
+        text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
     return text[:MAX_TEXT_LENGTH]
 
 

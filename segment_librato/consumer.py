@@ -8,6 +8,7 @@ with `send(batch)`, which raises a `SegmentError` if the batch was not delivered
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
 
@@ -71,6 +72,8 @@ class Consumer:
         Raises:
             RuntimeError: no thread can be started, as late in the interpreter's exit.
         """
+        if sys.is_finalizing():  # it would be started and never run, and `start` wait for ever
+            raise RuntimeError("the interpreter exits")
         thread = threading.Thread(target=self._run, name="segment-consumer", daemon=True)
         try:
             if self._queue.enlist(self, thread):
@@ -100,8 +103,6 @@ class Consumer:
         messages undelivered, None if all were delivered. After any exception (Ctrl-C, or an
         exit in code of the application) `give_up` has to be called.
         """
-        if lease.refused_before:
-            self._report.room(lease.refused_before)
         failure = None
         batches = [Batch(tuple(lease.messages))]
         splits_left = MAX_SPLITS
@@ -117,6 +118,8 @@ class Consumer:
             else:
                 failure = error
                 self._fail(lease, batch.messages, error)
+        if lease.refused_before:  # said late, as a log handler may hold it up
+            self._report.room(lease.refused_before)
         return failure
 
     def give_up(self, lease: Lease, interruption: BaseException) -> None:

@@ -119,6 +119,8 @@ class Destinations:
 
     async def ashutdown(self, timeout: float) -> bool:
         """Shut down as `shutdown` does, without blocking the event loop."""
+        import asyncio  # noqa: PLC0415  see `_wait_until`
+
         deadline = self._clock.deadline(timeout)
         for queue in self.queues:
             queue.close()
@@ -127,7 +129,10 @@ class Destinations:
             await self._wait_until(
                 lambda: all(pipeline.is_deserted() for pipeline in self._pipelines), deadline
             )
-        self.shutdown(0)
+        try:  # elsewhere, because it calls `on_error` with what is left
+            await asyncio.get_running_loop().run_in_executor(None, self.shutdown, 0)
+        except RuntimeError:  # no thread can be started
+            self.shutdown(0)
         return settled
 
     @property
@@ -153,7 +158,7 @@ class Destinations:
             timeout = 0
         deadline = None if timeout is None else self._clock.deadline(timeout)
         for pipeline in self._pipelines:
-            pipeline.begin_drain()
+            pipeline.send_at_once()
         outcomes = [finish(pipeline, deadline) for pipeline in self._pipelines]
         return all(outcomes)
 

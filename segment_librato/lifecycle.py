@@ -37,7 +37,7 @@ __all__ = [
 class Drainable(Protocol):
     """What has to finish before the process ends."""
 
-    def begin_drain(self) -> None:
+    def send_at_once(self) -> None:
         """Let all that waits leave at once; do not wait for it."""
 
     def finish_drain(self, elapsed: float) -> None:
@@ -45,6 +45,9 @@ class Drainable(Protocol):
 
     def finish_flush(self, elapsed: float) -> None:
         """Wait as `finish_drain` does, and be ready for more."""
+
+    def is_held_by_caller(self) -> bool:
+        """Return whether the calling thread delivers, and so must not wait."""
 
 
 class Forkable(Protocol):
@@ -62,7 +65,9 @@ class _Process:
         self.forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
         self.exit_began: float | None = None
         self.has_finalizer = False
-        self.next_on_sigterm: Any = signal.SIG_DFL  # a handler, SIG_DFL or SIG_IGN
+        self.is_known_to_multiprocessing = False
+        self.sigterm_handlers: list[Any] = []  # those before ours, the latest last
+        self.handed_on = 0  # so many of them are being called
 
 
 _process = _Process()
@@ -71,10 +76,8 @@ _process = _Process()
 def drain_at_exit(drainable: Drainable) -> None:
     """Drain this object when the interpreter exits, unless it is forgotten before."""
     _process.drainables[id(drainable)] = drainable
-    if not _process.has_finalizer:
-        _process.has_finalizer = True
-        _drain_with_multiprocessing()
-        _drain_with_celery()
+    _drain_with_multiprocessing()
+    _drain_with_celery()
 
 
 def forget(drainable: Drainable) -> None:
@@ -108,39 +111,80 @@ def flush_on_sigterm() -> None:
     if handler is None:
         raise ConfigError("flush_on_sigterm: expected a handler that Python can call")
     if handler is not _flush_and_go_on:
-        _process.next_on_sigterm = handler
+        _process.sigterm_handlers.append(handler)
         signal.signal(signal.SIGTERM, _flush_and_go_on)
 
 
 def _flush_and_go_on(number: int, frame: FrameType | None) -> None:
-    handler = _process.next_on_sigterm
+    gevent = sys.modules.get("gevent")
+    if gevent and _is_patched_by_gevent() and gevent.getcurrent() is gevent.get_hub():
+        gevent.spawn(_end, number, frame)  # the hub, which runs the greenlets, may not wait
+    else:
+        _end(number, frame)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Deliver, then do what the handler before ours does.
+
+    That may call ours again, if it was set after a first `flush_on_sigterm` and ours after it.
+    """
+    handlers = _process.sigterm_handlers[: len(_process.sigterm_handlers) - _process.handed_on]
+    handler = handlers[-1] if handlers else signal.SIG_DFL
     if handler is signal.SIG_DFL:
-        signal.signal(number, signal.SIG_DFL)
-        _drain_all()
-        os.kill(os.getpid(), number)
+        _end_process(number)
         return
-    _flush_all()
-    if callable(handler):
-        handler(number, frame)
+    try:
+        _flush_all()
+    finally:
+        if callable(handler):
+            _process.handed_on += 1
+            try:
+                handler(number, frame)
+            finally:
+                _process.handed_on -= 1
+
+
+def _end_process(number: int) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    if any(drainable.is_held_by_caller() for drainable in _process.drainables.values()):
+        sys.exit(128 + number)  # it reports what it was sending, and the exit delivers the rest
+    _drain_all()
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)  # the first process of a container outlives the signal
 
 
 def _flush_all() -> None:
     began = time.monotonic()
-    drainables = list(_process.drainables.values())
-    for drainable in drainables:
-        drainable.begin_drain()
-    for drainable in drainables:
+    for drainable in _sending():
         drainable.finish_flush(time.monotonic() - began)
 
 
-def _drain_with_multiprocessing() -> None:
-    """Drain at the end of a process that `multiprocessing` forked; it runs no exit hooks."""
-    if multiprocessing_util := sys.modules.get("multiprocessing.util"):
-        from multiprocessing import current_process  # noqa: PLC0415  it is loaded already
+def _sending() -> list[Drainable]:
+    """Return what has to finish, and have it begin."""
+    drainables = list(_process.drainables.values())
+    for drainable in drainables:
+        drainable.send_at_once()
+    return drainables
 
-        # not `parent_process`, which does not know the children of billiard, Celery's own version
-        if current_process().name != "MainProcess":
-            multiprocessing_util.Finalize(None, _drain_after_threads, exitpriority=0)
+
+def _drain_with_multiprocessing() -> None:
+    """Drain at the end of a process that `multiprocessing` started; it runs no exit hooks."""
+    if multiprocessing_util := sys.modules.get("multiprocessing.util"):
+        if not _process.is_known_to_multiprocessing:  # a forked child forgets all finalizers
+            _process.is_known_to_multiprocessing = True
+            multiprocessing_util.register_after_fork(_process, _add_finalizer)
+        from multiprocessing import current_process, parent_process  # noqa: PLC0415  it is loaded
+
+        # billiard, which is Celery's version of it, has children without a `parent_process`
+        if parent_process() is not None or current_process().name != "MainProcess":
+            _add_finalizer(_process)
+
+
+def _add_finalizer(process: _Process) -> None:
+    if not process.has_finalizer:
+        process.has_finalizer = True
+        finalizer = sys.modules["multiprocessing.util"].Finalize
+        finalizer(None, _drain_after_threads, exitpriority=0)
 
 
 def _drain_with_celery() -> None:
@@ -149,10 +193,14 @@ def _drain_with_celery() -> None:
         signals.worker_process_shutdown.connect(_drain_all, weak=False)
 
 
+def _is_patched_by_gevent() -> bool:
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("socket"))
+
+
 def _resolve_without_threads() -> None:
     """Have gevent look up names by itself: CPython 3.12 starts no threads for it at the exit."""
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey and monkey.is_module_patched("socket"):
+    if _is_patched_by_gevent():
         hub = sys.modules["gevent"].get_hub()
         hub.resolver = importlib.import_module("gevent.resolver.blocking").Resolver(hub)
 
@@ -166,12 +214,10 @@ def _drain_after_threads() -> None:
 
 
 def _drain_all(**_of_signal: object) -> None:
-    _process.exit_began = time.monotonic()
-    drainables = list(_process.drainables.values())
+    if _process.exit_began is None:
+        _process.exit_began = time.monotonic()
     _resolve_without_threads()
-    for drainable in drainables:
-        drainable.begin_drain()
-    for drainable in drainables:
+    for drainable in _sending():
         try:
             drainable.finish_drain(time.monotonic() - _process.exit_began)
         except KeyboardInterrupt:  # noqa: PERF203  whoever watches does not want to wait

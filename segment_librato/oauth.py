@@ -70,8 +70,8 @@ class TokenProvider:
         self._token = ""
         self._fresh_until = 0.0
 
-    def token(self) -> str:
-        """Return a token, fetching one if need be.
+    def token(self, seconds: float | None = None) -> str:
+        """Return a token, fetching one if need be, within so many seconds.
 
         One thread fetches; those that wait for it share its success or failure, so that none
         waits for more than one request.
@@ -80,17 +80,17 @@ class TokenProvider:
             APIError: the token server refuses, because of the credentials or for another reason.
             NetworkError: it did not answer, or not with a token.
         """
-        return self._token_after(self._failures)
+        return self._token_after(self._failures, seconds)
 
     @locked
-    def _token_after(self, failures_before: int) -> str:
+    def _token_after(self, failures_before: int, seconds_left: float | None) -> str:
         token = self._token
         if token and time.monotonic() < self._fresh_until:
             return token
         if self._failures > failures_before:
             raise NetworkError("the token server did not serve another thread either")
         try:
-            token, seconds = self._fetch()
+            token, seconds = self._fetch(seconds_left)
         except BaseException:
             self._failures += 1
             raise
@@ -103,14 +103,14 @@ class TokenProvider:
         if self._token == token:
             self._token = ""
 
-    def _fetch(self) -> tuple[str, float]:
+    def _fetch(self, seconds: float | None) -> tuple[str, float]:
         """Return a new token and the seconds that it is good for."""
         with Session(
             f"{self._server}/token", self._config.proxies, self._config.timeout
         ) as session:
-            answer = self._ask(session)
+            answer = self._ask(session, seconds)
             if answer.status in ASSERTION_REFUSED and self._note_clock_skew(answer):
-                answer = self._ask(session)
+                answer = self._ask(session, seconds)
         self._note_clock_skew(answer)
         if answer.status != SUCCESS:
             raise _refusal(answer)
@@ -120,7 +120,7 @@ class TokenProvider:
             raise NetworkError("the token server: its answer has no usable access_token")
         return token, _lifetime(content.get("expires_in"))
 
-    def _ask(self, session: Session) -> Answer:
+    def _ask(self, session: Session, seconds: float | None) -> Answer:
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": ASSERTION_TYPE,
@@ -128,7 +128,7 @@ class TokenProvider:
             "scope": self._config.oauth_scope,
         }
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return session.send("POST", urlencode(form).encode(), headers)
+        return session.send("POST", urlencode(form).encode(), headers, seconds)
 
     def _assertion(self, now: float) -> str:
         config = self._config

@@ -67,8 +67,10 @@ class Pipeline:
             return self._send_now(bytes(message))
         if not self._queue.workers and not self._queue.closed:
             lifecycle.drain_at_exit(self)
+        may_wait = self._config.block_on_full and self._can_start
+        deadline = self._room_deadline() if may_wait else None
         # only a GaugeQueue is given samples
-        rejection = self._queue.put(message, self._room_deadline())  # type: ignore[arg-type]
+        rejection = self._queue.put(message, deadline)  # type: ignore[arg-type]
         if rejection:
             self._report.rejection(rejection, bytes(message))
             return False
@@ -83,23 +85,32 @@ class Pipeline:
 
         Who delivers must not wait for himself, nor a signal handler for what it interrupted.
         """
-        seconds = self._config.block_on_full
-        if not seconds or self._queue.is_locked_by_caller() or self.is_held_by_caller():
+        if self._queue.is_locked_by_caller() or self.is_held_by_caller():
             return None
-        return self._queue.clock.deadline(seconds)
+        return self._queue.clock.deadline(self._config.block_on_full)
 
     def _send_now(self, message: bytes) -> bool:
         consumer = self.consumers[0]
         lease = Lease(message)
+        lifecycle.drain_at_exit(self)
         try:
             rejection = self._queue.admit(lease)
             if rejection:
                 self._report.rejection(rejection, message)
                 return False
-            return consumer.deliver(lease) is None
+            return consumer.deliver(lease, self._exit_deadline()) is None
         except BaseException as interruption:
             consumer.give_up(lease, interruption)
             raise
+        finally:
+            self._keep_for_exit()
+
+    def _exit_deadline(self) -> float | None:
+        """Return until when the exit waits, if it has begun; None before."""
+        elapsed = lifecycle.exit_elapsed()
+        if elapsed is None:
+            return None
+        return self._queue.clock.deadline(self._config.exit_timeout - elapsed)
 
     def flush(self, deadline: float | None) -> bool:
         """Send all that was accepted so far; return whether all of it has an outcome in time.
@@ -111,6 +122,7 @@ class Pipeline:
         mark, is_served = self.begin_flush()
         if not is_served:
             self.consumers[0].drain(deadline)
+            self._keep_for_exit()
         return self._queue.wait_until_settled(mark, deadline)
 
     def begin_flush(self) -> tuple[int, bool]:
@@ -157,7 +169,7 @@ class Pipeline:
         """Return whether the calling thread delivers, as `on_error` does, and must not wait."""
         return self._queue.account.is_held_by_caller()
 
-    def begin_drain(self) -> None:
+    def send_at_once(self) -> None:
         """Let all that waits leave at once; do not wait for it."""
         self._queue.flush()
 
@@ -190,8 +202,8 @@ class Pipeline:
     def _start_consumers(self) -> None:
         """Start the consumers that are not there.
 
-        Not under the lock, because a start waits for the new thread to run. All greenlets at once
-        hold a lock that is older than gevent's patches, and the new one would let go of it.
+        Not under the lock, because a start waits until the new thread runs, which wants the lock.
+        (A lock made before gevent patched is no obstacle to a greenlet: it would let go of ours.)
         """
         try:
             self._starting_threads.add(threading.get_ident())
@@ -214,7 +226,7 @@ class Pipeline:
     @locked
     def _keep_for_exit(self) -> None:
         """Be drained at the exit, unless there is nothing to drain."""
-        if self._queue.workers or not self._queue.empty():
+        if self._queue.workers or not self._queue.is_settled():
             lifecycle.drain_at_exit(self)
         else:
             lifecycle.forget(self)

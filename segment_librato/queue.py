@@ -49,8 +49,8 @@ class MessageQueue:
         self._rules = rules
         self.clock = clock or Clock()
         # so many messages, or bytes, waiting make a batch leave
-        self._trigger_messages = rules.trigger
-        self._trigger_bytes = rules.max_bytes
+        self._trigger_messages = min(rules.trigger, self._max_size // 2 or 1)
+        self._trigger_bytes = min(rules.max_bytes, self._max_bytes // 2)
         self._closed = False
         self.reset()
 
@@ -69,7 +69,8 @@ class MessageQueue:
         self._wake_at_messages = NEVER
         self._wake_at_bytes = NEVER
         self._flush_up_to = 0
-        self._refused = 0  # so many messages since there was room
+        self._rejecting = False
+        self._refused = 0  # so many messages found no room since there was some
         self._blocked = 0  # so many calls wait for room
         self._draining = self._closed
 
@@ -83,18 +84,16 @@ class MessageQueue:
             message: what to take in.
             deadline: until when to wait for room, if there is none; None is not at all.
         """
-        if (self._closed or not self._has_room(message)) and (
-            rejection := self._wait_for_room(message, deadline)
+        waiting, size = self._waiting, len(message) + 1
+        if (self._closed or not self._has_room(size)) and (
+            rejection := self._wait_for_room(size, deadline)
         ):
             return rejection
-        if not self._waiting:
+        if not waiting:
             self._oldest_at = self.clock.now()
-        self._waiting.append(message)
-        self._waiting_bytes += len(message) + 1
-        if (
-            len(self._waiting) >= self._wake_at_messages
-            or self._waiting_bytes >= self._wake_at_bytes
-        ):
+        waiting.append(message)
+        self._waiting_bytes += size  # with no call in it, so that no signal handler comes between
+        if len(waiting) >= self._wake_at_messages or self._waiting_bytes >= self._wake_at_bytes:
             self._changed.notify_all()
         return None
 
@@ -115,8 +114,8 @@ class MessageQueue:
 
     def _reject(self, reason: RejectionError) -> RejectionError:
         self.account.count_rejection()
-        reason.is_news = not self._refused
-        self._refused += 1
+        reason.is_news = not self._rejecting
+        self._rejecting = True
         return reason
 
     def qsize(self) -> int:
@@ -175,6 +174,11 @@ class MessageQueue:
             if not self._draining or not self._wait_for_change(deadline):
                 return False
         return True
+
+    @locked
+    def is_settled(self) -> bool:
+        """Return whether every message that was accepted has its outcome."""
+        return not self._waiting and self.account.first_unsettled() == self.account.leased
 
     @locked
     def abandon(self, left_over: list[tuple[Lease, tuple[bytes, ...]]]) -> None:
@@ -288,14 +292,13 @@ class MessageQueue:
         """Wait for a notice; return False at the deadline."""
         return self.clock.wait(self._changed, deadline)
 
-    def _has_room(self, message: bytes) -> bool:
-        return (
-            len(self._waiting) < self._max_size
-            and self._waiting_bytes + len(message) < self._max_bytes
-        )
+    def _has_room(self, size: int) -> bool:
+        if not self._waiting:
+            self._waiting_bytes = 0  # whatever the signal handlers made of it
+        return len(self._waiting) < self._max_size and self._waiting_bytes + size <= self._max_bytes
 
-    def _wait_for_room(self, message: bytes, deadline: float | None) -> RejectionError | None:
-        """Wait until a message fits; return the reason if it is rejected.
+    def _wait_for_room(self, size: int, deadline: float | None) -> RejectionError | None:
+        """Wait until so many bytes fit; return the reason if they are rejected.
 
         What waits leaves at once then, as nothing can join it.
         """
@@ -303,8 +306,9 @@ class MessageQueue:
             self.flush()
         self._blocked += deadline is not None
         try:
-            while not (self._closed or self._has_room(message)):
-                if deadline is None or not self._workers or not self._wait_for_change(deadline):
+            while not (self._closed or self._has_room(size)):
+                if deadline is None or not self._wait_for_change(deadline):
+                    self._refused += 1
                     waiting = f"{len(self._waiting)} messages of {self._waiting_bytes} bytes"
                     return self._reject(QueueFullError(f"{waiting} are waiting"))
         finally:
@@ -333,6 +337,7 @@ class MessageQueue:
             self.account.drop(lease)
             return False
         lease.refused_before, self._refused = self._refused, 0
+        self._rejecting = self._closed and self._rejecting
         return True
 
     def _count_of_fitting(self, max_messages: int, max_bytes: int) -> int:

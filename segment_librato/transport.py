@@ -62,7 +62,7 @@ class SegmentTransport:
             APIError: the server, or that of the bearer tokens, answered, but not with success.
             NetworkError: no answer came.
         """
-        scheme, credentials = self._credentials()
+        scheme, credentials = self._credentials(batch.timeout)
         sent_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         body = batch.body(self._write_key, sent_at)
         headers = {
@@ -88,10 +88,10 @@ class SegmentTransport:
         """Close the sessions; one that is in use is closed when it comes back."""
         self._sessions.close()
 
-    def _credentials(self) -> tuple[str, str]:
-        """Return the scheme and the value of the Authorization header."""
+    def _credentials(self, seconds: float | None) -> tuple[str, str]:
+        """Return the scheme and the value of the Authorization header, before long."""
         if self._tokens:
-            return "Bearer", self._tokens.token()
+            return "Bearer", self._tokens.token(seconds)
         return "Basic", base64.b64encode(f"{self._write_key}:".encode()).decode()
 
     def _doubt_web_page(self, answer: Answer) -> None:

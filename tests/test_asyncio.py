@@ -157,6 +157,30 @@ def test_what_is_left_at_the_end_of_the_context_goes_to_on_error(
     assert client.stats.pending == 0
 
 
+def test_a_slow_on_error_at_the_end_of_the_context_does_not_hold_the_loop_up(
+    server: LocalSegment,
+) -> None:
+    let_go = threading.Event()
+    outcomes: list[bool] = []
+
+    def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
+        outcomes.append(let_go.wait(10))
+
+    async def use() -> None:
+        async with Client("test-key", server.host, on_error=on_error, shutdown_timeout=0) as client:
+            client.track("user", "event")
+
+    async def main() -> None:
+        using = asyncio.create_task(use())
+        await asyncio.sleep(0.05)
+        let_go.set()
+        await using
+
+    with server.hold():
+        asyncio.run(main())
+    assert outcomes == [True]
+
+
 def test_the_module_flushes_its_default_client_and_the_former(
     server: LocalSegment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -259,6 +259,23 @@ def test_shutdown_delivers_then_stops_all_threads(
     assert client.queue.empty()
 
 
+def test_after_shutdown_nothing_is_said_to_be_accepted_again(
+    server: LocalSegment, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(upload_size=1)
+    with server.hold():
+        track(client, range(1))
+        assert server.wait_until(lambda: server.held == 1)
+        track(client, range(1, 2))
+        client.queue.close()
+        for _ in range(2):
+            assert not client.track("user", "event")[0]
+    assert client.shutdown(timeout=10)
+    assert [record.getMessage() for record in caplog.records] == [
+        "messages are rejected: the client was shut down"
+    ]
+
+
 @pytest.mark.parametrize("options", [{}, {"send": False}, {"sync_mode": True}])
 def test_after_shutdown_a_call_is_rejected_and_reported(
     make_client: MakeClient, errors: Errors, options: dict[str, Any]
@@ -471,6 +488,19 @@ def test_a_queue_that_is_full_of_bytes_rejects_too(
     assert errors.types == [QueueFullError]
     assert client.flush(timeout=10)
     assert_balanced(client.stats)
+
+
+@pytest.mark.parametrize("bounds", [{"max_queue_size": 50}, {"max_queue_bytes": 65_536}])
+def test_a_small_queue_leaves_before_it_is_full(
+    server: LocalSegment, make_client: MakeClient, errors: Errors, bounds: dict[str, int]
+) -> None:
+    client = make_client(upload_interval=LONG, **bounds)
+    for n in range(1, 201):
+        client.track("user", "event", {"n": n, "text": "x" * 1_000})
+        if n % 30 == 0:
+            assert server.wait_until(lambda: client.queue.qsize() < 30)
+    assert client.flush(timeout=10)
+    assert errors.calls == []
 
 
 def test_block_on_full_makes_a_producer_wait_for_the_server(

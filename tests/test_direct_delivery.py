@@ -171,10 +171,12 @@ def test_without_a_write_key_the_result_is_about_the_measurement(
     with server.hold():
         client = Client(librato=account(max_queue_size=1, upload_interval=LONG), on_error=errors)
         assert client.track("user", "E", {"value": 1})[0]
-        assert not client.track("user", "E", {"value": 2})[0]
+        assert server.wait_until(lambda: server.held == 1)
+        assert client.track("user", "E", {"value": 2})[0]
+        assert not client.track("user", "E", {"value": 3})[0]
         assert errors.types == [QueueFullError]
         [[measurement]] = [messages for _, messages in errors.calls]
-        assert (measurement["name"], measurement["value"]) == ("E", 2)
+        assert (measurement["name"], measurement["value"]) == ("E", 3)
     assert client.shutdown()
 
 

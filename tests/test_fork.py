@@ -264,6 +264,52 @@ def test_children_of_multiprocessing_deliver_when_they_end(
     assert server.duplicates == 0
 
 
+@needs_fork
+@pytest.mark.parametrize(
+    "before", ["os.register_at_fork(after_in_child=lambda: track(client, [9]))", "pass"]
+)
+@pytest.mark.parametrize("name", ["MainProcess", "Process-1"])
+def test_a_child_of_multiprocessing_delivers_whatever_it_is_called_and_did_first(
+    server: LocalSegment, before: str, name: str
+) -> None:
+    run(
+        server,
+        f"""
+        import multiprocessing
+        client = make()
+        {before}
+        context = multiprocessing.get_context("fork")
+        child = context.Process(target=track, args=(client, [1]), name="{name}")
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        """,
+        *fork_warning,
+    )
+    assert set(sequence_numbers(server)) == ({1} if before == "pass" else {1, 9})
+
+
+@needs_fork
+@pytest.mark.parametrize("call", ["segment_librato.flush_on_sigterm()", "pass"])
+def test_a_pool_that_is_terminated_delivers_with_flush_on_sigterm(
+    server: LocalSegment, call: str
+) -> None:
+    run(
+        server,
+        f"""
+        import multiprocessing
+        client = make()
+        {call}
+        def work():
+            track(client, [1])
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            pool.apply(work)
+        """,
+        *fork_warning,
+    )
+    assert sequence_numbers(server) == ([] if call == "pass" else [1])
+
+
 def test_it_works_where_there_is_no_fork(server: LocalSegment) -> None:
     run(
         server,

@@ -215,6 +215,30 @@ def test_an_end_that_runs_no_python_loses_what_waits(
     assert server.messages == []
 
 
+@pytest.mark.parametrize("use", ["", "track(client, range(1)); client.flush()"])
+@pytest.mark.parametrize("options", ["", "sync_mode=True"])
+def test_a_del_that_tracks_while_the_modules_go_ends(
+    server: LocalSegment, use: str, options: str
+) -> None:
+    """A thread that is started then never runs before Python 3.12, and cannot be from then on."""
+    process = start(
+        server,
+        f"""
+        client = make({options})
+        {use}
+        class Last:
+            def __del__(self, client=client):
+                client.track("user", "event", {{"n": 9}})
+                os.write(1, b"end")
+        last = Last()
+        last.itself = last
+        """,
+    )
+    output, _ = process.communicate(timeout=20)
+    assert "end" in output
+    assert process.returncode == 0
+
+
 # SIGTERM
 
 FLUSH_ON_SIGTERM = """
@@ -223,7 +247,7 @@ FLUSH_ON_SIGTERM = """
 TRACK_AND_WAIT = """
     client = make()
     track(client, range(3))
-    print("ready", flush=True)
+    os.write(1, b"ready\\n")
     while True:
         time.sleep(60)
 """
@@ -264,7 +288,7 @@ def test_a_second_sigterm_waits_for_nothing(server: LocalSegment) -> None:
         segment_librato.flush_on_sigterm()
         client = make(exit_timeout=60)
         track(client, range(3))
-        print("ready", flush=True)
+        os.write(1, b"ready\\n")
         while True:
             time.sleep(60)
     """
@@ -295,7 +319,7 @@ def test_the_handler_that_was_there_before_is_called_when_all_is_delivered(
         segment_librato.flush_on_sigterm()
         segment_librato.flush_on_sigterm()
         track(client, range(3))
-        print("ready", flush=True)
+        os.write(1, b"ready\\n")
         while True:
             time.sleep(60)
         """,
@@ -313,13 +337,126 @@ def test_a_sigterm_that_was_ignored_delivers_and_is_ignored(server: LocalSegment
         segment_librato.flush_on_sigterm()
         client = make()
         track(client, range(3))
-        print("ready", flush=True)
+        os.write(1, b"ready\\n")
         while not client.stats.delivered:
             time.sleep(0.01)
         print("still here")
         """,
     )
     assert outcome == (0, ["still here"])
+
+
+def test_handlers_that_call_one_another_end(server: LocalSegment) -> None:
+    """Ours, one of the application that hands on to it, and ours again."""
+    outcome = terminate(
+        server,
+        """
+        import signal
+        client = make()
+        segment_librato.flush_on_sigterm()
+        ours = signal.getsignal(signal.SIGTERM)
+        def handler(number, frame):
+            print("handler", flush=True)
+            track(client, range(10, 12))
+            ours(number, frame)
+        signal.signal(signal.SIGTERM, handler)
+        segment_librato.flush_on_sigterm()
+        track(client, range(3))
+        os.write(1, b"ready\\n")
+        while True:
+            time.sleep(60)
+        """,
+    )
+    assert outcome == (-signal.SIGTERM, ["handler"])
+    assert sequence_numbers(server) == [0, 1, 2, 10, 11]
+
+
+def test_ctrl_c_while_sigterm_delivers_does_not_cancel_it(server: LocalSegment) -> None:
+    with server.hold():
+        process = start(
+            server,
+            """
+            import signal
+            signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(3))
+            segment_librato.flush_on_sigterm()
+            client = make(exit_timeout=60)
+            track(client, range(3))
+            os.write(1, b"ready\\n")
+            while True:
+                time.sleep(60)
+            """,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert server.wait_until(lambda: server.held == 1)
+        process.send_signal(signal.SIGINT)
+        server.release()
+        process.communicate(timeout=20)
+    assert process.returncode == 3
+
+
+def test_sigterm_ends_the_first_process_of_a_container_too(server: LocalSegment) -> None:
+    """The kernel keeps from it the signals that it does not handle."""
+    script = """
+    os.kill = lambda pid, number: None  # as far as such a process can tell
+"""
+    outcome = terminate(server, script + FLUSH_ON_SIGTERM + TRACK_AND_WAIT)
+    assert outcome == (128 + signal.SIGTERM, [])
+    assert sequence_numbers(server) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("how", ["sync_mode=True", "thread_fails"])
+def test_sigterm_while_the_main_thread_delivers_loses_nothing_in_silence(
+    server: LocalSegment, how: str
+) -> None:
+    options = "sync_mode=True" if how == "sync_mode=True" else ""
+    with server.hold():
+        process = start(
+            server,
+            f"""
+            import logging
+            from segment_librato.consumer import Consumer
+            logging.getLogger("segment").addHandler(logging.NullHandler())
+            if {how == "thread_fails"}:
+                def start(consumer):
+                    raise RuntimeError("no thread")
+                Consumer.start = start
+            segment_librato.flush_on_sigterm()
+            client = make(exit_timeout=0.1, {options})
+            os.write(1, b"ready\\n")
+            track(client, range(1))
+            client.flush()
+            """,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert server.wait_until(lambda: server.held == 1)
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=20)
+    assert errors == ""
+    assert process.returncode == 128 + signal.SIGTERM
+    assert output == "on_error DeliveryError 1\n"
+
+
+def test_sigterm_while_the_exit_waits_does_not_begin_the_wait_again(server: LocalSegment) -> None:
+    with server.hold():
+        process = start(
+            server,
+            """
+            import signal
+            segment_librato.flush_on_sigterm()
+            client = make(exit_timeout=1)
+            track(client, range(3))
+            """,
+        )
+        assert server.wait_until(lambda: server.held == 1)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=20)
+    assert time.monotonic() - began < 1.5
+    assert process.returncode == -signal.SIGTERM
+    assert output == "on_error ShutdownTimeoutError 3\n"
 
 
 def test_flush_on_sigterm_is_refused_outside_the_main_thread() -> None:

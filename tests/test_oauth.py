@@ -503,6 +503,18 @@ def test_discarding_does_not_wait_for_a_request(tokens: TokenServer) -> None:
     assert provider.token() == "token-2"
 
 
+def test_a_token_is_not_waited_for_beyond_a_deadline(no_threads: None) -> None:
+    with RawServer(lambda: [FOR_EVER]) as silent:
+        options = {**options_for(silent.host), "timeout": 60}
+        client = Client("test-key", "http://127.0.0.1:9", **options)
+        client.track("user", "event")
+        began = time.monotonic()
+        client.shutdown(timeout=0.2)
+        assert time.monotonic() - began < 2
+        assert len(silent.requests) == 1
+    assert client.stats.failed == 1
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_while_another_thread_holds_the_lock_of_the_tokens(

@@ -61,6 +61,32 @@ def test_200_clients_leave_nothing_behind(server: LocalSegment, end: str, use: s
 
 
 @linux_only
+def test_clients_leave_nothing_behind_where_no_thread_can_be_started(server: LocalSegment) -> None:
+    output = run(
+        server,
+        """
+        import logging
+        from segment_librato.consumer import Consumer
+        logging.getLogger("segment").addHandler(logging.NullHandler())
+        def start(consumer):
+            raise RuntimeError("no thread")
+        Consumer.start = start
+        def use_one():
+            client = make()
+            track(client, range(2))
+            assert client.flush()
+        use_one()
+        before = count()
+        for _ in range(20):
+            use_one()
+        print(before == count(), before, count())
+        """,
+        before_import=COUNT,
+    )
+    assert output.startswith("True"), output
+
+
+@linux_only
 def test_an_idle_client_never_wakes_up(server: LocalSegment) -> None:
     """The kernel counts how often a thread has waited; an idle one waits once."""
     output = run(

@@ -322,6 +322,29 @@ def test_the_exit_delivers_the_first_message_of_a_patched_process(
     assert server.duplicates == 0
 
 
+@pytest.mark.parametrize("former", ["None", "print"])
+def test_sigterm_delivers_what_greenlets_tracked(server: LocalSegment, former: str) -> None:
+    """The handler runs in the hub, which must not wait."""
+    body = f"""
+    import gevent, signal, segment_librato
+    def handler(number, frame):
+        sys.exit(3)
+    if {former}:
+        signal.signal(signal.SIGTERM, handler)
+    segment_librato.flush_on_sigterm()
+    track([1])
+    os.write(1, b"ready\\n")
+    gevent.sleep(60)
+    """
+    with script(server, PATCH, CLIENT, body) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode in ({-signal.SIGTERM} if former == "None" else {3})
+    assert sequence_numbers(server) == [1]
+
+
 def test_a_greenlet_that_flushes_leaves_the_others_running(server: LocalSegment) -> None:
     body = """
     import gevent
