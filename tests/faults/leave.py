@@ -15,9 +15,10 @@ from dataclasses import asdict
 @atexit.register  # before the import of the library, so that it runs after the library's hook
 def write() -> None:
     """Write the records of all clients."""
-    for client, record in clients.values():
+    for client, clock, record in clients.values():
         record.close(client)
-    json.dump({name: asdict(record) for name, (_, record) in clients.items()}, sys.stdout)
+        record.seconds += clock.now()
+    json.dump({name: asdict(record) for name, (_, _, record) in clients.items()}, sys.stdout)
 
 
 from scenario import CELLS, MESSAGES, prepare  # noqa: E402  see above
@@ -28,6 +29,7 @@ task = json.load(sys.stdin)
 session.MAX_ANSWER_SECONDS = task["max_answer_seconds"]
 clients = {}
 for name, host in task["hosts"].items():
-    client, _, record = prepare(CELLS[name], host, task["mode"])
-    clients[name] = client, record
+    client, clock, record = prepare(CELLS[name], host, task["mode"])
+    clients[name] = client, clock, record
+    record.seconds = -clock.now()
     record.track(client, MESSAGES)

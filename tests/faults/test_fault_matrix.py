@@ -89,7 +89,7 @@ def check_stats(record: Record, seen: list[Request], delivered: int) -> None:
     assert stats["retries"] == sum(request.retry > 0 for request in seen)
 
 
-def check_time(cell: Cell, seconds: float, waits: int) -> None:
+def check_time(cell: Cell, seconds: float, waits: int, margin: float = MARGIN) -> None:
     """Assert that the clock of the client went on by its waits and by little else."""
     lowest = highest = 0.0
     if cell.fault.verdict == "retried" and cell.fault.retry_after:
@@ -97,7 +97,7 @@ def check_time(cell: Cell, seconds: float, waits: int) -> None:
         highest = waits * RETRY_AFTER_SECONDS
     elif cell.fault.verdict == "retried":
         highest = waits * LONGEST_BACKOFFS
-    assert lowest <= seconds <= highest + MARGIN
+    assert lowest <= seconds <= highest + margin
 
 
 def batches_of(mode: str, *groups: range) -> list[list[int]]:
@@ -178,6 +178,8 @@ def test_exit(cell: Cell, mode: str, departed: dict[str, Departed]) -> None:
         pytest.skip("the next request comes at once: chance decides whether the close is first")
     record, seen = departed[mode][cell.name]
     check(cell, record, seen, batches_of(mode, MESSAGES))
+    waits = sum(request.retry > 0 for request in seen)
+    check_time(cell, record.seconds, waits, margin=3 * MARGIN)  # all cells in one process
 
 
 @pytest.mark.parametrize("mode", ["threaded", "gzip"])
