@@ -309,10 +309,13 @@ def test_the_setting_upload_interval_lets_a_batch_leave(server: LocalSegment) ->
     assert server.wait_for(1, timeout=5)
 
 
-def test_the_setting_max_queue_size_bounds_what_waits(errors: Errors) -> None:
+def test_the_setting_max_queue_size_bounds_what_waits(server: LocalSegment, errors: Errors) -> None:
     analytics.max_queue_size = 1
-    track()
-    accepted, message = analytics.track("user-1", "one too many")
+    with server.hold():
+        track()
+        assert server.wait_until(lambda: server.held == 1, timeout=5)
+        track()
+        accepted, message = analytics.track("user-1", "one too many")
     assert not accepted
     assert errors.types == [QueueFullError]
     assert errors.message_ids == [message["messageId"]]
