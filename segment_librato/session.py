@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 from urllib3 import Timeout as DeadlineTimeout
 
@@ -72,20 +73,25 @@ class Session:
             verify: a file of certificate authorities, before that of the environment.
             cert: a file with a client certificate, or a pair of files with it and its key.
         """
-        self._url = url
         self._host = urlsplit(url).hostname
         _warn_of_plain_http(url)
         self._timeout = timeout
-        self._requests = _RequestsSession()
+        self._requests = requests.Session()
         self._requests.trust_env = False
-        self._requests.proxies = {**get_environ_proxies(url), **(proxies or {})}
-        self._requests.verify = (_ca_bundle() or True) if verify is True else verify
-        self._requests.cert = cert
         # An answer is read up to a limit of its bytes, which compression would make meaningless.
         self._requests.headers["Accept-Encoding"] = "identity"
-        adapter = _Adapter()
-        self._requests.mount("https://", adapter)
-        self._requests.mount("http://", adapter)
+        self._adapter = _Adapter()
+        self._requests.mount("https://", self._adapter)
+        self._requests.mount("http://", self._adapter)
+        # All that `requests` works out anew for each request takes as long as the request itself.
+        self._prepared = self._requests.prepare_request(requests.Request("POST", url))
+        self._headers = dict(self._prepared.headers)
+        self._way: dict[str, Any] = {
+            "proxies": {**get_environ_proxies(url), **(proxies or {})},
+            "verify": (_ca_bundle() or True) if verify is True else verify,
+            "cert": cert,
+            "stream": True,
+        }
 
     def __enter__(self) -> Self:
         """Return the session itself."""
@@ -110,15 +116,15 @@ class Session:
             NetworkError: no answer came.
         """
         _, handled_by_caller, _ = sys.exc_info()
+        request = self._prepared
+        request.method = method
+        request.body = body
+        request.headers = CaseInsensitiveDict(
+            {**self._headers, "Content-Length": str(len(body)), **headers}
+        )
         try:
-            with self._requests.request(
-                method,
-                self._url,
-                data=body,
-                headers=headers,
-                timeout=self._timeout_within(seconds),
-                allow_redirects=False,
-                stream=True,
+            with self._adapter.send(
+                request, timeout=self._timeout_within(seconds), **self._way
             ) as response:
                 received_at = time.time()
                 return Answer(
@@ -130,6 +136,8 @@ class Session:
                 )
         except (requests.RequestException, OSError, ValueError) as error:
             raise NetworkError(f"{self._host}: {_describe(error, handled_by_caller)}") from None
+        finally:
+            request.body = None
 
     def post(self, body: bytes, headers: Mapping[str, str], seconds: float | None = None) -> Answer:
         """Post a body as `send` does, and log the answer."""
@@ -163,17 +171,6 @@ class Sessions(Pool[Session]):
         """Post a body; see `Session.post`."""
         with self.lend() as session:
             return session.post(body, headers, seconds)
-
-
-class _RequestsSession(requests.Session):
-    """A session that leaves redirects alone.
-
-    Even when told not to follow, `requests` works out the next request, for which it reads the
-    whole body and the whole Location.
-    """
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return that there is none."""
 
 
 class _Adapter(HTTPAdapter):
