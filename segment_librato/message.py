@@ -11,14 +11,18 @@ Knows nothing of the clock, threads, the network or JSON.
 from __future__ import annotations
 
 import numbers
+import sys
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any, TypeAlias
-from uuid import UUID
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from segment_librato._version import VERSION
 from segment_librato.errors import ValidationError, unexpected
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
@@ -35,7 +39,7 @@ __all__ = [
 ]
 
 Message: TypeAlias = dict[str, Any]
-Identifier: TypeAlias = str | int | float | Decimal | UUID
+Identifier: TypeAlias = "str | int | float | Decimal | UUID"
 Timestamp: TypeAlias = datetime | date | str | int | float | Decimal
 _TIMESTAMP_TYPES = (date, str, numbers.Real, Decimal)
 
@@ -77,29 +81,37 @@ def build(
     Raises:
         ValidationError: a field has a wrong type or value.
     """
-    user = _optional_identifier("user_id", user_id)
-    anonymous = _optional_identifier("anonymous_id", anonymous_id)
+    user, anonymous = user_id, anonymous_id
+    if type(user) is not str and user is not None:
+        user = _identifier("user_id", user)
+    if type(anonymous) is not str and anonymous is not None:
+        anonymous = _identifier("anonymous_id", anonymous)
     if not (user or anonymous):
         raise ValidationError(
             unexpected("user_id or anonymous_id", "a non-empty str or a number", user_id)
         )
+    if not (type(message_id) is str and 0 < len(message_id) <= MAX_MESSAGE_ID_LENGTH):
+        message_id = _message_id(message_id)
     return {
-        "integrations": _mapping("integrations", integrations),
+        "integrations": {} if integrations is None else _mapping("integrations", integrations),
         "anonymousId": anonymous,
-        "timestamp": _timestamp(timestamp, now),
-        "context": {**_mapping("context", context), "library": dict(LIBRARY)},
+        "timestamp": _now(int(now * 1_000)) if timestamp is None else _timestamp(timestamp, now),
+        "context": {"library": LIBRARY.copy()} if context is None else _context(context),
         "userId": user,
         "type": message_type,
-        "messageId": _message_id(message_id),
+        "messageId": message_id,
         **fields,
     }
 
 
 def track_fields(event: str | None, properties: Mapping[str, Any] | None) -> Message:
     """Check what only a track message has."""
+    is_usual = type(event) is str and len(event) <= MAX_EVENT_LENGTH
     return {
-        "event": check_event("event", event),
-        "properties": _mapping("properties", properties),
+        "event": event if is_usual else check_event("event", event),
+        "properties": properties.copy()
+        if type(properties) is dict
+        else _mapping("properties", properties),
     }
 
 
@@ -110,7 +122,7 @@ def check_event(field: str, event: object) -> str:
     if len(event) > MAX_EVENT_LENGTH:
         expected = f"at most {MAX_EVENT_LENGTH} characters"
         raise ValidationError(f"{field}: expected {expected}, got {len(event)}")
-    return event
+    return event if type(event) is str else str.__str__(event)
 
 
 def identify_fields(traits: Mapping[str, Any] | None) -> Message:
@@ -141,11 +153,21 @@ def page_fields(
     for field, value in (("category", category), ("name", name)):
         if value is not None and not isinstance(value, str):
             raise ValidationError(unexpected(field, "a str or None", value))
-    return {"category": category, "name": name, "properties": _mapping("properties", properties)}
+    return {
+        "category": category if category is None else str.__str__(category),
+        "name": name if name is None else str.__str__(name),
+        "properties": _mapping("properties", properties),
+    }
+
+
+def _context(value: Mapping[str, Any]) -> Message:
+    return {**_mapping("context", value), "library": LIBRARY.copy()}
 
 
 def _mapping(field: str, value: Mapping[str, Any] | None) -> Message:
     """Return a dict of its own, which can be written to; what it holds is shared."""
+    if type(value) is dict:
+        return value.copy()
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -156,35 +178,38 @@ def _mapping(field: str, value: Mapping[str, Any] | None) -> Message:
         raise ValidationError(f"{field}: reading it raised {type(error).__name__}") from None
 
 
-def _optional_identifier(field: str, value: Identifier | None) -> str | None:
+def _identifier(field: str, value: Identifier | None) -> str:
     """Return the id as text; a str may be empty here."""
-    if value is None or type(value) is str:
-        return value
     if isinstance(value, str):  # such as a member of a str Enum, whose str() is its name
         return str.__str__(value)
-    if isinstance(value, (numbers.Real, Decimal, UUID)) and not isinstance(value, bool):
-        try:
-            text = str(value)
-        except Exception as error:  # noqa: BLE001  an int of more than 4,300 digits, for example
-            problem = f"{field}: its str() raised {type(error).__name__}"
-            raise ValidationError(problem) from None
-        if text.lower().lstrip("-").startswith(("nan", "inf", "snan")):
-            raise ValidationError(f"{field}: expected a finite number, got NaN or infinity")
-        return text
-    raise ValidationError(unexpected(field, "a str or a number", value))
-
-
-def _identifier(field: str, value: Identifier | None) -> str:
-    text = _optional_identifier(field, value)
-    if text is None:
+    if not (_is_number(value) or _is_uuid(value)):
         raise ValidationError(unexpected(field, "a str or a number", value))
+    try:
+        text = str(value)
+    except Exception as error:  # noqa: BLE001  an int of more than 4,300 digits, for example
+        problem = f"{field}: its str() raised {type(error).__name__}"
+        raise ValidationError(problem) from None
+    if text.lower().lstrip("-").startswith(("nan", "inf", "snan")):
+        raise ValidationError(f"{field}: expected a finite number, got NaN or infinity")
     return text
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (numbers.Real, Decimal)) and not isinstance(value, bool)
+
+
+def _is_uuid(value: object) -> bool:
+    """Return whether it is a UUID; not by an import, which takes 5 ms."""
+    kind = getattr(sys.modules.get("uuid"), "UUID", None)  # whoever has one has imported it
+    return kind is not None and isinstance(value, kind)
 
 
 def _other_identifier(field: str, value: Identifier | None) -> str | int | float:
     """Return the id, a number as a number: segment-analytics-python makes no text of these."""
     text = _identifier(field, value)
-    return value if isinstance(value, (int, float)) else text
+    if isinstance(value, int):
+        return int.__int__(value)
+    return float.__float__(value) if isinstance(value, float) else text
 
 
 def _message_id(value: Identifier) -> str:
@@ -195,20 +220,30 @@ def _message_id(value: Identifier) -> str:
     return text
 
 
-def _timestamp(value: Timestamp | None, now: float) -> str:
+@lru_cache(maxsize=1)
+def _now(milliseconds: int) -> str:
+    """Return the time as UTC text; it is the same for all messages of a millisecond."""
+    seconds, rest = divmod(milliseconds, 1_000)
+    return f"{_date_and_time(seconds)}.{rest:03}+00:00"
+
+
+@lru_cache(maxsize=1)
+def _date_and_time(seconds: int) -> str:
+    """Return the time in UTC, as it is the same for all messages of a second."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()[: len("2026-11-20T21:17:00")]
+
+
+def _timestamp(value: Timestamp, now: float) -> str:
     """Return the time as UTC text with milliseconds."""
-    if value is None:
-        moment = datetime.fromtimestamp(now, timezone.utc)
-    elif isinstance(value, bool) or not isinstance(value, _TIMESTAMP_TYPES):
+    if isinstance(value, bool) or not isinstance(value, _TIMESTAMP_TYPES):
         expected = "a datetime, date, ISO 8601 str or number of seconds"
         raise ValidationError(unexpected("timestamp", expected, value))
-    else:
-        try:
-            moment = _moment(value, now)
-        except Exception:  # noqa: BLE001  the code of a tzinfo or a number may raise anything
-            expected = "a time of the years 1 to 9999, a str in ISO 8601"
-            problem = f"timestamp: expected {expected}, got an unreadable {type(value).__name__}"
-            raise ValidationError(problem) from None
+    try:
+        moment = _moment(value, now)
+    except Exception:  # noqa: BLE001  the code of a tzinfo or a number may raise anything
+        expected = "a time of the years 1 to 9999, a str in ISO 8601"
+        problem = f"timestamp: expected {expected}, got an unreadable {type(value).__name__}"
+        raise ValidationError(problem) from None
     return moment.isoformat(timespec="milliseconds")
 
 
