@@ -1,8 +1,7 @@
 """Any mapping becomes strict JSON: UTF-8, compact, no NaN, no lone surrogates, no key twice.
 
-Most messages hold nothing but plain JSON values. One scan proves that, and the standard
-library's encoder does the rest. Only when the scan or the encoder objects is a plain copy
-made first, by `simplify`.
+What holds nothing but plain JSON values, as one scan proves, is left to the standard library's
+encoder. Only when the scan or the encoder objects is a plain copy made first, by `simplify`.
 
 Knows nothing of messages, threads or the network.
 """
@@ -10,6 +9,7 @@ Knows nothing of messages, threads or the network.
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from segment_librato.errors import MessageTooLargeError
@@ -18,7 +18,7 @@ from segment_librato.simplify import MAX_DEPTH, MAX_PLAIN_INTEGER, simplify
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["encode"]
+__all__ = ["encode", "is_plain"]
 
 _encoder = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
@@ -49,7 +49,7 @@ def encode(value: Mapping[str, Any], limit: int) -> tuple[bytes, dict[str, Any]]
 def _encode_plain(value: object, limit: int) -> bytes | None:
     """Return the JSON of a plain dict that may fit, None for anything else."""
     try:
-        if type(value) is dict and _scan(value, limit, MAX_DEPTH) >= 0:
+        if type(value) is dict and is_plain(value, limit):
             return _encoder.encode(value).encode()
     except Exception:  # noqa: BLE001 - NaN, a lone surrogate, a dict that changed, the stack, ...
         return None
@@ -66,14 +66,22 @@ def _encode_simplified(value: object, limit: int) -> tuple[dict[str, Any], bytes
         raise MessageTooLargeError("message: no memory or stack left to encode it") from None
 
 
-def _scan(  # noqa: C901 - one loop without calls, as it runs for every message
+def is_plain(value: dict[str, Any], limit: int) -> bool:
+    """Return whether a dict holds nothing but plain JSON values and may fit in `limit` bytes.
+
+    Lone surrogates are left to the encoder, which refuses them.
+    """
+    return _scan(value, limit, MAX_DEPTH) >= 0
+
+
+def _scan(  # noqa: C901 - one loop without calls, as it runs for many messages
     container: dict[str, Any] | list[Any] | tuple[Any, ...], room: int, levels: int
 ) -> int:
     """Return what remains of `room` bytes, or a negative number if a copy must be made.
 
     Each value takes at least one byte and each text its length, which is never more than
     what the encoder will write. So cycles and references that are repeated a million times
-    end here, soon. NaN and lone surrogates are left to the encoder, which refuses them.
+    end here, soon.
     """
     room -= len(container)
     if room < 0 or not levels:
@@ -96,6 +104,6 @@ def _scan(  # noqa: C901 - one loop without calls, as it runs for every message
             room = _scan(value, room, levels - 1)
             if room < 0:
                 return -1
-        elif value is not None and kind is not bool and kind is not float:
+        elif not (value is None or kind is bool or (kind is float and isfinite(value))):
             return -1
     return room
