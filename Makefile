@@ -51,7 +51,7 @@ $(VENV)/.runtime: pyproject.toml
 	@touch $@
 
 $(VENV)/.development: pyproject.toml $(VENV)/.runtime
-	@$(PIP) install --editable ".[oauth,otel]" --group lint --group test --group tox
+	@$(PIP) install --editable ".[fast,oauth,otel]" --group lint --group test --group tox
 	@touch $@
 
 $(BENCH)/.installed: pyproject.toml

@@ -17,12 +17,11 @@ threads or HTTP.
 from __future__ import annotations
 
 import importlib
-import inspect
 import sys
 import threading
 import time
 from functools import wraps
-from types import ModuleType
+from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from segment_librato import _version, errors, lifecycle
@@ -42,7 +41,6 @@ from segment_librato.errors import (
     ShutdownTimeoutError,
     ValidationError,
 )
-from segment_librato.librato.config import LibratoConfig, OpenTelemetryConfig
 from segment_librato.lifecycle import flush_on_sigterm
 from segment_librato.locked import locked
 
@@ -52,6 +50,7 @@ if TYPE_CHECKING:
 
     from segment_librato.checks import Timeout
     from segment_librato.config import OnError
+    from segment_librato.librato.config import LibratoConfig, OpenTelemetryConfig
 
 __all__ = [
     "APIError",
@@ -118,8 +117,24 @@ default_client: Client | None = None
 __version__ = VERSION
 
 PREFIX = "segment_librato."
-_SETTINGS = tuple(Config.__dataclass_fields__)
+_SETTINGS = Config.names()
 _SUBPACKAGE = "segment_librato.librato"
+_CONFIG_MODULE = f"{_SUBPACKAGE}.config"
+_LOADED_WHEN_USED = frozenset({"LibratoConfig", "OpenTelemetryConfig"})
+
+
+if not TYPE_CHECKING:  # or any name would do
+
+    def __getattr__(name: str) -> Any:  # noqa: ANN401  one of two classes
+        """Return a class that few need, and that takes a while to be imported."""
+        if name not in _LOADED_WHEN_USED:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(_CONFIG_MODULE), name)
+
+
+def __dir__() -> list[str]:
+    """List these, too."""
+    return sorted({*globals(), *_LOADED_WHEN_USED})
 
 
 class _Defaults:
@@ -221,9 +236,8 @@ def _on_default_client(
 
     call.__module__ = __name__  # with the name, it is how pickle finds the function again
     call.__qualname__ = method.__name__
-    signature = inspect.signature(method)
-    own = list(signature.parameters.values())[1:]
-    call.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
+    # what `inspect.signature` asks; that of a bound method is without `self`
+    call.__wrapped__ = MethodType(method, Client)
     return call
 
 
@@ -315,6 +329,7 @@ def install_as_segment_analytics() -> None:
     for name, module in (("request", errors), ("version", _version)):
         setattr(this, name, module)
         sys.modules[f"segment.analytics.{name}"] = module
+    importlib.import_module(_CONFIG_MODULE)
     for name in tuple(sys.modules):  # so that none of them is loaded twice
         if name.startswith(PREFIX):
             sys.modules[name.replace(PREFIX, "segment.analytics.", 1)] = sys.modules[name]

@@ -8,9 +8,8 @@ that is taken from the queue by `BatchRules` never is. Knows nothing of the netw
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,8 +23,7 @@ MAX_BATCH_MESSAGES = 2_500
 SENT_AT_EXAMPLE = "2026-11-20T21:17:00.000+00:00"
 
 
-@dataclass(frozen=True)
-class BatchRules:
+class BatchRules(NamedTuple):
     """When a batch leaves, and how large it may be.
 
     Attributes:
@@ -41,7 +39,6 @@ class BatchRules:
     interval: float
 
 
-@dataclass
 class Batch:
     """Encoded messages that are sent together, again and again if need be.
 
@@ -54,11 +51,20 @@ class Batch:
             the reasons; the transport sets it.
     """
 
-    messages: tuple[bytes, ...]
-    retries: int = 0
-    timeout: float | None = None
-    bytes_sent: int = 0
-    refused: Mapping[int, SegmentError] = field(default_factory=dict)
+    def __init__(
+        self,
+        messages: tuple[bytes, ...],
+        retries: int = 0,
+        *,
+        timeout: float | None = None,
+        bytes_sent: int = 0,
+        refused: Mapping[int, SegmentError] | None = None,
+    ) -> None:
+        self.messages = messages
+        self.retries = retries
+        self.timeout = timeout
+        self.bytes_sent = bytes_sent
+        self.refused = refused or {}
 
     def __len__(self) -> int:
         """Return the number of messages."""
@@ -75,6 +81,9 @@ class Batch:
 
     def outcomes(self) -> Iterator[tuple[SegmentError | None, tuple[bytes, ...]]]:
         """Yield the messages in order, as runs that share an outcome: refused, or None."""
+        if not self.refused:
+            yield None, self.messages
+            return
         first = 0
         for error, run in groupby(map(self.refused.get, range(len(self)))):
             end = first + len(list(run))

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 import weakref
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from segment_librato import message
@@ -21,6 +19,7 @@ from segment_librato.config import Config, OnError
 from segment_librato.destinations import Destinations
 from segment_librato.errors import ValidationError, unexpected
 from segment_librato.librato.gauge import configure, gauge_fields, gauge_settings
+from segment_librato.message_ids import new_id
 from segment_librato.report import Reporter
 
 if TYPE_CHECKING:
@@ -418,7 +417,7 @@ class Client:
         """The counters at this instant."""
         stats = self.queue.account.stats()
         gauges = self._destinations.gauges
-        return replace(stats, librato=gauges.stats) if gauges else stats
+        return stats._replace(librato=gauges.stats) if gauges else stats
 
     @property
     def consumers(self) -> list[Consumer]:
@@ -445,7 +444,7 @@ class Client:
             context,
             timestamp,
             integrations,
-            str(uuid.uuid4()) if message_id is None else message_id,
+            new_id() if message_id is None else message_id,
             now=time.time(),
         )
         return self._destinations.accept(built)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segment_librato.checks import (
     Timeout,
@@ -23,7 +22,9 @@ from segment_librato.checks import (
     check_url,
 )
 from segment_librato.errors import ConfigError, SegmentError, unexpected
-from segment_librato.librato.config import LibratoConfig, OpenTelemetryConfig
+
+if TYPE_CHECKING:
+    from segment_librato.librato.config import LibratoConfig, OpenTelemetryConfig
 
 __all__ = ["Config", "OnError"]
 
@@ -32,17 +33,20 @@ OnError = Callable[[SegmentError, list[dict[str, Any]]], object]
 DEFAULT_HOST = "https://api.segment.io"
 MAX_WRITE_KEY_LENGTH = 1_000
 LEAST_QUEUE_BYTES = 64 * 1024  # two of the largest messages
+NOT_SHOWN = frozenset({"write_key", "proxies", "oauth_client_key"})  # for the secrets in them
 
 
-@dataclass(frozen=True, kw_only=True)
 class Config:
     """The options of a client; `docs/configuration.md` says what each one does.
+
+    It behaves as a frozen dataclass with keyword-only fields does, and is none, because the module
+    `dataclasses` takes a fifth of the time in which this library is imported.
 
     Raises:
         ConfigError: an option has a wrong type or value; the text names it.
     """
 
-    write_key: str | None = field(default=None, repr=False)
+    write_key: str | None = None
     host: str | None = None
     debug: bool = False
     max_queue_size: int = 10_000
@@ -52,13 +56,13 @@ class Config:
     max_retries: int = 10
     sync_mode: bool = False
     timeout: Timeout = 15
-    proxies: Mapping[str, str] | None = field(default=None, repr=False)
+    proxies: Mapping[str, str] | None = None
     thread: int = 1
     upload_size: int = 100
     upload_interval: float = 0.5
     log_handler: logging.Handler | None = None
     oauth_client_id: str | None = None
-    oauth_client_key: str | None = field(default=None, repr=False)
+    oauth_client_key: str | None = None
     oauth_key_id: str | None = None
     oauth_auth_server: str = "https://oauth2.segment.io"
     oauth_scope: str = "tracking_api:write"
@@ -70,7 +74,46 @@ class Config:
     block_on_full: float = 0
     librato: LibratoConfig | OpenTelemetryConfig | None = None
 
-    def __post_init__(self) -> None:
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401  see the fields
+        names = self.names()
+        if unknown := options.keys() - set(names):
+            raise TypeError(f"Config: got unexpected options: {', '.join(sorted(unknown))}")
+        vars(self).update({name: options.get(name, getattr(Config, name)) for name in names})
+        self._check()
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """Return the names of all options."""
+        return tuple(Config.__annotations__)
+
+    def with_options(self, **options: Any) -> Config:  # noqa: ANN401  see the fields
+        """Return a copy in which these options are other ones."""
+        return Config(**vars(self) | options)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse it."""
+        from dataclasses import FrozenInstanceError  # noqa: PLC0415  see the docstring of the class
+
+        raise FrozenInstanceError(f"{name}: an option cannot be changed")
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse it."""
+        setattr(self, name, None)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether all options are equal."""
+        return vars(self) == vars(other) if type(self) is type(other) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Return the same number for equal options."""
+        return hash(tuple(vars(self).values()))
+
+    def __repr__(self) -> str:
+        """Show the options, but for those that may hold secrets."""
+        shown = (f"{name}={value!r}" for name, value in vars(self).items() if name not in NOT_SHOWN)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _check(self) -> None:
         """Check each option."""
         self._check_destinations()
         for name in ("debug", "send", "gzip", "sync_mode"):
@@ -99,16 +142,20 @@ class Config:
             raise ConfigError(unexpected("log_handler", "a logging.Handler", self.log_handler))
         check_proxies(self.proxies)
         if self.proxies:
-            object.__setattr__(self, "proxies", dict(self.proxies))  # later changes do not count
+            vars(self)["proxies"] = dict(self.proxies)  # later changes do not count
         self._check_oauth()
 
     def _check_destinations(self) -> None:
         """Check where messages go: to Segment, to a Librato account, or to both."""
-        if self.librato is not None and not isinstance(
-            self.librato, (LibratoConfig, OpenTelemetryConfig)
-        ):
-            expected = "a LibratoConfig, an OpenTelemetryConfig or None"
-            raise ConfigError(unexpected("librato", expected, self.librato))
+        if self.librato is not None:
+            from segment_librato.librato.config import (  # noqa: PLC0415  few need it
+                LibratoConfig,
+                OpenTelemetryConfig,
+            )
+
+            if not isinstance(self.librato, (LibratoConfig, OpenTelemetryConfig)):
+                expected = "a LibratoConfig, an OpenTelemetryConfig or None"
+                raise ConfigError(unexpected("librato", expected, self.librato))
         if self.write_key is not None or self.librato is None:
             _check_write_key(self.write_key)
         check_url("host", self.host or DEFAULT_HOST, DEFAULT_HOST)

@@ -43,6 +43,9 @@ class Transport(Protocol):
     def close(self) -> None:
         """Close connections; called when no more will be sent, maybe more than once."""
 
+    def reset_after_fork(self) -> None:
+        """Leave connections to the parent, untouched, and have none."""
+
 
 class Consumer:
     """Delivers what a queue holds, one request at a time."""

@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING
 from segment_librato.batch import MAX_BATCH_MESSAGES, BatchRules, room_for_messages
 from segment_librato.clock import Clock
 from segment_librato.config import Config
-from segment_librato.encoding import encode
-from segment_librato.librato.mapper import map_message
-from segment_librato.message import MAX_MESSAGE_BYTES
+from segment_librato.message_encoding import encode_message
+from segment_librato.pipeline import Pipeline
 from segment_librato.queue import MessageQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from segment_librato.consumer import Consumer
+    from segment_librato.consumer import Consumer, Transport
     from segment_librato.librato.gauges import Gauges
     from segment_librato.message import Message
-    from segment_librato.pipeline import Pipeline
+    from segment_librato.oauth import TokenProvider
     from segment_librato.report import Reporter
 
 __all__ = ["Destinations"]
@@ -75,8 +74,10 @@ class Destinations:
         Raises:
             MessageTooLargeError: the message exceeds 32 KB.
         """
-        data, as_sent = encode(message, MAX_MESSAGE_BYTES)
-        measurement = map_message(as_sent) if self.gauges else None
+        data, as_sent = encode_message(message)
+        if self.gauges is None and self._segment:
+            return self._segment.accept(data), as_sent
+        measurement = self.gauges.measurement(as_sent) if self.gauges else None
         if not self._segment:
             if reason := self.queue.refusal():
                 self._report.rejection(reason, data)
@@ -185,7 +186,7 @@ class Destinations:
 def _without_librato(message: Message) -> tuple[bytes, Message]:
     """Return a message that Segment keeps from Librato, so that nothing counts twice."""
     integrations = {**message["integrations"], "Librato": False}
-    return encode({**message, "integrations": integrations}, MAX_MESSAGE_BYTES)
+    return encode_message({**message, "integrations": integrations})
 
 
 def _batch_rules(config: Config) -> BatchRules:
@@ -199,26 +200,30 @@ def _batch_rules(config: Config) -> BatchRules:
     )
 
 
-# HTTP is imported here, on the application's thread, and not by a consumer: a fork during
-# another thread's import leaves a half-imported module in the child.
-
-
 def _make_pipeline(config: Config, queue: MessageQueue, report: Reporter) -> Pipeline | None:
     """Make what delivers to Segment, if that is a destination."""
     if not (config.send and config.write_key):
         return None
-    from segment_librato.oauth import TokenProvider  # noqa: PLC0415  see above
-    from segment_librato.pipeline import Pipeline  # noqa: PLC0415  see above
-    from segment_librato.transport import SegmentTransport  # noqa: PLC0415  see above
+    tokens = _make_token_provider(config) if config.uses_oauth else None
+    return Pipeline(config, queue, lambda: _make_transport(config, tokens), report)
 
-    tokens = TokenProvider(config) if config.uses_oauth else None
-    return Pipeline(config, queue, SegmentTransport(config, tokens), report)
+
+def _make_token_provider(config: Config) -> TokenProvider:
+    from segment_librato.oauth import TokenProvider  # noqa: PLC0415  it imports HTTP
+
+    return TokenProvider(config)
+
+
+def _make_transport(config: Config, tokens: TokenProvider | None) -> Transport:
+    from segment_librato.sending import SegmentTransport  # noqa: PLC0415  it imports HTTP
+
+    return SegmentTransport(config, tokens)
 
 
 def _make_gauges(config: Config, report: Reporter, clock: Clock) -> Gauges | None:
     """Make what delivers measurements directly, if there is an account for them."""
     if not (config.send and config.librato):
         return None
-    from segment_librato.librato.gauges import Gauges  # noqa: PLC0415  see above
+    from segment_librato.librato.gauges import Gauges  # noqa: PLC0415  few need it
 
     return Gauges(config, config.librato, report, clock)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import logging  # noqa: F401  see the end
 import math
 import os
 import signal
@@ -21,11 +22,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from segment_librato.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 __all__ = [
     "Drainable",
     "Forkable",
+    "call_before_fork",
     "drain_at_exit",
     "exit_elapsed",
     "flush_on_sigterm",
@@ -62,6 +65,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.drainables: dict[int, Drainable] = {}
+        self.before_fork: list[Callable[[], None]] = []
         self.forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
         self.exit_began: float | None = None
         self.has_finalizer = False
@@ -93,6 +97,11 @@ def exit_elapsed() -> float | None:
 def renew_in_child(forkable: Forkable) -> None:
     """Make this object new in every child forked from now on, as long as it lives."""
     _process.forkables.add(forkable)
+
+
+def call_before_fork(call: Callable[[], None]) -> None:
+    """Call this function before each fork from now on, on the thread that forks."""
+    _process.before_fork.append(call)
 
 
 def flush_on_sigterm() -> None:
@@ -227,6 +236,11 @@ def _drain_all(**_of_signal: object) -> None:
             pass
 
 
+def _before_fork() -> None:
+    for call in _process.before_fork:
+        call()
+
+
 def _renew_all() -> None:
     _process.exit_began = None
     _process.has_finalizer = False
@@ -238,5 +252,7 @@ def _renew_all() -> None:
 # Exit hooks run in the reverse order of their registration. Registered on import, this one runs
 # after those of the application, and delivers what they track.
 atexit.register(_drain_all)
+# Hooks before a fork do so, too: ours is to be called before that of logging, which holds its lock
+# from then on, and so has to be imported before.
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew_all)
+    os.register_at_fork(before=_before_fork, after_in_child=_renew_all)

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 from segment_librato import lifecycle
 from segment_librato.account import Lease
 from segment_librato.consumer import Consumer
-from segment_librato.errors import ShutdownTimeoutError
+from segment_librato.deferred import DeferredTransport, is_importing_here, when_imported
+from segment_librato.errors import DeliveryError, ShutdownTimeoutError
 from segment_librato.locked import locked
 from segment_librato.log import log
 from segment_librato.report import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from segment_librato.config import Config
     from segment_librato.consumer import Transport
     from segment_librato.librato.aggregate import MultiSample
@@ -35,18 +38,24 @@ class Pipeline:
     """
 
     def __init__(
-        self, config: Config, queue: MessageQueue, transport: Transport, report: Reporter
+        self,
+        config: Config,
+        queue: MessageQueue,
+        make_transport: Callable[[], Transport],
+        report: Reporter,
     ) -> None:
         self._config = config
         self._queue = queue
-        self._transport = transport
+        self._transport = DeferredTransport(make_transport)
         self._report = report
         self.consumers = [
-            Consumer(queue, transport, report, config, self._keep_for_exit)
+            Consumer(queue, self._transport, report, config, self._keep_for_exit)
             for _ in range(config.thread)
         ]
         self._starting_threads: set[int] = set()
         self._can_start = True
+        self._is_synchronous = config.sync_mode
+        self._may_wait = config.block_on_full > 0
         lifecycle.renew_in_child(self)
 
     def reset_after_fork(self) -> None:
@@ -54,27 +63,25 @@ class Pipeline:
         self._queue.account.disown()
         self._queue.reset()
         self._starting_threads = set()
-        reset_transport = getattr(self._transport, "reset_after_fork", None)
-        if reset_transport:
-            reset_transport()
+        self._transport.reset_after_fork()
 
     def accept(self, message: bytes | MultiSample) -> bool:
         """Take a message in, to be sent in the background or, in sync mode, at once.
 
         Returns whether it was accepted and, in sync mode, delivered. If not, it was reported.
         """
-        if self._config.sync_mode:
+        if self._is_synchronous:
             return self._send_now(bytes(message))
-        if not self._queue.workers and not self._queue.closed:
+        queue = self._queue
+        if not queue.workers and not queue.closed:
             lifecycle.drain_at_exit(self)
-        may_wait = self._config.block_on_full and self._can_start
-        deadline = self._room_deadline() if may_wait else None
+        deadline = self._room_deadline() if self._may_wait and self._can_start else None
         # only a GaugeQueue is given samples
-        rejection = self._queue.put(message, deadline)  # type: ignore[arg-type]
+        rejection = queue.put(message, deadline)  # type: ignore[arg-type]
         if rejection:
             self._report.rejection(rejection, bytes(message))
             return False
-        if self._queue.workers < len(self.consumers):
+        if queue.workers < len(self.consumers):
             self._start_consumers()
         if (elapsed := lifecycle.exit_elapsed()) is not None:
             self.finish_drain(elapsed)
@@ -166,8 +173,11 @@ class Pipeline:
         return settled
 
     def is_held_by_caller(self) -> bool:
-        """Return whether the calling thread delivers, as `on_error` does, and must not wait."""
-        return self._queue.account.is_held_by_caller()
+        """Return whether the calling thread delivers, as `on_error` does, and must not wait.
+
+        Nor must a signal handler that came in the middle of the imports.
+        """
+        return is_importing_here() or self._queue.account.is_held_by_caller()
 
     def send_at_once(self) -> None:
         """Let all that waits leave at once; do not wait for it."""
@@ -205,12 +215,16 @@ class Pipeline:
         Not under the lock, because a start waits until the new thread runs, which wants the lock.
         (A lock made before gevent patched is no obstacle to a greenlet: it would let go of ours.)
         """
+        if is_importing_here():
+            when_imported(self._start_consumers)
+            return
         try:
             self._starting_threads.add(threading.get_ident())
+            self._transport.prepare()
             for consumer in self.consumers:
                 consumer.start()
             self._can_start = True
-        except RuntimeError as error:  # the interpreter exits, or there are too many threads
+        except (DeliveryError, RuntimeError) as error:  # the interpreter exits, mostly
             could_start, self._can_start = self._can_start, False
             if could_start and threading.main_thread().is_alive():  # at the exit it is no news
                 log.warning("no thread could be started: %s", error)

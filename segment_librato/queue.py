@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import sys
 import threading
+from bisect import bisect_right
 from collections import deque
 from contextlib import suppress
-from itertools import repeat, starmap
+from itertools import accumulate, count, islice, repeat, starmap
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 from segment_librato.account import Account, Lease
@@ -66,6 +68,7 @@ class MessageQueue:
         self._oldest_at = 0.0
         self.account = Account(self.lock, self._changed, self._waiting)
         self._workers: dict[object, threading.Thread | None] = {}
+        self.workers = 0  # so many consumers are there
         self._wake_at_messages = NEVER
         self._wake_at_bytes = NEVER
         self._flush_up_to = 0
@@ -76,7 +79,6 @@ class MessageQueue:
 
     # The application's side
 
-    @locked
     def put(self, message: bytes, deadline: float | None = None) -> RejectionError | None:
         """Take a message in; return the reason if it is rejected.
 
@@ -84,10 +86,17 @@ class MessageQueue:
             message: what to take in.
             deadline: until when to wait for room, if there is none; None is not at all.
         """
+        # fmt: off
+        with self.lock: return self._put(message, deadline)  # noqa: E701  as `locked`, but faster
+        # fmt: on
+
+    def _put(self, message: bytes, deadline: float | None) -> RejectionError | None:
         waiting, size = self._waiting, len(message) + 1
-        if (self._closed or not self._has_room(size)) and (
-            rejection := self._wait_for_room(size, deadline)
-        ):
+        if (
+            self._closed
+            or len(waiting) >= self._max_size
+            or self._waiting_bytes + size > self._max_bytes
+        ) and (rejection := self._wait_for_room(size, deadline)):
             return rejection
         if not waiting:
             self._oldest_at = self.clock.now()
@@ -188,11 +197,6 @@ class MessageQueue:
 
     # The consumers' side
 
-    @property
-    def workers(self) -> int:
-        """How many consumers are there."""
-        return len(self._workers)
-
     @locked
     def enlist(self, worker: object, thread: threading.Thread | None = None) -> bool:
         """Count a consumer as there, to be run by this thread; return False if it is already."""
@@ -200,6 +204,7 @@ class MessageQueue:
             return False
         self._draining = self._closed  # a `drain` that went on is over: there is work again
         self._workers[worker] = thread
+        self.workers = len(self._workers)
         return True
 
     @locked
@@ -212,6 +217,7 @@ class MessageQueue:
     def leave(self, worker: object) -> None:
         """Count a consumer as gone."""
         self._workers.pop(worker, None)
+        self.workers = len(self._workers)
         self._changed.notify_all()
 
     @locked
@@ -323,12 +329,12 @@ class MessageQueue:
         """
         if not self._waiting:
             return False
-        count = self._count_of_fitting(max_messages, max_bytes)
+        fitting = self._count_of_fitting(max_messages, max_bytes)
         self.account.add(lease)
         # One call, and in C, so that Ctrl-C finds each message here or there. A signal handler
         # may have taken some since they were counted.
         with suppress(IndexError):
-            lease.messages.extend(starmap(self._waiting.popleft, repeat((), count)))
+            lease.messages.extend(starmap(self._waiting.popleft, repeat((), fitting)))
         leaving_bytes = sum(map(len, lease.messages)) + len(lease.messages)
         self._waiting_bytes = self._waiting_bytes - leaving_bytes if self._waiting else 0
         self._wake_at_messages = self._wake_at_bytes = NEVER  # until a consumer waits again
@@ -342,13 +348,11 @@ class MessageQueue:
 
     def _count_of_fitting(self, max_messages: int, max_bytes: int) -> int:
         """Return how many of the oldest messages fit; at least one."""
-        if max_bytes == NEVER:
-            return len(self._waiting)
-        count = 0
-        with suppress(IndexError):  # there are no more
-            while count < max_messages:
-                max_bytes -= len(self._waiting[count]) + 1
-                if max_bytes < 0 and count:
-                    break
-                count += 1
-        return count
+        waiting = self._waiting
+        while True:
+            with suppress(RuntimeError):  # a signal handler put another message in
+                size = len(waiting)
+                if size <= max_messages and sum(map(len, waiting)) + size <= max_bytes:
+                    return size
+                sizes = accumulate(map(len, islice(waiting, max_messages)))
+                return max(1, bisect_right([*map(add, sizes, count(1))], max_bytes))

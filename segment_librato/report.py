@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import threading
 import traceback
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segment_librato.log import log
@@ -25,7 +24,6 @@ __all__ = ["Failure", "Reporter"]
 MAX_DEPTH = 10
 
 
-@dataclass
 class Failure:
     """Messages that will not be delivered, and why.
 
@@ -35,9 +33,10 @@ class Failure:
         is_told: whether `on_error` was called with them.
     """
 
-    error: SegmentError
-    messages: Sequence[bytes]
-    is_told: bool = False
+    def __init__(self, error: SegmentError, messages: Sequence[bytes]) -> None:
+        self.error = error
+        self.messages = messages
+        self.is_told = False
 
 
 class Reporter:

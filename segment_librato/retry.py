@@ -11,20 +11,19 @@ It neither sleeps nor reads a clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
-
-import backoff
 
 from segment_librato.errors import NetworkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
 
     from segment_librato.config import Config
     from segment_librato.errors import SegmentError
 
-__all__ = ["RetrySchedule", "is_worth_retrying"]
+__all__ = ["RetrySchedule", "is_worth_retrying", "load_backoff"]
 
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 60
@@ -50,28 +49,44 @@ def is_worth_retrying(error: SegmentError, *, uses_oauth: bool) -> bool:
     return status in SERVER_ERRORS and status not in FINAL_SERVER_ERRORS
 
 
+@cache  # so that it is at hand even when the interpreter has forgotten its modules
+def load_backoff() -> ModuleType:
+    """Import what works out the waits."""
+    import backoff  # noqa: PLC0415  it imports asyncio, which takes 30 ms
+
+    return backoff
+
+
 def _backoffs() -> Iterator[float]:
     yield 0.0
-    waits = backoff.expo(factor=FIRST_BACKOFF_SECONDS, max_value=LONGEST_BACKOFF_SECONDS)
+    waits: Iterator[float] = load_backoff().expo(
+        factor=FIRST_BACKOFF_SECONDS, max_value=LONGEST_BACKOFF_SECONDS
+    )
     next(waits)  # backoff's generators yield nothing at first
     yield from waits
 
 
-@dataclass
+def _full_jitter(longest: float) -> float:
+    wait: float = load_backoff().full_jitter(longest)
+    return wait
+
+
 class RetrySchedule:
-    """The tries of one request: asked after each failure, it says how long to wait.
+    """The tries of one request: asked after each failure, it says how long to wait."""
 
-    Attributes:
-        config: the budgets.
-        jitter: takes the longest wait in seconds, returns the one to make.
-    """
+    def __init__(self, config: Config, jitter: Callable[[float], float] = _full_jitter) -> None:
+        """Begin with no tries.
 
-    config: Config
-    jitter: Callable[[float], float] = backoff.full_jitter
-    _tries: int = 0
-    _first_failure: float | None = None
-    _rate_limited_since: float | None = None
-    _backoffs: Iterator[float] = field(default_factory=_backoffs)
+        Args:
+            config: the budgets.
+            jitter: takes the longest wait in seconds, returns the one to make.
+        """
+        self._config = config
+        self._jitter = jitter
+        self._tries = 0
+        self._first_failure: float | None = None
+        self._rate_limited_since: float | None = None
+        self._backoffs = _backoffs()
 
     def next_wait(self, error: SegmentError, now: float) -> float | None:
         """Return the seconds to wait before the next try; None if there is to be none.
@@ -80,7 +95,7 @@ class RetrySchedule:
             error: how the last try failed.
             now: the time on a monotonic clock, in seconds.
         """
-        if not is_worth_retrying(error, uses_oauth=self.config.uses_oauth):
+        if not is_worth_retrying(error, uses_oauth=self._config.uses_oauth):
             return None
         if error.retry_after:
             return self._wait_as_asked(error.retry_after, now)
@@ -91,15 +106,15 @@ class RetrySchedule:
             self._rate_limited_since = now
         wait = min(retry_after, LONGEST_RETRY_AFTER_SECONDS)
         spent = now + wait - self._rate_limited_since
-        return wait if spent <= self.config.max_rate_limit_duration else None
+        return wait if spent <= self._config.max_rate_limit_duration else None
 
     def _wait_as_planned(self, now: float) -> float | None:
         self._rate_limited_since = None
         if self._first_failure is None:
             self._first_failure = now
         self._tries += 1
-        if self._tries > self.config.max_retries:
+        if self._tries > self._config.max_retries:
             return None
-        wait = self.jitter(next(self._backoffs))
+        wait = self._jitter(next(self._backoffs))
         spent = now + wait - self._first_failure
-        return wait if spent < self.config.max_total_backoff_duration else None
+        return wait if spent < self._config.max_total_backoff_duration else None

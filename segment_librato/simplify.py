@@ -13,7 +13,6 @@ Knows nothing of messages, threads or the network.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import math
@@ -26,10 +25,9 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from functools import cache
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import UUID
 
 from segment_librato.errors import MessageTooLargeError
 from segment_librato.replacements import report_replacement
@@ -141,7 +139,7 @@ class _Conversion:
             return self._bytes(memoryview(value))
         if all(hasattr(kind, attribute) for attribute in _ARRAY_ATTRIBUTES):
             return self._array(value)
-        for kinds, step in _STEPS:
+        for kinds, step in _steps():
             if isinstance(value, kinds):
                 return self._again(step(value))
         return self._container(value)
@@ -259,8 +257,10 @@ def _snapshot(read: Callable[[], Iterable[_Entry]], most: int, attempts: int = 5
 
 def _field_names(value: Any) -> list[str] | None:  # noqa: ANN401 - any class
     """Return the names of the fields of a dataclass or attrs instance."""
-    if dataclasses.is_dataclass(value):
-        return [field.name for field in dataclasses.fields(value)]
+    if hasattr(type(value), "__dataclass_fields__"):
+        from dataclasses import fields  # noqa: PLC0415  it is loaded, as there is a dataclass
+
+        return [field.name for field in fields(value)]
     attributes = getattr(type(value), "__attrs_attrs__", None)
     return None if attributes is None else [attribute.name for attribute in attributes]
 
@@ -290,13 +290,22 @@ def _plain_number(value: numbers.Number) -> float:
     return int(value) if isinstance(value, numbers.Integral) else float(value)  # type: ignore[arg-type]
 
 
-# The first row that fits is taken, and what it returns is converted in turn.
-_STEPS: tuple[tuple[Any, Callable[[Any], object]], ...] = (
-    ((date, time), _moment_text),
-    (timedelta, timedelta.total_seconds),
-    (Decimal, _decimal_number),
-    ((UUID, IPv4Address, IPv4Network, IPv6Address, IPv6Network), str),
-    (os.PathLike, os.fspath),
-    (complex, str),
-    (numbers.Number, _plain_number),
-)
+@cache
+def _steps() -> tuple[tuple[Any, Callable[[Any], object]], ...]:
+    """Return what is done to which types.
+
+    The first row that fits is taken, and what it returns is converted in turn.
+    """
+    # 5 ms, for the few that need it
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network  # noqa: PLC0415
+    from uuid import UUID  # noqa: PLC0415
+
+    return (
+        ((date, time), _moment_text),
+        (timedelta, timedelta.total_seconds),
+        (Decimal, _decimal_number),
+        ((UUID, IPv4Address, IPv4Network, IPv6Address, IPv6Network), str),
+        (os.PathLike, os.fspath),
+        (complex, str),
+        (numbers.Number, _plain_number),
+    )

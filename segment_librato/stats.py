@@ -5,13 +5,12 @@ Knows nothing else of the library: the queue counts, under its lock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Stats"]
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(NamedTuple):
     """A snapshot, taken at one instant: `accepted == delivered + failed + pending`.
 
     Attributes:

@@ -36,7 +36,7 @@ def message_of(number: int, size: int) -> bytes:
 
 def pack(write_key: str, messages: list[bytes], **options: int) -> list[Batch]:
     """Let a queue with the client's rules pack messages."""
-    queue = MessageQueue(0, _batch_rules(Config(write_key=write_key, **options)))  # type: ignore[arg-type]
+    queue = MessageQueue(0, _batch_rules(Config(write_key=write_key, **options)))
     for message in messages:
         assert queue.put(message) is None
     batches = []

@@ -104,7 +104,7 @@ def test_a_fork_while_another_thread_holds_a_lock(server: LocalSegment, lock: st
         segment_librato.write_key, segment_librato.host = "test-key", sys.argv[1]
         client.track("user", "event", {{"n": 0, "value": 1}})
         assert client.flush(timeout=20)
-        sessions = client._destinations._segment._transport._sessions
+        sessions = client._destinations._segment._transport._made[0]._sessions
         adapter = sessions._idle[0]._requests.get_adapter("http://")
         held, forked = threading.Event(), threading.Event()
         def hold():

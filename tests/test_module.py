@@ -70,7 +70,7 @@ def _settings(server: LocalSegment, errors: Errors, made: list[Client]) -> Itera
     """Point the module at the server; put everything back in the end."""
     logger = logging.getLogger("segment")
     level, handlers = logger.level, list(logger.handlers)
-    before = {name: getattr(analytics, name) for name in Config.__dataclass_fields__}
+    before = {name: getattr(analytics, name) for name in Config.names()}
     analytics.default_client = None
     analytics.write_key = "test-key"
     analytics.host = server.host
@@ -208,7 +208,7 @@ OTHER_VALUES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", Config.__dataclass_fields__)
+@pytest.mark.parametrize("name", Config.names())
 @pytest.mark.parametrize("when", ["before the first call", "after it"])
 def test_every_setting_reaches_the_client(name: str, when: str) -> None:
     if when == "after it":

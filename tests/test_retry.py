@@ -221,5 +221,5 @@ def test_whatever_fails_no_wait_is_negative_or_too_long_and_tries_are_counted(
 
 
 def test_a_schedule_shows_no_secrets() -> None:
-    planned = RetrySchedule(Config(write_key="very-secret", **OAUTH))  # type: ignore[arg-type]
+    planned = RetrySchedule(Config(write_key="very-secret", **OAUTH))
     assert "very-secret" not in repr(planned)

@@ -249,6 +249,7 @@ def test_sending_imports_nothing() -> None:
     """A fork during another thread's import would leave a half-imported module in the child."""
     program = """if True:
         import sys
+        import segment_librato.sending  # as the first message does, on its thread
         from segment_librato import Client
         from segment_librato.devserver import LocalSegment
         with LocalSegment() as server:

@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
-from segment_librato.librato.mapper import Measurement, explain, map_message
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segment_librato.librato.mapper import Measurement, explain, map_message
 
 __all__ = ["Measurement", "explain", "map_message"]
+
+
+if not TYPE_CHECKING:  # or any name would do
+
+    def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever the mapper has under this name
+        """Return what the mapper has; it is imported when it is used."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module("segment_librato.librato.mapper"), name)

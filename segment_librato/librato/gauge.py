@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import numbers
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segment_librato.errors import ConfigError, ValidationError, unexpected
-from segment_librato.librato.config import (
-    MAX_PERIOD_SECONDS,
-    MIN_PERIOD_SECONDS,
-    LibratoConfig,
-    OpenTelemetryConfig,
-)
 from segment_librato.librato.mapper import MAX_VALUE, gauge_name
 from segment_librato.message import check_event
+
+if TYPE_CHECKING:
+    from segment_librato.librato.config import LibratoConfig, OpenTelemetryConfig
 
 __all__ = ["configure", "gauge_fields", "gauge_settings"]
 
@@ -42,6 +39,11 @@ def gauge_settings(
     period: object, summarize: object, aggregate: object, display_name: object
 ) -> dict[str, Any]:
     """Return the properties of a gauge as the API takes them."""
+    from segment_librato.librato.config import (  # noqa: PLC0415  few need it
+        MAX_PERIOD_SECONDS,
+        MIN_PERIOD_SECONDS,
+    )
+
     if not isinstance(period, int) or isinstance(period, bool):
         raise ValidationError(unexpected("period", "an int", period))
     if not MIN_PERIOD_SECONDS <= period <= MAX_PERIOD_SECONDS:
@@ -76,6 +78,8 @@ def configure(
         APIError: Librato answered, but not with success.
         NetworkError: it did not answer.
     """
+    from segment_librato.librato.config import LibratoConfig  # noqa: PLC0415  few need it
+
     if not isinstance(account, LibratoConfig):
         raise ConfigError(unexpected("librato", "a LibratoConfig to set up gauges", account))
     name = _gauge_name(name)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segment_librato.batch import BatchRules
 from segment_librato.librato.aggregate import MultiSample
 from segment_librato.librato.config import LibratoConfig
 from segment_librato.librato.gauge_queue import GaugeQueue
-from segment_librato.librato.transport import MAX_MEASUREMENTS, LibratoTransport
+from segment_librato.librato.mapper import map_message
 from segment_librato.pipeline import Pipeline
 from segment_librato.queue import MessageQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from segment_librato.clock import Clock
     from segment_librato.config import Config
     from segment_librato.consumer import Transport
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gauges"]
 
+MAX_MEASUREMENTS = 300  # what the documentation of the API advises for one request
 MAX_REQUEST_BYTES = 500_000  # 300 measurements are less than half of it
 
 
@@ -55,8 +57,7 @@ class Gauges:
             ConfigError: the extra that the account needs is not installed.
         """
         self.segment_too = account.segment_too
-        options = replace(
-            config,
+        options = config.with_options(
             thread=1,
             oauth_client_id=None,
             oauth_client_key=None,
@@ -72,7 +73,11 @@ class Gauges:
             interval=options.upload_interval,
         )
         self.queue = _make_queue(options, rules, self._period, clock)
-        self.pipeline = Pipeline(options, self.queue, _transport(account), report)
+        self.pipeline = Pipeline(options, self.queue, _transport_maker(account), report)
+
+    def measurement(self, message: Mapping[str, Any]) -> Measurement | None:
+        """Return what a message measures, as it is sent."""
+        return map_message(message)
 
     def accept(self, measurement: Measurement) -> bool:
         """Take a measurement in; see `Pipeline.accept`."""
@@ -97,9 +102,17 @@ def _make_queue(options: Config, rules: BatchRules, period: float, clock: Clock)
     return MessageQueue(*bounds, options.max_queue_bytes, clock)
 
 
-def _transport(account: LibratoConfig | OpenTelemetryConfig) -> Transport:
+def _transport_maker(account: LibratoConfig | OpenTelemetryConfig) -> Callable[[], Transport]:
+    """Return what makes the transport; that an extra is missing shows now."""
     if isinstance(account, LibratoConfig):
-        return LibratoTransport(account)
+        return lambda: _make_librato_transport(account)
     from segment_librato.librato.open_telemetry import OpenTelemetryTransport  # noqa: PLC0415  an extra
 
-    return OpenTelemetryTransport(account)
+    transport = OpenTelemetryTransport(account)
+    return lambda: transport
+
+
+def _make_librato_transport(account: LibratoConfig) -> Transport:
+    from segment_librato.sending import LibratoTransport  # noqa: PLC0415  it imports HTTP
+
+    return LibratoTransport(account)

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from segment_librato.librato.values import as_json_number, read_number, read_time
 
@@ -31,8 +30,7 @@ _BEYOND_16_BITS = re.compile("[\U00010000-\U0010ffff]")
 _EMPTY: Mapping[Any, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(NamedTuple):
     """One sample of a Librato gauge.
 
     Attributes:

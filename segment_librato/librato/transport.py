@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from segment_librato.batch import Batch
     from segment_librato.librato.config import LibratoConfig
 
-__all__ = ["MAX_MEASUREMENTS", "LibratoTransport", "put_gauge"]
+__all__ = ["LibratoTransport", "put_gauge"]
 
-MAX_MEASUREMENTS = 300  # what the documentation of the API advises for one request
 SUCCESS = range(200, 300)
 REDIRECT = range(300, 400)
 BAD_REQUEST = 400

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from faults import FAULTS, SUCCESS, Fault
@@ -138,7 +138,7 @@ class Record:
             self.message_ids.append(message["messageId"])
 
     def close(self, client: Client) -> None:
-        self.stats = asdict(client.stats)
+        self.stats = client.stats._asdict()
 
 
 def prepare(cell: Cell, host: str, mode: str, **options: Any) -> tuple[Client, HastyClock, Record]:
