@@ -17,13 +17,13 @@ __all__ = ["paced"]
 def paced(task: Task, *, events: int, per_second: int, large: bool = False) -> Reading:
     """Time calls that come at an even pace, as those of a server do."""
     client = task.connect(events=events)
-    make, context = (large_event, LARGE_CONTEXT) if large else (small_event, {})
+    make, context = (large_event, LARGE_CONTEXT) if large else (small_event, None)
     durations = []
     began = time.perf_counter()
     for number in range(events):
         time.sleep(max(0, began + number / per_second - time.perf_counter()))
         properties = make(number)
-        own_context = dict(context)
+        own_context = context and dict(context)
         called = time.perf_counter_ns()
         client.track(user(number), "Subscription Renewed", properties, own_context)
         durations.append(time.perf_counter_ns() - called)

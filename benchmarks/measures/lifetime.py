@@ -55,9 +55,9 @@ def shutdown(task: Task, *, clients: int) -> Reading:
     return {"sent": 0, "p50_ms": quantile(durations, 0.5) / 1e6}
 
 
-def leave(task: Task, *, events: int) -> Reading:
+def leave(task: Task, *, events: int, warm: bool) -> Reading:
     """Track without a flush; the interpreter's exit, which comes next, is timed from outside."""
-    client = task.connect()
+    client = task.connect(warm=warm)
     left.append(client)
     for number in range(events):
         client.track(user(number), "Subscription Renewed", small_event(number), None)

@@ -42,12 +42,14 @@ def imports(task: Task) -> Reading:
     return {"sent": 0, "import_ms": median(milliseconds), "megabytes": median(megabytes)}
 
 
-def exits(task: Task, *, events: int, repetitions: int = 1) -> Reading:
+def exits(task: Task, *, events: int, repetitions: int = 1, warm: bool = True) -> Reading:
     """Time the exit of a process that tracks so many events last, over that of a bare one."""
     differences = []
     for _ in range(repetitions):
         bare, full = (
-            Order(name, "leave", {"events": events}, task.sink, exits=True).carry_out()
+            Order(
+                name, "leave", {"events": events, "warm": warm}, task.sink, exits=True
+            ).carry_out()
             for name in (BARE.name, task.subject.name)
         )
         differences.append(full["exit_ms"] - bare["exit_ms"])

@@ -25,13 +25,16 @@ class Task(NamedTuple):
     subject: Subject
     sink: Sink
 
-    def connect(self, *, events: int = 0, gzip: bool = False) -> Client:
+    def connect(self, *, events: int = 0, gzip: bool = False, warm: bool = True) -> Client:
         """Make a client with room for so many events; warm it up, and have the sink forget that.
 
-        After that, its connection is open, and what it imports late is imported.
+        After that, its connection is open, and what it imports late is imported. One that is not
+        warm has never been used.
         """
         room = max(MIN_QUEUE_SIZE, events + WARM_UP_EVENTS)
         client = self.subject.connect(Options(self.sink.url, room, gzip))
+        if not warm:
+            return client
         for number in range(WARM_UP_EVENTS):
             client.track(user(number), "Warmed Up", small_event(-number), None)
         client.flush()
