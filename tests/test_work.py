@@ -83,7 +83,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     if ORJSON:
         monkeypatch.setattr(message_encoding, "orjson", SimpleNamespace(dumps=watch(ORJSON.dumps)))
     else:
-        monkeypatch.setattr(message_encoding, "_encode_flat", watch(spell))
+        monkeypatch.setattr(message_encoding, "spell", watch(spell))
     return ids
 
 
