@@ -298,12 +298,18 @@ def test_a_pool_that_is_terminated_delivers_with_flush_on_sigterm(
         server,
         f"""
         import multiprocessing
+        import signal
         client = make()
         {call}
+        context = multiprocessing.get_context("fork")
+        tracked = context.Event()
         def work():
             track(client, [1])
-        with multiprocessing.get_context("fork").Pool(1) as pool:
-            pool.apply(work)
+            tracked.set()
+            signal.pause()  # an idle process may end on its own before it is terminated
+        with context.Pool(1) as pool:
+            pool.apply_async(work)
+            tracked.wait()
         """,
         *fork_warning,
     )
