@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from segment_librato.account import Account, Lease
 from segment_librato.clock import Clock
 from segment_librato.errors import ClientClosedError, QueueFullError
-from segment_librato.locked import Changed, locked
+from segment_librato.locked import Changed, acquire_in_turn, locked
 
 if TYPE_CHECKING:
     from segment_librato.batch import BatchRules
@@ -62,6 +62,7 @@ class MessageQueue:
         The lock is a new one, because a thread that does not exist here may hold the old.
         """
         self.lock = threading.RLock()
+        self._main_thread = threading.main_thread().ident  # after a fork, the one that forked
         self._changed = Changed(self.lock)
         self._waiting: deque[Any] = deque()  # of bytes, but for a subclass that overrides `_fill`
         self._waiting_bytes = 0
@@ -86,9 +87,15 @@ class MessageQueue:
             message: what to take in.
             deadline: until when to wait for room, if there is none; None is not at all.
         """
-        # fmt: off
-        with self.lock: return self._put(message, deadline)  # noqa: E701  as `locked`, but faster
-        # fmt: on
+        if threading.get_ident() == self._main_thread:  # Ctrl-C may strike between any two lines
+            # fmt: off
+            with self.lock: return self._put(message, deadline)  # noqa: E701  as `locked`, but faster
+            # fmt: on
+        acquire_in_turn(self.lock)
+        try:
+            return self._put(message, deadline)
+        finally:
+            self.lock.release()
 
     def _put(self, message: bytes, deadline: float | None) -> RejectionError | None:
         waiting, size = self._waiting, len(message) + 1
