@@ -18,7 +18,7 @@ from segment_librato.simplify import MAX_DEPTH, MAX_PLAIN_INTEGER, simplify
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["encode", "is_plain"]
+__all__ = ["encode"]
 
 _encoder = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
@@ -49,7 +49,7 @@ def encode(value: Mapping[str, Any], limit: int) -> tuple[bytes, dict[str, Any]]
 def _encode_plain(value: object, limit: int) -> bytes | None:
     """Return the JSON of a plain dict that may fit, None for anything else."""
     try:
-        if type(value) is dict and is_plain(value, limit):
+        if type(value) is dict and _scan(value, limit, MAX_DEPTH) >= 0:
             return _encoder.encode(value).encode()
     except Exception:  # noqa: BLE001 - NaN, a lone surrogate, a dict that changed, the stack, ...
         return None
@@ -66,14 +66,6 @@ def _encode_simplified(value: object, limit: int) -> tuple[dict[str, Any], bytes
         raise MessageTooLargeError("message: no memory or stack left to encode it") from None
 
 
-def is_plain(value: dict[str, Any], limit: int) -> bool:
-    """Return whether a dict holds nothing but plain JSON values and may fit in `limit` bytes.
-
-    Lone surrogates are left to the encoder, which refuses them.
-    """
-    return _scan(value, limit, MAX_DEPTH) >= 0
-
-
 def _scan(  # noqa: C901 - one loop without calls, as it runs for many messages
     container: dict[str, Any] | list[Any] | tuple[Any, ...], room: int, levels: int
 ) -> int:
@@ -81,7 +73,7 @@ def _scan(  # noqa: C901 - one loop without calls, as it runs for many messages
 
     Each value takes at least one byte and each text its length, which is never more than
     what the encoder will write. So cycles and references that are repeated a million times
-    end here, soon.
+    end here, soon. Lone surrogates are left to the encoder, which refuses them.
     """
     room -= len(container)
     if room < 0 or not levels:

@@ -7,12 +7,11 @@ threads or the network.
 from __future__ import annotations
 
 import json
-from gc import is_tracked
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from segment_librato.encoding import encode, is_plain
+from segment_librato.encoding import encode
 from segment_librato.message import MAX_MESSAGE_BYTES
-from segment_librato.plain import look_into
+from segment_librato.plain import count_none, dicts_in, is_tracked, look_into
 from segment_librato.spelling import spell
 
 try:
@@ -39,12 +38,13 @@ def _encode_with_orjson(message: Message) -> tuple[bytes, Message]:
     orjson spells NaN as null: there are more of them then than there are None.
     """
     try:
-        nones = (message["userId"] is None) + (message["anonymousId"] is None)
-        if not _is_flat(message):
-            for value in _dicts(message):
-                nones += look_into(value)[1]
+        if _is_flat(message):
+            nones = (message["userId"] is None) + (message["anonymousId"] is None)
+        else:
+            nones = look_into(message)
         data = orjson.dumps(message, None, _OPTIONS)
-        is_usual = data.count(b"null") == nones or is_plain(message, MAX_MESSAGE_BYTES)
+        nulls = data.count(b"null")
+        is_usual = nulls == nones or nulls == count_none(message)
         if is_usual and len(data) <= MAX_MESSAGE_BYTES:
             # What orjson returns keeps the buffer that it was written to, of over 1,000 bytes.
             return b"".join((data, b"")), message
@@ -62,8 +62,8 @@ def _encode_with_json(message: Message) -> tuple[bytes, Message]:
         if _is_flat(message):
             data = spell(message)
         else:
-            for value in _dicts(message):
-                _check_keys(look_into(value)[0])
+            look_into(message)
+            _check_keys(message)
             data = _encoder.encode(message).encode()
         if len(data) <= MAX_MESSAGE_BYTES:
             return data, message
@@ -84,14 +84,8 @@ def _is_flat(message: Message) -> bool:
     )
 
 
-def _dicts(message: Message) -> list[dict[str, Any]]:
-    """Return what the application put into a message."""
-    own = message.get("properties") or message.get("traits")
-    return [value for value in (own, message["context"], message["integrations"]) if value]
-
-
-def _check_keys(containers: list[Any]) -> None:
-    keys = set().union(*[container for container in containers if type(container) is dict])
+def _check_keys(message: Message) -> None:
+    keys = set().union(*dicts_in(message))
     if not _TEXT.issuperset(map(type, keys)):
         raise TypeError("not plain")
 

@@ -1,60 +1,70 @@
-"""Whether a dict may be handed to an encoder as it is, found out in a fraction of its time.
+"""What may be handed to an encoder as it is, found out in a fraction of the encoder's time.
 
-Both encoders write down a value as often as it is met, a million times if need be, and spell some
-that a message as it is sent does not hold. Knows nothing of messages, or of JSON.
+An encoder writes down a value as often as it is met, a million times if need be, and spells some
+that a message as it is sent does not hold. CPython's garbage collector knows more of a dict: it
+does not track one of nothing but texts, numbers, None and values that encoders refuse. (Since
+3.14 it tracks all, which takes one look more.) So an event of 4 KB takes 4 us instead of 13.
+
+Knows nothing of messages, or of JSON.
 """
 
 from __future__ import annotations
 
-from gc import is_tracked
+import gc
 from typing import Any
 
-__all__ = ["look_into"]
+__all__ = ["count_none", "dicts_in", "is_tracked", "look_into"]
 
 MOST_LEVELS = 8
 MOST_VALUES = 1_000  # one long text may be all of them
 
-_SCALARS = frozenset({str, int, float, bool})
 _CONTAINERS = frozenset({dict, list, tuple})
 
+# Without it, as on PyPy, everything is looked at, and nothing found to be plain.
+is_tracked = getattr(gc, "is_tracked", bool)
 
-def look_into(value: dict[str, Any]) -> tuple[list[Any], int]:
-    """Return all containers in a dict, itself first, and how many None there are.
 
-    CPython does not track, and it is not looked into, a dict of nothing but texts, numbers, None
-    and what either encoder refuses. That makes it 3 us instead of 13 for an event of 4 KB. The
-    None of such a dict are not counted.
+def look_into(value: dict[str, Any]) -> int:
+    """Check that there are but few values in a dict, and nothing but plain ones.
+
+    Returns:
+        How many None it met; those in dicts that are not tracked it does not meet.
 
     Raises:
         ValueError: there are too many values to say so.
-        TypeError: it is not plain.
+        TypeError: they are not plain.
     """
-    level = found = [value]
-    nones, room = 0, MOST_VALUES
+    containers, nones, room = [value], 0, MOST_VALUES
     for _ in range(MOST_LEVELS):
-        inner: list[Any] = []
-        for container in level:
-            if type(container) is dict and not is_tracked(container):
-                continue
-            room -= len(container)
-            if room < 0:
-                raise ValueError("many values")
-            nones += _sort(container, inner)
-        if not inner:
-            return found, nones
-        found, level = found + inner, inner
+        values = gc.get_referents(*containers)
+        room -= len(values)
+        if room < 0:
+            raise ValueError("many values")
+        nones += [*map(type, values)].count(type(None))
+        containers = [*filter(is_tracked, values)]
+        if not containers:
+            return nones
+        if not _CONTAINERS.issuperset(map(type, containers)):
+            raise TypeError("not plain")
     raise ValueError("many levels")
 
 
-def _sort(container: Any, inner: list[Any]) -> int:  # noqa: ANN401  dict, list or tuple
-    """Add the containers in this one to `inner`; return how many None are in it."""
-    values = container.values() if type(container) is dict else container
-    nones = 0
-    for item in [item for item in values if type(item) not in _SCALARS]:
-        if item is None:
-            nones += 1
-        elif type(item) in _CONTAINERS:
-            inner.append(item)
-        else:
-            raise TypeError("not plain")
-    return nones
+def count_none(value: dict[str, Any]) -> int:
+    """Return how many None there are in a dict that was looked into."""
+    count, containers = 0, [value]
+    while containers:
+        values = gc.get_referents(*containers)
+        kinds = [*map(type, values)]
+        count += kinds.count(type(None))
+        containers = [one for one, kind in zip(values, kinds, strict=True) if kind in _CONTAINERS]
+    return count
+
+
+def dicts_in(value: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return all dicts in a dict that was looked into, itself first."""
+    found, containers = [value], [value]
+    while containers:
+        values = gc.get_referents(*containers)
+        found += [one for one in values if type(one) is dict]
+        containers = [*filter(is_tracked, values)]
+    return found
