@@ -50,6 +50,7 @@ LIBRARY = {"name": "segment-librato", "version": VERSION}
 
 LOCAL_TIME_SECONDS = 5  # a naive datetime this young was made by datetime.now()
 FIRST_MILLISECONDS = 31_557_600_000  # the year 1971 in milliseconds, 2970 in seconds
+MILLISECONDS = [f".{number:03}+00:00" for number in range(1_000)]
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -95,7 +96,7 @@ def build(
     return {
         "integrations": {} if integrations is None else _mapping("integrations", integrations),
         "anonymousId": anonymous,
-        "timestamp": _now(int(now * 1_000)) if timestamp is None else _timestamp(timestamp, now),
+        "timestamp": _now(now) if timestamp is None else _timestamp(timestamp, now),
         "context": {"library": LIBRARY.copy()} if context is None else _context(context),
         "userId": user,
         "type": message_type,
@@ -220,11 +221,10 @@ def _message_id(value: Identifier) -> str:
     return text
 
 
-@lru_cache(maxsize=1)
-def _now(milliseconds: int) -> str:
-    """Return the time as UTC text; it is the same for all messages of a millisecond."""
-    seconds, rest = divmod(milliseconds, 1_000)
-    return f"{_date_and_time(seconds)}.{rest:03}+00:00"
+def _now(now: float) -> str:
+    """Return the time as UTC text with milliseconds."""
+    seconds, milliseconds = divmod(int(now * 1_000), 1_000)
+    return _date_and_time(seconds) + MILLISECONDS[milliseconds]
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from segment_librato.encoding import encode
 from segment_librato.message import MAX_MESSAGE_BYTES
-from segment_librato.plain import count_none, dicts_in, is_tracked, look_into
+from segment_librato.plain import count_none, is_tracked, look_into
 from segment_librato.spelling import spell
 
 try:
@@ -38,12 +38,12 @@ def _encode_with_orjson(message: Message) -> tuple[bytes, Message]:
     orjson spells NaN as null: there are more of them then than there are None.
     """
     try:
-        if _is_flat(message):
-            nones = (message["userId"] is None) + (message["anonymousId"] is None)
-        else:
-            nones = look_into(message)
+        nested = _nested(message)
+        if nested:
+            look_into(*nested)
         data = orjson.dumps(message, None, _OPTIONS)
         nulls = data.count(b"null")
+        nones = (message["userId"] is None) + (message["anonymousId"] is None)
         is_usual = nulls == nones or nulls == count_none(message)
         if is_usual and len(data) <= MAX_MESSAGE_BYTES:
             # What orjson returns keeps the buffer that it was written to, of over 1,000 bytes.
@@ -59,12 +59,15 @@ def _encode_with_json(message: Message) -> tuple[bytes, Message]:
     The encoder of `json` refuses NaN, but makes texts of keys that are something else.
     """
     try:
-        if _is_flat(message):
-            data = spell(message)
-        else:
-            look_into(message)
-            _check_keys(message)
+        nested = _nested(message)
+        if nested:
+            met = look_into(*nested)
+            dicts = [one for values in met for one in values if type(one) is dict]
+            if not _TEXT.issuperset(map(type, set().union(*nested, *dicts))):
+                raise TypeError("not plain")  # noqa: TRY301  as what json itself refuses
             data = _encoder.encode(message).encode()
+        else:
+            data = spell(message)
         if len(data) <= MAX_MESSAGE_BYTES:
             return data, message
     except Exception:  # noqa: BLE001, S110  something is not as usual
@@ -72,22 +75,16 @@ def _encode_with_json(message: Message) -> tuple[bytes, Message]:
     return encode(message, MAX_MESSAGE_BYTES)
 
 
-def _is_flat(message: Message) -> bool:
-    """Return whether there are only texts, numbers, None and what encoders refuse, but NaN.
+def _nested(message: Message) -> tuple[Message, ...]:
+    """Return what may hold more than texts, numbers, None and what encoders refuse, but NaN.
 
     CPython does not track a dict of nothing else. (Since 3.14 it tracks all of them.)
     """
-    return (
-        len(message["context"]) == 1  # the library
-        and not message["integrations"]
-        and not is_tracked(message.get("properties") or message.get("traits"))
-    )
-
-
-def _check_keys(message: Message) -> None:
-    keys = set().union(*dicts_in(message))
-    if not _TEXT.issuperset(map(type, keys)):
-        raise TypeError("not plain")
+    own = message.get("properties") or message.get("traits") or {}
+    context, integrations = message["context"], message["integrations"]
+    if len(context) == 1 and not integrations and not is_tracked(own):  # 1: the library
+        return ()
+    return own, context, integrations
 
 
 encode_message: Callable[[Message], tuple[bytes, Message]] = _encode_with_json

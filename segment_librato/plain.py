@@ -13,7 +13,7 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-__all__ = ["count_none", "dicts_in", "is_tracked", "look_into"]
+__all__ = ["count_none", "is_tracked", "look_into"]
 
 MOST_LEVELS = 8
 MOST_VALUES = 1_000  # one long text may be all of them
@@ -24,28 +24,30 @@ _CONTAINERS = frozenset({dict, list, tuple})
 is_tracked = getattr(gc, "is_tracked", bool)
 
 
-def look_into(value: dict[str, Any]) -> int:
-    """Check that there are but few values in a dict, and nothing but plain ones.
+def look_into(*containers: object) -> list[list[Any]]:
+    """Check that there are but few values in some containers, and nothing but plain ones.
 
     Returns:
-        How many None it met; those in dicts that are not tracked it does not meet.
+        The values it met, keys included; what is in dicts that are not tracked it does not meet.
 
     Raises:
         ValueError: there are too many values to say so.
         TypeError: they are not plain.
     """
-    containers, nones, room = [value], 0, MOST_VALUES
+    met, room = [], MOST_VALUES
+    tracked: Any = containers
     for _ in range(MOST_LEVELS):
-        values = gc.get_referents(*containers)
+        values = gc.get_referents(*tracked)
+        met.append(values)
+        tracked = [*filter(is_tracked, values)]
+        if not tracked:
+            return met
         room -= len(values)
         if room < 0:
             raise ValueError("many values")
-        nones += [*map(type, values)].count(type(None))
-        containers = [*filter(is_tracked, values)]
-        if not containers:
-            return nones
-        if not _CONTAINERS.issuperset(map(type, containers)):
-            raise TypeError("not plain")
+        for one in tracked:
+            if type(one) not in _CONTAINERS:
+                raise TypeError("not plain")
     raise ValueError("many levels")
 
 
@@ -54,17 +56,6 @@ def count_none(value: dict[str, Any]) -> int:
     count, containers = 0, [value]
     while containers:
         values = gc.get_referents(*containers)
-        kinds = [*map(type, values)]
-        count += kinds.count(type(None))
-        containers = [one for one, kind in zip(values, kinds, strict=True) if kind in _CONTAINERS]
+        count += values.count(None)
+        containers = [one for one in values if type(one) in _CONTAINERS]
     return count
-
-
-def dicts_in(value: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return all dicts in a dict that was looked into, itself first."""
-    found, containers = [value], [value]
-    while containers:
-        values = gc.get_referents(*containers)
-        found += [one for one in values if type(one) is dict]
-        containers = [*filter(is_tracked, values)]
-    return found
