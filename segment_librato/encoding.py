@@ -9,6 +9,7 @@ Knows nothing of messages, threads or the network.
 from __future__ import annotations
 
 import json
+from json.encoder import encode_basestring
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,30 @@ from segment_librato.errors import MessageTooLargeError
 from segment_librato.simplify import MAX_DEPTH, MAX_PLAIN_INTEGER, simplify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["encode"]
+__all__ = ["encode", "to_json"]
 
-_encoder = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-)
+
+def _make_encoder() -> Callable[[dict[str, Any]], str]:
+    """Return the standard library's encoder, set up once.
+
+    `JSONEncoder.encode` does so at each call, which is a fifth of the time of a small message.
+    """
+    encoder = json.JSONEncoder(
+        ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+    )
+    make: Any = getattr(json.encoder, "c_make_encoder", None)  # not documented, nor on PyPy
+    options = (None, encoder.default, encode_basestring, None, ":", ",", False, False, False)
+    try:
+        make_parts = make(*options)
+    except TypeError:
+        return encoder.encode
+    return lambda value: "".join(make_parts(value, 0))
+
+
+to_json = _make_encoder()
+"""Return a plain dict as JSON; raise anything if it is not plain, though not for odd keys."""
 
 
 def encode(value: Mapping[str, Any], limit: int) -> tuple[bytes, dict[str, Any]]:
@@ -50,7 +68,7 @@ def _encode_plain(value: object, limit: int) -> bytes | None:
     """Return the JSON of a plain dict that may fit, None for anything else."""
     try:
         if type(value) is dict and _scan(value, limit, MAX_DEPTH) >= 0:
-            return _encoder.encode(value).encode()
+            return to_json(value).encode()
     except Exception:  # noqa: BLE001 - NaN, a lone surrogate, a dict that changed, the stack, ...
         return None
     return None
@@ -61,7 +79,7 @@ def _encode_simplified(value: object, limit: int) -> tuple[dict[str, Any], bytes
     try:
         simplified = simplify(value, limit)
         plain = simplified if type(simplified) is dict else {}
-        return plain, _encoder.encode(plain).encode()
+        return plain, to_json(plain).encode()
     except (MemoryError, RecursionError):
         raise MessageTooLargeError("message: no memory or stack left to encode it") from None
 

@@ -33,6 +33,7 @@ __all__ = [
     "exit_elapsed",
     "flush_on_sigterm",
     "forget",
+    "process",
     "renew_in_child",
 ]
 
@@ -61,7 +62,11 @@ class Forkable(Protocol):
 
 
 class _Process:
-    """What is known of this process; without a lock, as each change is a single operation."""
+    """What is known of this process; without a lock, as each change is a single operation.
+
+    Attributes:
+        exit_began: when the drain at exit did, by `time.monotonic`; None before.
+    """
 
     def __init__(self) -> None:
         self.drainables: dict[int, Drainable] = {}
@@ -74,34 +79,34 @@ class _Process:
         self.handed_on = 0  # so many of them are being called
 
 
-_process = _Process()
+process = _Process()
 
 
 def drain_at_exit(drainable: Drainable) -> None:
     """Drain this object when the interpreter exits, unless it is forgotten before."""
-    _process.drainables[id(drainable)] = drainable
+    process.drainables[id(drainable)] = drainable
     _drain_with_multiprocessing()
     _drain_with_celery()
 
 
 def forget(drainable: Drainable) -> None:
     """Let go of an object that has nothing left to deliver."""
-    _process.drainables.pop(id(drainable), None)
+    process.drainables.pop(id(drainable), None)
 
 
 def exit_elapsed() -> float | None:
     """Return the seconds since the drain at exit began; None before."""
-    return None if _process.exit_began is None else time.monotonic() - _process.exit_began
+    return None if process.exit_began is None else time.monotonic() - process.exit_began
 
 
 def renew_in_child(forkable: Forkable) -> None:
     """Make this object new in every child forked from now on, as long as it lives."""
-    _process.forkables.add(forkable)
+    process.forkables.add(forkable)
 
 
 def call_before_fork(call: Callable[[], None]) -> None:
     """Call this function before each fork from now on, on the thread that forks."""
-    _process.before_fork.append(call)
+    process.before_fork.append(call)
 
 
 def flush_on_sigterm() -> None:
@@ -120,7 +125,7 @@ def flush_on_sigterm() -> None:
     if handler is None:
         raise ConfigError("flush_on_sigterm: expected a handler that Python can call")
     if handler is not _flush_and_go_on:
-        _process.sigterm_handlers.append(handler)
+        process.sigterm_handlers.append(handler)
         signal.signal(signal.SIGTERM, _flush_and_go_on)
 
 
@@ -137,7 +142,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 
     That may call ours again, if it was set after a first `flush_on_sigterm` and ours after it.
     """
-    handlers = _process.sigterm_handlers[: len(_process.sigterm_handlers) - _process.handed_on]
+    handlers = process.sigterm_handlers[: len(process.sigterm_handlers) - process.handed_on]
     handler = handlers[-1] if handlers else signal.SIG_DFL
     if handler is signal.SIG_DFL:
         _end_process(number)
@@ -146,16 +151,16 @@ def _end(number: int, frame: FrameType | None) -> None:
         _flush_all()
     finally:
         if callable(handler):
-            _process.handed_on += 1
+            process.handed_on += 1
             try:
                 handler(number, frame)
             finally:
-                _process.handed_on -= 1
+                process.handed_on -= 1
 
 
 def _end_process(number: int) -> None:
     signal.signal(number, signal.SIG_DFL)
-    if any(drainable.is_held_by_caller() for drainable in _process.drainables.values()):
+    if any(drainable.is_held_by_caller() for drainable in process.drainables.values()):
         sys.exit(128 + number)  # it reports what it was sending, and the exit delivers the rest
     _drain_all()
     os.kill(os.getpid(), number)
@@ -170,7 +175,7 @@ def _flush_all() -> None:
 
 def _sending() -> list[Drainable]:
     """Return what has to finish, and have it begin."""
-    drainables = list(_process.drainables.values())
+    drainables = list(process.drainables.values())
     for drainable in drainables:
         drainable.send_at_once()
     return drainables
@@ -179,14 +184,14 @@ def _sending() -> list[Drainable]:
 def _drain_with_multiprocessing() -> None:
     """Drain at the end of a process that `multiprocessing` started; it runs no exit hooks."""
     if multiprocessing_util := sys.modules.get("multiprocessing.util"):
-        if not _process.is_known_to_multiprocessing:  # a forked child forgets all finalizers
-            _process.is_known_to_multiprocessing = True
-            multiprocessing_util.register_after_fork(_process, _add_finalizer)
+        if not process.is_known_to_multiprocessing:  # a forked child forgets all finalizers
+            process.is_known_to_multiprocessing = True
+            multiprocessing_util.register_after_fork(process, _add_finalizer)
         from multiprocessing import current_process, parent_process  # noqa: PLC0415  it is loaded
 
         # billiard, which is Celery's version of it, has children without a `parent_process`
         if parent_process() is not None or current_process().name != "MainProcess":
-            _add_finalizer(_process)
+            _add_finalizer(process)
 
 
 def _add_finalizer(process: _Process) -> None:
@@ -223,29 +228,29 @@ def _drain_after_threads() -> None:
 
 
 def _drain_all(**_of_signal: object) -> None:
-    if _process.exit_began is None:
-        _process.exit_began = time.monotonic()
+    if process.exit_began is None:
+        process.exit_began = time.monotonic()
     _resolve_without_threads()
     for drainable in _sending():
         try:
-            drainable.finish_drain(time.monotonic() - _process.exit_began)
+            drainable.finish_drain(time.monotonic() - process.exit_began)
         except KeyboardInterrupt:  # noqa: PERF203  whoever watches does not want to wait
-            _process.exit_began = -math.inf
+            process.exit_began = -math.inf
             drainable.finish_drain(math.inf)
         except BaseException:  # noqa: BLE001, S110  an `on_error` that exits does not end the others
             pass
 
 
 def _before_fork() -> None:
-    for call in _process.before_fork:
+    for call in process.before_fork:
         call()
 
 
 def _renew_all() -> None:
-    _process.exit_began = None
-    _process.has_finalizer = False
-    _process.drainables.clear()
-    for forkable in list(_process.forkables):
+    process.exit_began = None
+    process.has_finalizer = False
+    process.drainables.clear()
+    for forkable in list(process.forkables):
         forkable.reset_after_fork()
 
 

@@ -7,7 +7,6 @@ Knows nothing else of the library.
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
@@ -15,9 +14,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Changed", "acquire_in_turn", "locked"]
-
-MOST_LOOKS = 100  # at a lock that is held
+__all__ = ["Changed", "locked"]
 
 
 class _Guarded(Protocol):
@@ -46,21 +43,6 @@ def locked(
         # fmt: on
 
     return call
-
-
-def acquire_in_turn(lock: threading.RLock) -> None:
-    """Acquire a lock that many threads want at each call, on any but the main thread.
-
-    Who waits for a lock gets it before it gets the interpreter, and keeps both from all others for
-    up to 5 ms. From then on they meet at the lock at every call, and each call is a switch between
-    threads. Who looks again a little later has no lock that it cannot use: 8 threads get on half
-    as fast again, 4 twice as fast.
-    """
-    for _ in range(MOST_LOOKS):
-        if lock.acquire(blocking=False):
-            return
-        time.sleep(0)
-    lock.acquire()
 
 
 class Changed(threading.Condition):

@@ -162,7 +162,8 @@ def page_fields(
 
 
 def _context(value: Mapping[str, Any]) -> Message:
-    return {**_mapping("context", value), "library": LIBRARY.copy()}
+    context = value if type(value) is dict else _mapping("context", value)
+    return {**context, "library": LIBRARY.copy()}
 
 
 def _mapping(field: str, value: Mapping[str, Any] | None) -> Message:
@@ -223,8 +224,8 @@ def _message_id(value: Identifier) -> str:
 
 def _now(now: float) -> str:
     """Return the time as UTC text with milliseconds."""
-    seconds, milliseconds = divmod(int(now * 1_000), 1_000)
-    return _date_and_time(seconds) + MILLISECONDS[milliseconds]
+    milliseconds = int(now * 1_000)
+    return _date_and_time(milliseconds // 1_000) + MILLISECONDS[milliseconds % 1_000]
 
 
 @lru_cache(maxsize=1)

@@ -6,10 +6,9 @@ threads or the network.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from segment_librato.encoding import encode
+from segment_librato.encoding import encode, to_json
 from segment_librato.message import MAX_MESSAGE_BYTES
 from segment_librato.plain import count_none, is_tracked, look_into
 from segment_librato.spelling import spell
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["encode_message"]
 
-_encoder = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-)
 _TEXT = frozenset({str})
 
 
@@ -38,12 +34,11 @@ def _encode_with_orjson(message: Message) -> tuple[bytes, Message]:
     orjson spells NaN as null: there are more of them then than there are None.
     """
     try:
-        nested = _nested(message)
-        if nested:
-            look_into(*nested)
+        nones = (message["userId"] is None) + (message["anonymousId"] is None)
+        if nested := _nested(message):
+            nones += look_into(*nested).count(None)
         data = orjson.dumps(message, None, _OPTIONS)
         nulls = data.count(b"null")
-        nones = (message["userId"] is None) + (message["anonymousId"] is None)
         is_usual = nulls == nones or nulls == count_none(message)
         if is_usual and len(data) <= MAX_MESSAGE_BYTES:
             # What orjson returns keeps the buffer that it was written to, of over 1,000 bytes.
@@ -59,13 +54,11 @@ def _encode_with_json(message: Message) -> tuple[bytes, Message]:
     The encoder of `json` refuses NaN, but makes texts of keys that are something else.
     """
     try:
-        nested = _nested(message)
-        if nested:
-            met = look_into(*nested)
-            dicts = [one for values in met for one in values if type(one) is dict]
+        if nested := _nested(message):
+            dicts = [one for one in look_into(*nested) if type(one) is dict]
             if not _TEXT.issuperset(map(type, set().union(*nested, *dicts))):
                 raise TypeError("not plain")  # noqa: TRY301  as what json itself refuses
-            data = _encoder.encode(message).encode()
+            data = to_json(message).encode()
         else:
             data = spell(message)
         if len(data) <= MAX_MESSAGE_BYTES:

@@ -81,10 +81,10 @@ class Pipeline:
         if rejection:
             self._report.rejection(rejection, bytes(message))
             return False
-        if queue.workers < len(self.consumers):
+        if queue.workers < self._config.thread:
             self._start_consumers()
-        if (elapsed := lifecycle.exit_elapsed()) is not None:
-            self.finish_drain(elapsed)
+        if lifecycle.process.exit_began is not None:
+            self.finish_drain(lifecycle.exit_elapsed() or 0.0)
         return True
 
     def _room_deadline(self) -> float | None:

@@ -24,26 +24,25 @@ _CONTAINERS = frozenset({dict, list, tuple})
 is_tracked = getattr(gc, "is_tracked", bool)
 
 
-def look_into(*containers: object) -> list[list[Any]]:
+def look_into(*containers: object) -> list[Any]:
     """Check that there are but few values in some containers, and nothing but plain ones.
 
     Returns:
-        The values it met, keys included; what is in dicts that are not tracked it does not meet.
+        The values it met; what is in dicts that are not tracked it does not meet.
 
     Raises:
         ValueError: there are too many values to say so.
         TypeError: they are not plain.
     """
-    met, room = [], MOST_VALUES
+    met: list[Any] = []
     tracked: Any = containers
     for _ in range(MOST_LEVELS):
         values = gc.get_referents(*tracked)
-        met.append(values)
+        met += values
         tracked = [*filter(is_tracked, values)]
         if not tracked:
             return met
-        room -= len(values)
-        if room < 0:
+        if len(met) > MOST_VALUES:
             raise ValueError("many values")
         for one in tracked:
             if type(one) not in _CONTAINERS:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from bisect import bisect_right
 from collections import deque
 from contextlib import suppress
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from segment_librato.account import Account, Lease
 from segment_librato.clock import Clock
 from segment_librato.errors import ClientClosedError, QueueFullError
-from segment_librato.locked import Changed, acquire_in_turn, locked
+from segment_librato.locked import Changed, locked
 
 if TYPE_CHECKING:
     from segment_librato.batch import BatchRules
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["NEVER", "MessageQueue"]
 
 NEVER = sys.maxsize
+MOST_LOOKS = 100  # at whether another thread puts
 
 
 class MessageQueue:
@@ -62,10 +64,10 @@ class MessageQueue:
         The lock is a new one, because a thread that does not exist here may hold the old.
         """
         self.lock = threading.RLock()
-        self._main_thread = threading.main_thread().ident  # after a fork, the one that forked
         self._changed = Changed(self.lock)
         self._waiting: deque[Any] = deque()  # of bytes, but for a subclass that overrides `_fill`
         self._waiting_bytes = 0
+        self._is_putting = False  # whether a thread is about to put, or does so
         self._oldest_at = 0.0
         self.account = Account(self.lock, self._changed, self._waiting)
         self._workers: dict[object, threading.Thread | None] = {}
@@ -87,15 +89,25 @@ class MessageQueue:
             message: what to take in.
             deadline: until when to wait for room, if there is none; None is not at all.
         """
-        if threading.get_ident() == self._main_thread:  # Ctrl-C may strike between any two lines
-            # fmt: off
-            with self.lock: return self._put(message, deadline)  # noqa: E701  as `locked`, but faster
-            # fmt: on
-        acquire_in_turn(self.lock)
-        try:
-            return self._put(message, deadline)
-        finally:
-            self.lock.release()
+        if self._is_putting:
+            self._wait_for_turn()
+        self._is_putting = True  # until the end of `_put`; if that is interrupted, of the next
+        # fmt: off
+        with self.lock: return self._put(message, deadline)  # noqa: E701  as `locked`, but faster
+        # fmt: on
+
+    def _wait_for_turn(self) -> None:
+        """Let the thread that puts finish, before the lock is asked for.
+
+        Who waits for a lock gets it before it gets the interpreter, and keeps both from all others
+        for up to 5 ms. From then on they meet at the lock at every call, and each call is a switch
+        between threads. Who looks again a little later has no lock that it cannot use, so that 8
+        threads put as many messages a second as one does, instead of half as many.
+        """
+        for _ in range(MOST_LOOKS):  # a signal handler would wait for what it interrupted
+            time.sleep(0)
+            if not self._is_putting:
+                return
 
     def _put(self, message: bytes, deadline: float | None) -> RejectionError | None:
         waiting, size = self._waiting, len(message) + 1
@@ -103,14 +115,17 @@ class MessageQueue:
             self._closed
             or len(waiting) >= self._max_size
             or self._waiting_bytes + size > self._max_bytes
-        ) and (rejection := self._wait_for_room(size, deadline)):
-            return rejection
+        ):
+            self._is_putting = False
+            if rejection := self._wait_for_room(size, deadline):
+                return rejection
         if not waiting:
             self._oldest_at = self.clock.now()
         waiting.append(message)
         self._waiting_bytes += size  # with no call in it, so that no signal handler comes between
         if len(waiting) >= self._wake_at_messages or self._waiting_bytes >= self._wake_at_bytes:
             self._changed.notify_all()
+        self._is_putting = False
         return None
 
     @locked
