@@ -26,6 +26,7 @@ MODULES = [
     "requests",
     "urllib3.poolmanager",
     "requests.sessions",
+    "segment_librato.deadlines",
     "segment_librato.transport",
     "backoff",
     "asyncio",
