@@ -134,7 +134,7 @@ if not TYPE_CHECKING:  # or any name would do
 
 
 def __dir__() -> list[str]:
-    """List these, too."""
+    """List what this module has, and what it has when it is used."""
     return sorted({*globals(), *_LOADED_WHEN_USED})
 
 
