@@ -54,11 +54,11 @@ def test_a_fork_while_a_request_is_under_way_and_locks_are_held(server: LocalSeg
         track(client, range(1))                      # under way for 0.3 s
         while client.queue.qsize():
             pass
-        held = threading.Event()
+        held, forked = threading.Event(), threading.Event()
         def hold():
             with client.queue.lock:
                 held.set()
-                time.sleep(0.3)
+                forked.wait(20)
         threading.Thread(target=hold).start()
         held.wait()
         child = os.fork()
@@ -67,6 +67,7 @@ def test_a_fork_while_a_request_is_under_way_and_locks_are_held(server: LocalSeg
             assert client.flush(timeout=20)
             assert client.shutdown()
             os._exit(0)
+        forked.set()
         assert os.waitpid(child, 0)[1] == 0
         assert client.flush(timeout=20)
         """,
@@ -298,15 +299,13 @@ def test_a_pool_that_is_terminated_delivers_with_flush_on_sigterm(
         server,
         f"""
         import multiprocessing
-        import signal
         client = make()
         {call}
         context = multiprocessing.get_context("fork")
         tracked = context.Event()
         def work():
             track(client, [1])
-            tracked.set()
-            signal.pause()  # an idle process may end on its own before it is terminated
+            wait_for_signal(tracked.set)  # an idle process may end on its own before it comes
         with context.Pool(1) as pool:
             pool.apply_async(work)
             tracked.wait()
