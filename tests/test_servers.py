@@ -246,17 +246,7 @@ child.join()
 
 CLIENT = """
 import os, sys
-from segment_librato import Client
-
-def complain(error, messages):
-    sys.stderr.write(f"on_error {error!r} {len(messages)}")
-
-client = Client(
-    "test-key",
-    host=os.environ["SEGMENT_HOST"],
-    upload_interval=float(os.environ["UPLOAD_INTERVAL"]),
-    on_error=complain,
-)
+from reporting_client import client
 
 def track(numbers):
     for number in numbers:
