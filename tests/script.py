@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from segment_librato.devserver import LocalSegment
 
-__all__ = ["PREAMBLE", "run", "sequence_numbers", "start", "wait_until_ready"]
+__all__ = [
+    "PREAMBLE",
+    "fork_warning",
+    "needs_fork",
+    "run",
+    "sequence_numbers",
+    "start",
+    "wait_until_ready",
+]
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+# CPython 3.12 and later warn of a fork while threads run, which is what some scripts do
+fork_warning = ("-W", "ignore::DeprecationWarning")
 
 PREAMBLE = """
     import atexit, os, signal, sys, threading, time
@@ -67,7 +82,7 @@ def run(
 
 
 def wait_until_ready(process: subprocess.Popen[str], count: int = 1) -> None:
-    """Wait until a process has said so, so many times; before, it may miss a signal."""
+    """Wait until a process, or so many that it started, said so; before, they may miss a signal."""
     assert process.stdout is not None
     assert [process.stdout.readline() for _ in range(count)] == ["ready\n"] * count
 

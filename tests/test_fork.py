@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
-from script import PREAMBLE, run, sequence_numbers
+from script import PREAMBLE, fork_warning, needs_fork, run, sequence_numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from segment_librato.devserver import LocalSegment
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
-# CPython 3.12 and later warn of a fork while threads run, which is what these tests do
-fork_warning = ("-W", "ignore::DeprecationWarning")
 
 
 @needs_fork
