@@ -72,14 +72,18 @@ class Subject:
         return self.name == self.floor
 
 
-def _like_segment(client_class: Callable[..., Any], options: Options) -> Client:
-    client = client_class(
+def _make(client_class: Callable[..., Any], options: Options) -> Any:  # noqa: ANN401  of any library
+    return client_class(
         WRITE_KEY,
         host=options.url,
         max_queue_size=options.max_queue_size,
         gzip=options.gzip,
         timeout=TIMEOUT,
     )
+
+
+def _like_segment(client_class: Callable[..., Any], options: Options) -> Client:
+    client = _make(client_class, options)
     return Client(client.track, client.flush, client.shutdown)
 
 
@@ -104,13 +108,7 @@ def _rudder(options: Options) -> Client:
 def _posthog(options: Options) -> Client:
     from posthog import Posthog
 
-    client = Posthog(
-        WRITE_KEY,
-        host=options.url,
-        max_queue_size=options.max_queue_size,
-        gzip=options.gzip,
-        timeout=TIMEOUT,
-    )
+    client = _make(Posthog, options)
 
     def track(
         user_id: str, event: str, properties: dict[str, Any], context: dict[str, Any] | None = None

@@ -11,7 +11,8 @@ from the settings; a setting changed later makes a new one on the next call, whi
 delivers what it has accepted. Setting `default_client` to None starts anew.
 
 Owns the public names, the settings and the calls over the default client. Knows nothing of
-threads or HTTP.
+threads or HTTP. It is long because each name and each setting is written out, for editors and
+type checkers.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ if not TYPE_CHECKING:  # or any name would do
 
 
 def __dir__() -> list[str]:
-    """List these, too."""
+    """List what this module has, and what it has when it is used."""
     return sorted({*globals(), *_LOADED_WHEN_USED})
 
 

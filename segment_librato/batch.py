@@ -51,20 +51,12 @@ class Batch:
             the reasons; the transport sets it.
     """
 
-    def __init__(
-        self,
-        messages: tuple[bytes, ...],
-        retries: int = 0,
-        *,
-        timeout: float | None = None,
-        bytes_sent: int = 0,
-        refused: Mapping[int, SegmentError] | None = None,
-    ) -> None:
+    def __init__(self, messages: tuple[bytes, ...], retries: int = 0) -> None:
         self.messages = messages
         self.retries = retries
-        self.timeout = timeout
-        self.bytes_sent = bytes_sent
-        self.refused = refused or {}
+        self.timeout: float | None = None
+        self.bytes_sent = 0
+        self.refused: Mapping[int, SegmentError] = {}
 
     def __len__(self) -> int:
         """Return the number of messages."""

@@ -1,8 +1,7 @@
 """The background worker: takes batches from the queue, sends, retries, splits, reports.
 
 It has a thread rather than being one, so that it can be started on the first message and again
-when needed, in a forked child for example. Knows nothing of HTTP: a transport is any object
-with `send(batch)`, which raises a `SegmentError` if the batch was not delivered, and `close()`.
+when needed, in a forked child for example. Knows nothing of HTTP: what sends is a `Transport`.
 """
 
 from __future__ import annotations

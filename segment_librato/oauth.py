@@ -71,10 +71,13 @@ class TokenProvider:
         self._fresh_until = 0.0
 
     def token(self, seconds: float | None = None) -> str:
-        """Return a token, fetching one if need be, within so many seconds.
+        """Return a token, fetching one if need be.
 
         One thread fetches; those that wait for it share its success or failure, so that none
-        waits for more than one request.
+        waits for more than one that fetches.
+
+        Args:
+            seconds: to the end of each request for one, if it has to come before the timeout.
 
         Raises:
             APIError: the token server refuses, because of the credentials or for another reason.

@@ -1,7 +1,7 @@
 """An HTTP session: one request after another to one URL, each of which ends in time.
 
-Owns connections, proxies, certificates, and the limits of an answer in bytes and in seconds.
-Must not know what is sent or what an answer means.
+Owns proxies, certificates, the limit of an answer in bytes, and what an error tells of a failure.
+Must not know what is sent, what an answer means, or how its deadlines are kept.
 
 The status line is the answer: once it and the headers are there, nothing that happens to the
 body makes it an error, or holds it up.
@@ -9,42 +9,34 @@ body makes it an error, or holds it up.
 
 from __future__ import annotations
 
-import http.client
-import io
 import os
 import re
 import sys
 import time
-from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
-from urllib3 import Timeout as DeadlineTimeout
 
 from segment_librato.answer import Answer
+from segment_librato.deadlines import DeadlineAdapter, timeout_within
 from segment_librato.errors import NetworkError
 from segment_librato.log import log
 from segment_librato.pool import Pool
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping
 
     from typing_extensions import Self
-    from urllib3.connectionpool import HTTPConnectionPool
 
     from segment_librato.checks import Timeout
 
 __all__ = ["Session", "Sessions"]
 
 MAX_ANSWER_BYTES = 64 * 1024
-MAX_ANSWER_SECONDS = 2.0
-SHORTEST_TIMEOUT = 0.001  # urllib3 takes no 0
 TUNNEL_FAILURE = re.compile(r"Tunnel connection failed: \d{3}")
 
 
@@ -80,7 +72,7 @@ class Session:
         self._requests.trust_env = False
         # An answer is read up to a limit of its bytes, which compression would make meaningless.
         self._requests.headers["Accept-Encoding"] = "identity"
-        self._adapter = _Adapter()
+        self._adapter = DeadlineAdapter()
         self._requests.mount("https://", self._adapter)
         self._requests.mount("http://", self._adapter)
         # All that `requests` works out anew for each request takes as long as the request itself.
@@ -124,7 +116,7 @@ class Session:
         )
         try:
             with self._adapter.send(
-                request, timeout=self._timeout_within(seconds), **self._way
+                request, timeout=timeout_within(self._timeout, seconds), **self._way
             ) as response:
                 received_at = time.time()
                 return Answer(
@@ -148,13 +140,6 @@ class Session:
         log.debug("%s answered %d to %d bytes after %.3f s", self._host, answer.status, size, took)
         return answer
 
-    def _timeout_within(self, seconds: float | None) -> Any:  # noqa: ANN401  the types lack that of urllib3
-        """Return what `requests` takes as a timeout; the parts have to fit in the whole."""
-        if seconds is None:
-            return self._timeout
-        connect, read = self._timeout if isinstance(self._timeout, tuple) else (self._timeout,) * 2
-        return DeadlineTimeout(connect=connect, read=read, total=max(seconds, SHORTEST_TIMEOUT))
-
     def close(self) -> None:
         """Close the connections."""
         self._requests.close()
@@ -171,90 +156,6 @@ class Sessions(Pool[Session]):
         """Post a body; see `Session.post`."""
         with self.lend() as session:
             return session.post(body, headers, seconds)
-
-
-class _Adapter(HTTPAdapter):
-    """An adapter whose connections read answers with a deadline."""
-
-    def __init__(self) -> None:
-        super().__init__(pool_connections=1, pool_maxsize=1)
-        self._pools: set[HTTPConnectionPool] = set()
-
-    def close(self) -> None:
-        """Close the connections; urllib3 leaves that to finalizers, of which none run at exit."""
-        for pool in self._pools:
-            pool.close()
-        super().close()
-
-    def get_connection_with_tls_context(
-        self,
-        request: requests.PreparedRequest,
-        verify: Any,  # noqa: ANN401  requests has no public name for the type
-        proxies: Any = None,  # noqa: ANN401
-        cert: Any = None,  # noqa: ANN401
-    ) -> HTTPConnectionPool:
-        """Return the pool of connections for a request."""
-        pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-        pool.ConnectionCls = _with_deadlines(type(pool).ConnectionCls)
-        self._pools.add(pool)
-        return pool
-
-
-@cache
-def _with_deadlines(connection_class: type[Any]) -> type[Any]:
-    """Return the class of connections, with answers that have deadlines."""
-    return type("Connection", (connection_class,), {"response_class": _Response})
-
-
-class _Response(http.client.HTTPResponse):
-    """An answer whose headers and whose body each have to be there in time.
-
-    The timeout of a socket is for one piece of data only: a server that drips can go on for ever.
-    """
-
-    fp: Any = None  # for `close`, if Ctrl-C strikes before there is anything to close
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  as the base class has it
-        self._stream = _Stream(sock)
-        super().__init__(self._stream, *args, **kwargs)  # type: ignore[arg-type]
-
-    def begin(self) -> None:
-        """Read the status line and the headers."""
-        super().begin()
-        self.msg.defects.clear()  # urllib3 would log what the server sent instead of headers
-        self.msg.set_payload("")
-        self._stream.deadline = min(self._stream.deadline, time.monotonic() + MAX_ANSWER_SECONDS)
-
-
-class _Stream(io.RawIOBase):
-    """What a socket receives until a deadline, at first that of the socket's timeout."""
-
-    _raw: Any = None  # for `close`, as above
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._raw = sock.makefile("rb", buffering=0)
-        self.deadline = time.monotonic() + (sock.gettimeout() or MAX_ANSWER_SECONDS)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return the stream in the form that `http.client` asks a socket for."""
-        return io.BufferedReader(self)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401  any writable buffer
-        seconds = self.deadline - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError("timed out")
-        self._sock.settimeout(seconds)
-        received: int | None = self._raw.readinto(buffer)
-        return received
-
-    def close(self) -> None:
-        if self._raw is not None:
-            self._raw.close()
-        super().close()
 
 
 _warned: set[str] = set()

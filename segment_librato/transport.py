@@ -89,7 +89,11 @@ class SegmentTransport:
         self._sessions.close()
 
     def _credentials(self, seconds: float | None) -> tuple[str, str]:
-        """Return the scheme and the value of the Authorization header, before long."""
+        """Return the scheme and the value of the Authorization header.
+
+        Args:
+            seconds: to the end of each request for a token, as `TokenProvider.token` takes them.
+        """
         if self._tokens:
             return "Bearer", self._tokens.token(seconds)
         return "Basic", base64.b64encode(f"{self._write_key}:".encode()).decode()

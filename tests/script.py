@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from segment_librato.devserver import LocalSegment
 
-__all__ = ["PREAMBLE", "run", "sequence_numbers", "start"]
+__all__ = [
+    "PREAMBLE",
+    "fork_warning",
+    "needs_fork",
+    "run",
+    "sequence_numbers",
+    "start",
+    "wait_until_ready",
+]
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+# CPython 3.12 and later warn of a fork while threads run, which is what some scripts do
+fork_warning = ("-W", "ignore::DeprecationWarning")
 
 PREAMBLE = """
-    import atexit, os, sys, threading, time
+    import atexit, os, signal, sys, threading, time
     import segment_librato
     from segment_librato import Client, ClientClosedError
 
@@ -27,6 +42,13 @@ PREAMBLE = """
     def track(client, numbers):
         for n in numbers:
             client.track("user", "event", {"n": n})
+
+    def wait_for_signal(say_ready=lambda: os.write(1, b"ready\\n")):
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer)
+        say_ready()
+        os.read(reader, 1)  # unlike a pause, it ends even if the signal came before
 """
 
 
@@ -57,6 +79,12 @@ def run(
     if expected_status == 0:
         assert errors == ""
     return output
+
+
+def wait_until_ready(process: subprocess.Popen[str], count: int = 1) -> None:
+    """Wait until a process, or so many that it started, said so; before, they may miss a signal."""
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(count)] == ["ready\n"] * count
 
 
 def sequence_numbers(server: LocalSegment) -> list[int]:

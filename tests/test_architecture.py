@@ -30,6 +30,7 @@ PIPELINE = [
     "librato.open_telemetry",
     "librato.exporter",
     "session",
+    "deadlines",
     "pool",
     "answer",
     "librato.gauge_queue",
@@ -60,8 +61,8 @@ PIPELINE = [
     "_version",
 ]
 THIRD_PARTIES = {
-    "requests": {"session", "librato.exporter"},
-    "urllib3": {"session"},
+    "requests": {"deadlines", "session", "librato.exporter"},
+    "urllib3": {"deadlines"},
     "jwt": {"oauth"},
     "orjson": {"message_encoding"},
     "google": {"librato.open_telemetry"},

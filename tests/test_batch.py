@@ -137,7 +137,9 @@ def test_an_empty_batch_has_a_body_too() -> None:
 
 @given(st.lists(st.binary(), min_size=2).map(tuple))
 def test_halves_have_the_messages_in_order_and_are_never_empty(messages: tuple[bytes, ...]) -> None:
-    first, second = Batch(messages, retries=3, bytes_sent=10).halves()
+    batch = Batch(messages, retries=3)
+    batch.bytes_sent = 10
+    first, second = batch.halves()
     assert first.messages + second.messages == messages
     assert first.messages
     assert second.messages
@@ -147,7 +149,8 @@ def test_halves_have_the_messages_in_order_and_are_never_empty(messages: tuple[b
 
 def test_outcomes_come_in_order_as_runs() -> None:
     old, bad = DeliveryError("too old"), DeliveryError("bad")
-    batch = Batch((b"0", b"1", b"2", b"3", b"4"), refused={0: old, 1: old, 3: bad})
+    batch = Batch((b"0", b"1", b"2", b"3", b"4"))
+    batch.refused = {0: old, 1: old, 3: bad}
     assert list(batch.outcomes()) == [
         (old, (b"0", b"1")),
         (None, (b"2",)),

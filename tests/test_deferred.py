@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from script import run, sequence_numbers
+from script import fork_warning, needs_fork, run, sequence_numbers
 
 if TYPE_CHECKING:
     from segment_librato.devserver import LocalSegment
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
 
 EXPENSIVE = (
     *("requests", "urllib3", "http.client", "ssl", "backoff", "asyncio", "inspect", "dateutil"),
@@ -26,6 +23,7 @@ MODULES = [
     "requests",
     "urllib3.poolmanager",
     "requests.sessions",
+    "segment_librato.deadlines",
     "segment_librato.transport",
     "backoff",
     "asyncio",
@@ -267,7 +265,7 @@ def test_a_fork_waits_for_the_imports_of_another_thread(server: LocalSegment) ->
         assert os.waitpid(child, 0)[1] == 0
         thread.join()
         """,
-        *("-W", "ignore::DeprecationWarning"),
+        *fork_warning,
     )
     assert sorted(sequence_numbers(server)) == [0, 1]
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
-from script import PREAMBLE, run, sequence_numbers
+from script import PREAMBLE, fork_warning, needs_fork, run, sequence_numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from segment_librato.devserver import LocalSegment
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
-# CPython 3.12 and later warn of a fork while threads run, which is what these tests do
-fork_warning = ("-W", "ignore::DeprecationWarning")
 
 
 @needs_fork
@@ -54,11 +49,11 @@ def test_a_fork_while_a_request_is_under_way_and_locks_are_held(server: LocalSeg
         track(client, range(1))                      # under way for 0.3 s
         while client.queue.qsize():
             pass
-        held = threading.Event()
+        held, forked = threading.Event(), threading.Event()
         def hold():
             with client.queue.lock:
                 held.set()
-                time.sleep(0.3)
+                forked.wait(20)
         threading.Thread(target=hold).start()
         held.wait()
         child = os.fork()
@@ -67,6 +62,7 @@ def test_a_fork_while_a_request_is_under_way_and_locks_are_held(server: LocalSeg
             assert client.flush(timeout=20)
             assert client.shutdown()
             os._exit(0)
+        forked.set()
         assert os.waitpid(child, 0)[1] == 0
         assert client.flush(timeout=20)
         """,
@@ -298,15 +294,13 @@ def test_a_pool_that_is_terminated_delivers_with_flush_on_sigterm(
         server,
         f"""
         import multiprocessing
-        import signal
         client = make()
         {call}
         context = multiprocessing.get_context("fork")
         tracked = context.Event()
         def work():
             track(client, [1])
-            tracked.set()
-            signal.pause()  # an idle process may end on its own before it is terminated
+            wait_for_signal(tracked.set)  # an idle process may end on its own before it comes
         with context.Pool(1) as pool:
             pool.apply_async(work)
             tracked.wait()

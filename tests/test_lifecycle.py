@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from raw_server import FOR_EVER, RawServer
-from script import run, sequence_numbers, start
+from script import run, sequence_numbers, start, wait_until_ready
 from signal_handlers import call_with_handler
 
 import segment_librato
@@ -249,17 +249,14 @@ FLUSH_ON_SIGTERM = """
 TRACK_AND_WAIT = """
     client = make()
     track(client, range(3))
-    os.write(1, b"ready\\n")
-    while True:
-        time.sleep(60)
+    wait_for_signal()
 """
 
 
 def terminate(server: LocalSegment, script: str) -> tuple[int, list[str]]:
     """Run a script up to where it says that it is ready; return how SIGTERM ends it."""
     process = start(server, script)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    wait_until_ready(process)
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=20)
     assert "Traceback" not in errors
@@ -286,18 +283,10 @@ def test_sigterm_hands_over_what_there_is_no_time_for(server: LocalSegment) -> N
 
 
 def test_a_second_sigterm_waits_for_nothing(server: LocalSegment) -> None:
-    script = """
-        segment_librato.flush_on_sigterm()
-        client = make(exit_timeout=60)
-        track(client, range(3))
-        os.write(1, b"ready\\n")
-        while True:
-            time.sleep(60)
-    """
+    script = FLUSH_ON_SIGTERM + TRACK_AND_WAIT.replace("make()", "make(exit_timeout=60)")
     with server.hold():
         process = start(server, script)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        wait_until_ready(process)
         process.send_signal(signal.SIGTERM)
         assert server.wait_until(lambda: server.held == 1)
         process.send_signal(signal.SIGTERM)
@@ -311,7 +300,6 @@ def test_the_handler_that_was_there_before_is_called_when_all_is_delivered(
     outcome = terminate(
         server,
         """
-        import signal
         client = make()
         def handler(number, frame):
             print("handler", number == signal.SIGTERM, client.stats.delivered, flush=True)
@@ -321,9 +309,7 @@ def test_the_handler_that_was_there_before_is_called_when_all_is_delivered(
         segment_librato.flush_on_sigterm()
         segment_librato.flush_on_sigterm()
         track(client, range(3))
-        os.write(1, b"ready\\n")
-        while True:
-            time.sleep(60)
+        wait_for_signal()
         """,
     )
     assert outcome == (3, ["handler True 3"])
@@ -334,18 +320,15 @@ def test_a_sigterm_that_was_ignored_delivers_and_is_ignored(server: LocalSegment
     outcome = terminate(
         server,
         """
-        import signal
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         segment_librato.flush_on_sigterm()
         client = make()
         track(client, range(3))
-        os.write(1, b"ready\\n")
-        while not client.stats.delivered:
-            time.sleep(0.01)
-        print("still here")
+        wait_for_signal()
+        print("still here", client.stats.delivered)
         """,
     )
-    assert outcome == (0, ["still here"])
+    assert outcome == (0, ["still here 3"])
 
 
 def test_handlers_that_call_one_another_end(server: LocalSegment) -> None:
@@ -353,7 +336,6 @@ def test_handlers_that_call_one_another_end(server: LocalSegment) -> None:
     outcome = terminate(
         server,
         """
-        import signal
         client = make()
         segment_librato.flush_on_sigterm()
         ours = signal.getsignal(signal.SIGTERM)
@@ -364,9 +346,7 @@ def test_handlers_that_call_one_another_end(server: LocalSegment) -> None:
         signal.signal(signal.SIGTERM, handler)
         segment_librato.flush_on_sigterm()
         track(client, range(3))
-        os.write(1, b"ready\\n")
-        while True:
-            time.sleep(60)
+        wait_for_signal()
         """,
     )
     assert outcome == (-signal.SIGTERM, ["handler"])
@@ -378,18 +358,14 @@ def test_ctrl_c_while_sigterm_delivers_does_not_cancel_it(server: LocalSegment) 
         process = start(
             server,
             """
-            import signal
             signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(3))
             segment_librato.flush_on_sigterm()
             client = make(exit_timeout=60)
             track(client, range(3))
-            os.write(1, b"ready\\n")
-            while True:
-                time.sleep(60)
+            wait_for_signal()
             """,
         )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        wait_until_ready(process)
         process.send_signal(signal.SIGTERM)
         assert server.wait_until(lambda: server.held == 1)
         process.send_signal(signal.SIGINT)
@@ -431,8 +407,7 @@ def test_sigterm_while_the_main_thread_delivers_loses_nothing_in_silence(
             client.flush()
             """,
         )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        wait_until_ready(process)
         assert server.wait_until(lambda: server.held == 1)
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=20)
@@ -446,7 +421,6 @@ def test_sigterm_while_the_exit_waits_does_not_begin_the_wait_again(server: Loca
         process = start(
             server,
             """
-            import signal
             segment_librato.flush_on_sigterm()
             client = make(exit_timeout=1)
             track(client, range(3))

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import pytest
-from script import run
+from script import needs_fork, run
 
 from segment_librato.message_ids import new_id
 
 if TYPE_CHECKING:
     from segment_librato.devserver import LocalSegment
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
 
 STOCK = 256  # ids that differ in their last two digits only
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from raw_server import FOR_EVER, RawServer
 
-from segment_librato import Client, oauth, session
+from segment_librato import Client, deadlines, oauth
 from segment_librato.batch import Batch
 from segment_librato.config import Config
 from segment_librato.errors import APIError, ConfigError, DeliveryError, NetworkError
@@ -448,7 +448,7 @@ def drip(start: bytes) -> Iterator[bytes | float]:
 def test_a_token_server_that_drips_holds_nothing_up(
     start: bytes, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "MAX_ANSWER_SECONDS", SHORT)
+    monkeypatch.setattr(deadlines, "MAX_ANSWER_SECONDS", SHORT)
     with RawServer(lambda: drip(start)) as server:
         began = time.monotonic()
         assert message in str(failure(provider_for(server.host, timeout=SHORT)))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from script import fork_warning, wait_until_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,12 +96,6 @@ def gunicorn(
         yield process
 
 
-def wait_for_workers(process: subprocess.Popen[str], count: int) -> None:
-    """Wait until so many workers were there; before, they miss the signal to stop."""
-    assert process.stdout
-    assert [process.stdout.readline() for _ in range(count)] == ["ready\n"] * count
-
-
 def make_requests(listener: socket.socket, numbers: range) -> list[bytes]:
     """Have each number tracked by a request; return the process ids of who answered."""
 
@@ -132,7 +127,7 @@ def test_gunicorn_delivers_what_arbiter_and_workers_track(
     pytest.importorskip("gevent" if worker == "gevent" else "gunicorn")
     options = ["--worker-class", worker, *(["--preload"] if preload else [])]
     with gunicorn(server, listener, *options) as process:
-        wait_for_workers(process, 2)
+        wait_until_ready(process, 2)
         make_requests(listener, range(30))
         assert sequence_numbers(server) == []
         stop(process)
@@ -149,7 +144,7 @@ def test_workers_that_gunicorn_retires_deliver(
     with gunicorn(server, listener, *options, workers=1) as process:
         served = Counter(make_requests(listener, range(20)))
         assert set(served.values()) == {5}
-        wait_for_workers(process, 5)
+        wait_until_ready(process, 5)
         stop(process)
     imports = 1 if preload else 5
     assert sequence_numbers(server) == [IMPORTED] * imports + list(range(20))
@@ -235,8 +230,7 @@ child = billiard.Process(target=client.track, args=("user", "event", {"n": 2}))
 child.start()
 child.join()
 """
-    # CPython 3.12 and later warn of a fork while threads run
-    with running(server, "-W", "ignore::DeprecationWarning", "-c", script) as process:
+    with running(server, *fork_warning, "-c", script) as process:
         expect_success(process)
     assert sequence_numbers(server) == [1, 2]
     assert server.duplicates == 0
@@ -246,17 +240,7 @@ child.join()
 
 CLIENT = """
 import os, sys
-from segment_librato import Client
-
-def complain(error, messages):
-    sys.stderr.write(f"on_error {error!r} {len(messages)}")
-
-client = Client(
-    "test-key",
-    host=os.environ["SEGMENT_HOST"],
-    upload_interval=float(os.environ["UPLOAD_INTERVAL"]),
-    on_error=complain,
-)
+from reporting_client import client
 
 def track(numbers):
     for number in numbers:
@@ -337,8 +321,7 @@ def test_sigterm_delivers_what_greenlets_tracked(server: LocalSegment, former: s
     gevent.sleep(60)
     """
     with script(server, PATCH, CLIENT, body) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
+        wait_until_ready(process)
         process.terminate()
         process.communicate(timeout=20)
     assert process.returncode in ({-signal.SIGTERM} if former == "None" else {3})

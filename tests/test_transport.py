@@ -31,7 +31,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raw_server import FOR_EVER, RawServer
 
-from segment_librato import session
+from segment_librato import deadlines, session
 from segment_librato._version import VERSION
 from segment_librato.answer import Answer
 from segment_librato.batch import Batch
@@ -65,7 +65,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "MAX_ANSWER_SECONDS", SHORT)
+    monkeypatch.setattr(deadlines, "MAX_ANSWER_SECONDS", SHORT)
 
 
 def make_batch(count: int = 1, retries: int = 0, text: str = "") -> Batch:
@@ -734,7 +734,7 @@ def test_a_body_that_never_ends_holds_nothing_up(name: str, status: int, impatie
 
 @pytest.mark.parametrize("limit", [0.05, 0.4])
 def test_the_limit_in_seconds_is_obeyed(limit: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "MAX_ANSWER_SECONDS", limit)
+    monkeypatch.setattr(deadlines, "MAX_ANSWER_SECONDS", limit)
     script = answering(200, NEVER_ENDING["bytes dripping"])
     with RawServer(script) as server, transport_to(server.host) as transport:
         began = time.monotonic()

@@ -23,10 +23,10 @@ def write() -> None:
 
 from scenario import CELLS, MESSAGES, prepare  # noqa: E402  see above
 
-from segment_librato import session  # noqa: E402
+from segment_librato import deadlines  # noqa: E402
 
 task = json.load(sys.stdin)
-session.MAX_ANSWER_SECONDS = task["max_answer_seconds"]
+deadlines.MAX_ANSWER_SECONDS = task["max_answer_seconds"]
 clients = {}
 for name, host in task["hosts"].items():
     client, clock, record = prepare(CELLS[name], host, task["mode"])

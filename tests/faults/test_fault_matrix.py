@@ -28,7 +28,7 @@ from scenario import (
     prepare,
 )
 
-from segment_librato import session
+from segment_librato import deadlines
 
 HERE = Path(__file__).parent
 MAX_ANSWER_SECONDS = 0.2
@@ -43,7 +43,7 @@ every_mode = pytest.mark.parametrize("mode", MODES)
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "MAX_ANSWER_SECONDS", MAX_ANSWER_SECONDS)
+    monkeypatch.setattr(deadlines, "MAX_ANSWER_SECONDS", MAX_ANSWER_SECONDS)
 
 
 def check(cell: Cell, record: Record, seen: list[Request], batches: list[list[int]]) -> None:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import segment_librato
-from segment_librato import Client
+from reporting_client import client
 
-client = Client(
-    "test-key",
-    host=os.environ["SEGMENT_HOST"],
-    upload_interval=float(os.environ["UPLOAD_INTERVAL"]),
-)
+import segment_librato
+
 if os.environ["DELIVER"] == "on SIGTERM":
     segment_librato.flush_on_sigterm()
 

@@ -6,14 +6,7 @@ import os
 import sys
 
 from celery import Celery  # type: ignore[import-untyped]  # it has no types
-
-from segment_librato import Client
-
-
-def complain(error: Exception, messages: list[dict[str, object]]) -> None:
-    """Say on stderr, which the tests read, that messages were lost."""
-    sys.stderr.write(f"on_error {error!r} {len(messages)}\n")
-
+from reporting_client import client
 
 app = Celery(
     "celery_app",
@@ -26,12 +19,6 @@ app = Celery(
     },
     task_ignore_result=True,
     worker_redirect_stdouts=False,
-)
-client = Client(
-    "test-key",
-    host=os.environ["SEGMENT_HOST"],
-    upload_interval=float(os.environ["UPLOAD_INTERVAL"]),
-    on_error=complain,
 )
 client.track("user", "imported", {"n": -1})
 
