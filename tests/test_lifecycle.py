@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -582,11 +583,13 @@ def interrupted(call: Callable[[], object], line: int) -> bool:
     """Make a call that is interrupted at this line; return whether it got that far.
 
     It is made on a thread of its own, because an interruption at the first line of an `except`
-    may leave its exception behind in the thread.
+    may leave its exception behind in the thread. The garbage collector waits: an interruption of
+    what it calls, for the client of another test, would be told as a warning and lost.
     """
     result: list[bool] = []
 
     def run() -> None:
+        gc.disable()
         sys.settrace(InterruptAt(line))
         try:
             call()
@@ -596,6 +599,7 @@ def interrupted(call: Callable[[], object], line: int) -> bool:
             result.append(False)
         finally:
             sys.settrace(None)
+            gc.enable()
 
     thread = threading.Thread(target=run)
     thread.start()
