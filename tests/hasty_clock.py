@@ -22,12 +22,17 @@ class HastyClock(Clock):
     """Real time, but for the pauses of those who deliver: it leaps to their end.
 
     Or to the deadline of somebody else, if that comes first. For one queue with one consumer.
+
+    Attributes:
+        skipped: the seconds that it has leapt over.
+        is_patient: whether it leaps only while somebody else waits for a deadline.
     """
 
     queue: MessageQueue
 
     def __init__(self) -> None:
         self.skipped = 0.0
+        self.is_patient = False
         self._deadlines: list[float] = []
 
     def now(self) -> float:
@@ -45,8 +50,9 @@ class HastyClock(Clock):
             self._deadlines.remove(deadline)
 
     def _pause(self, changed: threading.Condition, deadline: float) -> bool:
-        first = min([deadline, *self._deadlines])
-        self.skipped += max(0, first - self.now())
+        if self._deadlines or not self.is_patient:
+            first = min([deadline, *self._deadlines])
+            self.skipped += max(0, first - self.now())
         changed.notify_all()
         changed.wait(MOMENT)
         return self.now() < deadline

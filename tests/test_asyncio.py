@@ -58,17 +58,20 @@ def test_a_flush_covers_what_came_before_it_and_nothing_more(
     server: LocalSegment, make_client: MakeClient
 ) -> None:
     client = make_client(upload_size=1)
+    server.answer(200, times=1)
+    server.answer(500, times=None)
 
     async def main() -> bool:
         client.track("user", "event")
+        assert server.wait_until(lambda: server.held == 1)  # alone
         flushing = asyncio.create_task(client.aflush(timeout=10))
         await asyncio.sleep(0)  # it has begun
-        server.answer(200, times=1)
-        server.answer(500, times=None)
         client.track("user", "event")
+        server.release()
         return await flushing
 
-    assert asyncio.run(main())
+    with server.hold():
+        assert asyncio.run(main())
     assert client.stats.delivered == 1
     client.shutdown(timeout=0)
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from background import Background
+from hasty_clock import hasty_client
+from real_time import in_real_time
 
 from segment_librato import (
     APIError,
@@ -128,7 +130,8 @@ def test_fewer_messages_leave_after_upload_interval(
     server: LocalSegment, make_client: MakeClient
 ) -> None:
     client = make_client(upload_interval=0.05)
-    track(client, range(3))
+    with client.queue.lock:  # so that they wait together, however long they take
+        track(client, range(3))
     assert server.wait_for(3)
     assert len(server.requests) == 1
 
@@ -195,26 +198,25 @@ def test_flush_of_nothing_is_true_at_once(make_client: MakeClient) -> None:
     assert client.stats.requests == 0
 
 
-def test_flush_waits_for_each_consumer(server: LocalSegment, make_client: MakeClient) -> None:
+def test_flush_waits_for_each_consumer(make_client: MakeClient) -> None:
     """With two consumers, later messages may be settled before earlier ones."""
-    client = make_client(upload_size=1, thread=2)
-    server.answer(200, delay=0.3, times=1)
-    track(client, range(1))
-    assert server.wait_for(1)
-    flushed = threading.Event()
+    answer_the_first = threading.Event()
 
-    def flush() -> None:
-        assert client.flush()
+    def hold_the_first(_: object, accepted: tuple[Any, ...]) -> None:
+        if accepted[0]["properties"]["n"] == 0:
+            answer_the_first.wait(10)
+
+    with LocalSegment(on_request=hold_the_first) as server:
+        client = make_client(host=server.host, upload_size=1, thread=2)
+        track(client, range(1))
+        assert server.wait_for(1)
+        flushing = Background(client.flush)
+        track(client, range(1, 4))
+        assert server.wait_for(4)
+        assert flushing.is_running()
+        answer_the_first.set()
+        assert flushing.wait() is True
         assert client.stats.delivered >= 1
-        flushed.set()
-
-    flusher = threading.Thread(target=flush)
-    flusher.start()
-    track(client, range(1, 4))
-    assert server.wait_for(4)
-    assert not flushed.is_set()
-    flusher.join(5)
-    assert flushed.is_set()
 
 
 def test_flush_from_many_threads(server: LocalSegment, make_client: MakeClient) -> None:
@@ -344,9 +346,11 @@ def test_a_batch_waits_for_its_retry_at_the_head_with_the_same_ids(
 
 
 @pytest.mark.parametrize("sync_mode", [False, True])
+@in_real_time
 def test_a_wait_that_the_server_asks_for_is_kept(
     server: LocalSegment, make_client: MakeClient, sync_mode: bool
 ) -> None:
+    server.clear()
     server.answer(429, headers={"Retry-After": "1"})
     client = make_client(max_retries=0, sync_mode=sync_mode)
     track(client, range(1))
@@ -366,7 +370,7 @@ def test_a_final_refusal_is_reported_once_with_all_its_messages(
     sync_mode: bool,
 ) -> None:
     server.answer(status, times=None, body=b'{"code": "no", "message": "not you"}')
-    client = make_client(sync_mode=sync_mode)
+    client = make_client(sync_mode=sync_mode, upload_interval=LONG)
     results = [client.track("user", "event", {"n": n}) for n in range(3)]
     assert client.flush()
     expected_calls = 3 if sync_mode else 1
@@ -384,7 +388,7 @@ def test_out_of_tries_is_reported_once(
     server: LocalSegment, make_client: MakeClient, errors: Errors
 ) -> None:
     server.answer(500, times=None)
-    client = make_client(max_retries=1)
+    client = make_client(max_retries=1, upload_interval=LONG)
     track(client, range(2))
     assert client.flush()
     assert errors.types == [APIError]
@@ -393,7 +397,7 @@ def test_out_of_tries_is_reported_once(
 
 
 def test_no_server_at_all_is_a_network_error(make_client: MakeClient, errors: Errors) -> None:
-    client = make_client(host="http://127.0.0.1:9", max_retries=0)
+    client = make_client(host="http://127.0.0.1:9", max_retries=0, upload_interval=LONG)
     track(client, range(2))
     assert client.flush()
     assert errors.types == [NetworkError]
@@ -552,10 +556,11 @@ def test_who_delivers_does_not_wait_for_room(server: LocalSegment, make_client: 
     client = make_client(
         max_queue_size=1, upload_size=1, block_on_full=LONG, max_retries=0, on_error=on_error
     )
-    server.answer(500, times=1, delay=0.2)
-    track(client, range(1))
-    assert server.wait_until(client.queue.empty)
-    track(client, range(1, 2))
+    server.answer(500, times=1)
+    with server.hold():
+        track(client, range(1))
+        assert server.wait_until(lambda: server.held == 1)
+        track(client, range(1, 2))
     assert client.flush(timeout=10)
     assert results == [False]
 
@@ -743,9 +748,9 @@ def test_many_clients_leave_no_threads(server: LocalSegment) -> None:
 
 
 def test_making_a_client_starts_no_thread(make_client: MakeClient) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     make_client(thread=4)
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_debug_shows_requests_but_no_payload(
@@ -776,6 +781,7 @@ def test_a_transport_error_of_an_unknown_kind_is_reported(
     assert isinstance(errors.calls[0][0], DeliveryError)
 
 
+@in_real_time
 def test_a_flush_that_nobody_serves_returns_at_its_deadline(
     server: LocalSegment, make_client: MakeClient
 ) -> None:
@@ -829,13 +835,15 @@ def test_the_repr_of_a_client_names_its_host_and_not_its_key(make_client: MakeCl
 
 
 def test_what_a_shutdown_leaves_over_says_what_kept_it(
-    server: LocalSegment, make_client: MakeClient, errors: Errors
+    server: LocalSegment, errors: Errors
 ) -> None:
-    server.answer(503, headers={"Retry-After": "30"})
-    client = make_client(upload_size=1)
+    """Its time passes while the consumer waits for another try, and not before."""
+    server.answer(503, headers={"Retry-After": "30"}, times=None)
+    client, _ = hasty_client(
+        "test-key", host=server.host, on_error=errors, upload_interval=10 * LONG
+    )
     track(client, range(1))
-    assert server.wait_until(lambda: len(server.requests) == 1)
-    assert not client.shutdown(timeout=0.1)
+    assert not client.shutdown(timeout=LONG)
     assert [str(error) for error, _ in errors.calls] == [
         "time ran out before delivery; 127.0.0.1 answered 503"
     ]

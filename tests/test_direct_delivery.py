@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from conftest import Errors
 
     from segment_librato.devserver import Request
+    from segment_librato.queue import MessageQueue
 
     Account = Callable[..., LibratoConfig]
     MakeClient = Callable[..., Client]
@@ -78,6 +80,11 @@ def has_name(name: str) -> Callable[[Request], bool]:
 def track(client: Client, name: str, values: Any, source: str = "web-1", **options: Any) -> None:
     for value in values:
         client.track("user", name, {"value": value}, {"Librato": {"source": source}}, **options)
+
+
+def settle(queue: MessageQueue) -> None:
+    """Wait for the outcomes of all that a queue has taken in."""
+    assert queue.wait_until_settled(queue.flush(), queue.clock.deadline(10))
 
 
 def values(server: LocalSegment, name: str) -> dict[str, list[float]]:
@@ -402,6 +409,7 @@ def test_segment_goes_on_while_librato_hangs(
             track(client, "E", range(10))
             assert not client.flush(0.3)
             assert server.wait_for(10)
+            settle(client.queue)
             assert client.stats.pending == 0
             assert client.stats.librato is not None
             assert client.stats.librato.pending == 10
@@ -419,6 +427,7 @@ def test_librato_goes_on_while_segment_hangs(
         assert server.wait_until(lambda: len(server.librato.samples) == 50)
         assert client.stats.rejected > 0
         assert set(errors.types) == {QueueFullError}
+        settle(client._destinations.queues[1])  # noqa: SLF001  nothing public settles one of them
         assert not client.shutdown(timeout=0.1)
     assert client.stats.librato is not None
     assert client.stats.librato.delivered == 50
@@ -696,8 +705,14 @@ class TestConfigureGauge:
 
 class TestAggregation:
     def test_one_gauge_for_each_name_source_and_period(
-        self, server: LocalSegment, make_client: MakeClient, account: Account
+        self,
+        server: LocalSegment,
+        make_client: MakeClient,
+        account: Account,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        beginning_of_a_period = SimpleNamespace(time=lambda: 0.0)
+        monkeypatch.setattr("segment_librato.librato.gauge_queue.time", beginning_of_a_period)
         client = make_client(librato=account(aggregate=60, attributes={}))
         start = int(time.time()) // 60 * 60 - 600
         for second in (0, 30, 59, 60):

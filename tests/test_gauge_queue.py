@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections import Counter
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,7 @@ from signal_handlers import call_with_handler
 
 from segment_librato.account import Lease
 from segment_librato.batch import BatchRules
+from segment_librato.clock import Clock
 from segment_librato.errors import ClientClosedError, QueueFullError
 from segment_librato.librato import Measurement
 from segment_librato.librato.aggregate import MultiSample
@@ -35,6 +37,23 @@ SHORT = 0.05
 LeftOver = list[tuple[Lease, tuple[bytes, ...]]]
 
 
+class StoppedClock(Clock):
+    """A clock on which time passes when a test says so, and no period ends before."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 0.0
+        wall_clock = SimpleNamespace(time=lambda: self.seconds)
+        monkeypatch.setattr("segment_librato.librato.gauge_queue.time", wall_clock)
+
+    def now(self) -> float:
+        return self.seconds
+
+    def wait(self, changed: threading.Condition, deadline: float | None) -> bool:
+        if deadline is None or self.seconds < deadline:
+            changed.wait()
+        return deadline is None or self.seconds < deadline
+
+
 def sample(name: str = "gauge", value: float = 1, measure_time: int = 0) -> MultiSample:
     return MultiSample(Measurement(name, value, measure_time, "source"), 60, 0)
 
@@ -44,23 +63,16 @@ def make_queue(
     max_size: int = 100,
     max_messages: int = 10,
     max_bytes: int = 1_000_000,
+    clock: Clock | None = None,
 ) -> GaugeQueue:
     # a trigger and an interval that must not matter
-    return GaugeQueue(max_size, BatchRules(1, max_messages, max_bytes, 0.0), period)
+    rules = BatchRules(1, max_messages, max_bytes, 0.0)
+    return GaugeQueue(max_size, rules, period, clock=clock)
 
 
 def put(queue: GaugeQueue, *names: str) -> None:
     for name in names:
         assert queue.put(sample(name)) is None
-
-
-def let_no_period_end(queue: GaugeQueue) -> None:
-    queue._period = ENDLESS  # noqa: SLF001  of those that begin from now on
-
-
-def wait_for_the_end_of_the_period(queue: GaugeQueue) -> None:
-    while time.monotonic() < queue._due_at():  # noqa: SLF001  under the lock there is no event
-        pass
 
 
 def counts(lease: object) -> dict[str, int]:
@@ -235,12 +247,14 @@ def test_old_samples_are_folded_and_leave_with_the_period_in_which_they_came() -
     assert counts(taking.wait()) == {"a": 4}
 
 
-def test_an_older_gauge_does_not_cut_the_current_period_short() -> None:
-    queue = make_queue(period=SHORT)
+def test_an_older_gauge_does_not_cut_the_current_period_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = StoppedClock(monkeypatch)
+    queue = make_queue(period=SHORT, clock=clock)
     queue.enlist("worker")
     put(queue, "old", "older")
-    wait_for_the_end_of_the_period(queue)
-    let_no_period_end(queue)
+    clock.seconds = SHORT
     put(queue, "new", "old")
     assert counts(queue.take("worker")) == {"old": 2, "older": 1}
     taking = Background(lambda: queue.take("worker"))
@@ -250,14 +264,15 @@ def test_an_older_gauge_does_not_cut_the_current_period_short() -> None:
     assert counts(taking.wait()) == {"new": 2, "old": 1}
 
 
-def test_what_has_ended_leaves_at_once_however_many_batches_it_takes() -> None:
-    queue = make_queue(period=SHORT, max_messages=10)
+def test_what_has_ended_leaves_at_once_however_many_batches_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = StoppedClock(monkeypatch)
+    queue = make_queue(period=SHORT, max_messages=10, clock=clock)
     queue.enlist("worker")
-    with queue.lock:
-        put(queue, *map(str, range(25)))
-        wait_for_the_end_of_the_period(queue)
-        let_no_period_end(queue)
-        put(queue, "new")
+    put(queue, *map(str, range(25)))
+    clock.seconds = SHORT
+    put(queue, "new")
     sizes = [len(counts(queue.take("worker"))) for _ in range(3)]
     assert sizes[:2] == [10, 10]
     assert sizes[2] == 5
@@ -379,17 +394,17 @@ def test_nobody_wakes_up_while_a_period_is_open(monkeypatch: pytest.MonkeyPatch)
 def test_a_consumer_that_wakes_up_late_leaves_the_next_period_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    queue = make_queue(period=SHORT)
+    clock = StoppedClock(monkeypatch)
+    queue = make_queue(period=SHORT, clock=clock)
     waits = Waits(queue, monkeypatch)
-    with queue.lock:
-        taking = Background(lambda: queue.take("worker"))
-        put(queue, "a")
+    put(queue, "a")
+    taking = Background(lambda: queue.take("worker"))
     waits.next()
     with queue.lock:  # it cannot go on when its time is over
-        wait_for_the_end_of_the_period(queue)
+        clock.seconds = SHORT
         assert take_all(queue) == {"a": 1}
-        let_no_period_end(queue)
         put(queue, "b")
+    waits.next()
     assert taking.is_running()
     queue.flush()
     assert counts(taking.wait()) == {"b": 1}

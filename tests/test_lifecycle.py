@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from raw_server import FOR_EVER, RawServer
+from real_time import in_real_time
 from script import run, sequence_numbers, start, wait_until_ready
 from signal_handlers import call_with_handler
 
@@ -87,22 +89,19 @@ def test_however_the_interpreter_ends(server: LocalSegment, ending: str, status:
 
 
 def test_what_is_left_at_the_exit_timeout_goes_to_on_error(server: LocalSegment) -> None:
-    with server.hold():
-        began = time.monotonic()
+    with server.hold():  # for longer than the test waits for the end of the process
         output = run(
             server,
             """
             import logging
             logging.basicConfig(stream=sys.stdout)
-            clients = [make(exit_timeout=0.3, upload_size=2) for _ in range(3)]
+            clients = [make(exit_timeout=0.3, upload_size=2, timeout=3600) for _ in range(3)]
             for client in clients:
                 track(client, range(5))
             """,
         )
-        seconds = time.monotonic() - began
     assert output.count("on_error ShutdownTimeoutError 5\n") == 3
     assert output.count("messages not delivered: 5; time ran out before delivery\n") == 3
-    assert seconds < 5
 
 
 def test_what_exit_hooks_track_is_delivered(server: LocalSegment) -> None:
@@ -153,10 +152,13 @@ def test_a_client_that_was_never_used_does_not_delay_the_exit(server: LocalSegme
         """
         import segment_librato.lifecycle as lifecycle
         client = make()
-        used = make(); track(used, range(1)); used.flush()
-        began = time.perf_counter()
-        lifecycle._drain_all()
-        print(time.perf_counter() - began < 0.05)
+        def is_quick():
+            used = make(); track(used, range(1)); used.flush()
+            lifecycle._process.exit_began = None
+            began = time.perf_counter()
+            lifecycle._drain_all()
+            return time.perf_counter() - began < 0.05
+        print(any(is_quick() for _ in range(10)))  # one that is not may be the machine's fault
         """,
     )
     assert output == "True\n"
@@ -169,15 +171,25 @@ def test_ctrl_c_while_the_exit_waits_ends_the_wait_and_hands_over_the_rest(
         process = start(
             server,
             """
-            clients = [make(exit_timeout=60, upload_size=1) for _ in range(2)]
+            from segment_librato.clock import Clock
+            class TellingClock(Clock):
+                def wait(self, changed, deadline):
+                    if threading.current_thread() is threading.main_thread() and not told:
+                        told.append(os.write(1, b"waits\\n"))
+                    return super().wait(changed, deadline)
+            told = []
+            Client._clock = TellingClock()
+            clients = [make(exit_timeout=60) for _ in range(2)]
             for client in clients:
                 track(client, range(3))
             """,
         )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waits\n"
         assert server.wait_until(lambda: server.held == 2)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=60)
     assert output.splitlines() == ["on_error ShutdownTimeoutError 3"] * 2
     assert "Traceback" not in errors
     assert process.returncode == 0
@@ -196,14 +208,14 @@ def test_an_on_error_that_exits_does_not_keep_other_clients_from_delivering(
         track(one, range(1)); track(other, range(10, 12))
         """,
     )
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert sequence_numbers(server) == [10, 11]
 
 
 def test_without_on_error_and_logging_a_loss_is_told_on_stderr(server: LocalSegment) -> None:
     server.answer(404)
     process = start(server, "client = make(on_error=None); track(client, range(2))")
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert errors == "messages not delivered: 2; 127.0.0.1 answered 404\n"
 
 
@@ -236,7 +248,7 @@ def test_a_del_that_tracks_while_the_modules_go_ends(
         last.itself = last
         """,
     )
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
     assert "end" in output
     assert process.returncode == 0
 
@@ -258,7 +270,7 @@ def terminate(server: LocalSegment, script: str) -> tuple[int, list[str]]:
     process = start(server, script)
     wait_until_ready(process)
     process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=60)
     assert "Traceback" not in errors
     return process.returncode, output.splitlines()
 
@@ -290,7 +302,7 @@ def test_a_second_sigterm_waits_for_nothing(server: LocalSegment) -> None:
         process.send_signal(signal.SIGTERM)
         assert server.wait_until(lambda: server.held == 1)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM
 
 
@@ -370,7 +382,7 @@ def test_ctrl_c_while_sigterm_delivers_does_not_cancel_it(server: LocalSegment) 
         assert server.wait_until(lambda: server.held == 1)
         process.send_signal(signal.SIGINT)
         server.release()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert process.returncode == 3
 
 
@@ -410,7 +422,7 @@ def test_sigterm_while_the_main_thread_delivers_loses_nothing_in_silence(
         wait_until_ready(process)
         assert server.wait_until(lambda: server.held == 1)
         process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=60)
     assert errors == ""
     assert process.returncode == 128 + signal.SIGTERM
     assert output == "on_error DeliveryError 1\n"
@@ -422,15 +434,31 @@ def test_sigterm_while_the_exit_waits_does_not_begin_the_wait_again(server: Loca
             server,
             """
             segment_librato.flush_on_sigterm()
-            client = make(exit_timeout=1)
+            from segment_librato import lifecycle
+            from segment_librato.clock import Clock
+            class StoppedClock(Clock):
+                seconds = 0
+                def monotonic(self):
+                    return self.seconds
+                now = monotonic
+                def wait(self, changed, deadline):
+                    if threading.current_thread() is threading.main_thread():
+                        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:  # it came
+                            self.seconds = 10
+                        elif not self.seconds:
+                            self.seconds = 4
+                            os.write(1, b"waits\\n")
+                    return self.seconds < deadline and changed.wait()
+            Client._clock = lifecycle.time = StoppedClock()
+            client = make(exit_timeout=10)
             track(client, range(3))
             """,
         )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waits\n"
         assert server.wait_until(lambda: server.held == 1)
-        began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=20)
-    assert time.monotonic() - began < 1.5
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM
     assert output == "on_error ShutdownTimeoutError 3\n"
 
@@ -489,9 +517,11 @@ def test_without_a_thread_a_flush_sends_on_its_own_thread(server: LocalSegment) 
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nX: ", HEADERS_OF_SUCCESS])
+@in_real_time
 def test_without_a_thread_a_deadline_ends_the_request_that_is_under_way(
     no_threads: None, errors: Errors, answer: bytes
 ) -> None:
+    errors.calls.clear()
     with RawServer(lambda: [answer, FOR_EVER]) as raw:
         client = Client("test-key", raw.host, on_error=errors, timeout=LONG)
         client.track("user", "event")
@@ -527,11 +557,13 @@ def interrupted(call: Callable[[], object], line: int) -> bool:
     """Make a call that is interrupted at this line; return whether it got that far.
 
     It is made on a thread of its own, because an interruption at the first line of an `except`
-    may leave its exception behind in the thread.
+    may leave its exception behind in the thread. The garbage collector waits: an interruption of
+    what it calls, for the client of another test, would be told as a warning and lost.
     """
     result: list[bool] = []
 
     def run() -> None:
+        gc.disable()
         sys.settrace(InterruptAt(line))
         try:
             call()
@@ -541,6 +573,7 @@ def interrupted(call: Callable[[], object], line: int) -> bool:
             result.append(False)
         finally:
             sys.settrace(None)
+            gc.enable()
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -659,9 +692,13 @@ def test_ctrl_c_during_flush_leaves_the_client_usable(
         client.track("user", "event", {"n": 1})
         assert server.wait_until(lambda: server.held == 1)
         timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
+
+        def flush() -> None:
+            timer.start()  # within `raises`, as the flush may come late
             client.flush(timeout=30)
+
+        with pytest.raises(KeyboardInterrupt):
+            flush()
         timer.join()
     client.track("user", "event", {"n": 2})
     assert client.flush(timeout=10)

@@ -16,6 +16,7 @@ from signal_handlers import call_with_handler
 
 from segment_librato.account import Lease
 from segment_librato.batch import BatchRules
+from segment_librato.clock import Clock
 from segment_librato.errors import ClientClosedError, QueueFullError
 from segment_librato.queue import MessageQueue
 
@@ -202,21 +203,42 @@ def test_a_batch_is_due_after_the_interval() -> None:
     assert time.monotonic() - began < 5
 
 
+class StoppedClock(Clock):
+    """A clock on which time passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.deadlines: list[float | None] = []
+        self._began = threading.Semaphore(0)
+
+    def now(self) -> float:
+        return self.seconds
+
+    def wait(self, changed: threading.Condition, deadline: float | None) -> bool:
+        self.deadlines.append(deadline)
+        self._began.release()
+        changed.wait()
+        return deadline is None or self.seconds < deadline
+
+    def expect_a_wait(self) -> None:
+        assert self._began.acquire(timeout=10)
+
+
 def test_a_consumer_that_wakes_up_late_leaves_what_came_since_its_interval() -> None:
-    queue = make_queue(interval=0.05)
+    clock = StoppedClock()
+    queue = MessageQueue(100, BatchRules(10, 10, 1_000, LONG), clock=clock)
     queue.enlist("worker")
     fill(queue, 1)
     taking = Background(lambda: queue.take("worker"))
-    assert taking.is_running(0.01)
+    clock.expect_a_wait()
     with queue.lock:  # it cannot go on when its time is over
-        began = time.monotonic()
-        while time.monotonic() < began + 0.05:
-            pass
+        clock.seconds = LONG
         queue.take_now()
-        came = time.monotonic()
         fill(queue, 1)
+    clock.expect_a_wait()
+    assert clock.deadlines == [LONG, 2 * LONG]
+    queue.close()
     assert isinstance(taking.wait(), Lease)
-    assert time.monotonic() >= came + 0.05
 
 
 def test_a_flush_makes_what_waits_due_and_nothing_more() -> None:

@@ -88,7 +88,10 @@ def test_clients_leave_nothing_behind_where_no_thread_can_be_started(server: Loc
 
 @linux_only
 def test_an_idle_client_never_wakes_up(server: LocalSegment) -> None:
-    """The kernel counts how often a thread has waited; an idle one waits once."""
+    """The kernel counts how often a thread has waited; an idle one waits once.
+
+    It may come to rest late, but then it stays there.
+    """
     output = run(
         server,
         """
@@ -102,10 +105,11 @@ def test_an_idle_client_never_wakes_up(server: LocalSegment) -> None:
         def waits():
             lines = [Path(f"/proc/self/task/{thread}/status").read_text() for thread in threads]
             return [line.partition("\\nvoluntary_ctxt_switches:")[2].split()[0] for line in lines]
-        threading.Event().wait(0.2)   # they come to rest
-        before = waits()
-        threading.Event().wait(1)
-        print(len(before), before == waits())
+        def is_at_rest():
+            before = waits()
+            threading.Event().wait(1)
+            return before == waits()
+        print(len(threads), any(is_at_rest() for _ in range(10)))
         """,
     )
     assert output == "3 True\n"

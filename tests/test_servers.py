@@ -68,7 +68,7 @@ def running(
 
 def expect_success(process: subprocess.Popen[str]) -> str:
     """Wait for the end of a process that has nothing to complain of; return its output."""
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=60)
     assert errors == ""
     assert process.returncode == 0
     return output
@@ -101,7 +101,7 @@ def make_requests(listener: socket.socket, numbers: range) -> list[bytes]:
 
     def request(number: int) -> bytes:
         host, port = listener.getsockname()
-        connection = http.client.HTTPConnection(host, port, timeout=10)
+        connection = http.client.HTTPConnection(host, port, timeout=60)
         try:
             connection.request("GET", f"/{number}")
             return connection.getresponse().read()
@@ -164,7 +164,7 @@ def test_uvicorn_delivers_if_it_is_told_to(
     with running(server, *command, "--log-level", "error", DELIVER=deliver) as process:
         make_requests(listener, range(10))
         process.terminate()
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (-signal.SIGTERM, "")
     assert sequence_numbers(server) == list(range(10))
     assert server.duplicates == 0
@@ -282,7 +282,7 @@ def test_greenlets_track_and_flush(
         for number in range(first, first + 50):
             track([number])
             gevent.sleep(0)
-        assert client.flush(10)
+        assert client.flush(50)
 
     gevent.joinall([gevent.spawn(work, first) for first in range(0, 500, 50)], raise_error=True)
     assert client.stats.delivered >= 500
@@ -323,7 +323,7 @@ def test_sigterm_delivers_what_greenlets_tracked(server: LocalSegment, former: s
     with script(server, PATCH, CLIENT, body) as process:
         wait_until_ready(process)
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert process.returncode in ({-signal.SIGTERM} if former == "None" else {3})
     assert sequence_numbers(server) == [1]
 
@@ -332,21 +332,22 @@ def test_a_greenlet_that_flushes_leaves_the_others_running(server: LocalSegment)
     body = """
     import gevent
     track([1])
-    flush = gevent.spawn(client.flush, 10)
+    flush = gevent.spawn(client.flush, 50)
     for _ in range(5):
         gevent.sleep(0.01)
     print("others run", not flush.ready(), flush=True)
     print("flushed", flush.get())
     """
+    server.hold()
     with script(server, PATCH, CLIENT, body, warnings="error") as process:
-        with server.hold():
-            assert process.stdout
-            assert process.stdout.readline() == "others run True\n"
+        assert process.stdout
+        assert process.stdout.readline() == "others run True\n"
+        server.release()
         assert expect_success(process) == "flushed True\n"
     assert sequence_numbers(server) == [1]
 
 
-@pytest.mark.parametrize("ending", ["assert client.flush(10)", ""], ids=["flush", "exit"])
+@pytest.mark.parametrize("ending", ["assert client.flush(50)", ""], ids=["flush", "exit"])
 def test_a_fork_of_greenlets_delivers_the_messages_of_each_process_once(
     server: LocalSegment, ending: str
 ) -> None:
@@ -363,12 +364,12 @@ def test_a_fork_of_greenlets_delivers_the_messages_of_each_process_once(
         {ending or "pass"}
         sys.exit()
     track(range(3, 5))
-    assert client.flush(10)
+    assert client.flush(50)
     _, status = os.waitpid(child, 0)
     assert status == 0
     """
     with script(server, PATCH, CLIENT, body, upload_interval="0.2") as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert "on_error" not in errors
     assert sequence_numbers(server) == [0, 1, 2, 3, 4, 100, 101]

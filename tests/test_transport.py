@@ -30,6 +30,7 @@ import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 from raw_server import FOR_EVER, RawServer
+from real_time import in_real_time
 
 from segment_librato import deadlines, session
 from segment_librato._version import VERSION
@@ -484,6 +485,7 @@ def test_a_redirect_without_a_location_is_an_error_too(server: LocalSegment) -> 
     )
 
 
+@in_real_time
 def test_the_body_of_a_redirect_is_read_no_further_than_any_other(impatient: None) -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: http://other.example/\r\n\r\n"
     with RawServer(lambda: [head, *repeat(b"x", 10), FOR_EVER]) as server:
@@ -717,6 +719,7 @@ def answering(status: int, rest: Callable[[], Iterator[bytes | float]]) -> Scrip
 
 @pytest.mark.parametrize("status", [200, 503])
 @pytest.mark.parametrize("name", NEVER_ENDING)
+@in_real_time
 def test_a_body_that_never_ends_holds_nothing_up(name: str, status: int, impatient: None) -> None:
     server = RawServer(answering(status, NEVER_ENDING[name]))
     with server, transport_to(server.host) as transport:
@@ -733,6 +736,7 @@ def test_a_body_that_never_ends_holds_nothing_up(name: str, status: int, impatie
 
 
 @pytest.mark.parametrize("limit", [0.05, 0.4])
+@in_real_time
 def test_the_limit_in_seconds_is_obeyed(limit: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadlines, "MAX_ANSWER_SECONDS", limit)
     script = answering(200, NEVER_ENDING["bytes dripping"])
@@ -744,6 +748,7 @@ def test_the_limit_in_seconds_is_obeyed(limit: float, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("status", [200, 503])
 @pytest.mark.parametrize("head", [b"\r\n", LENGTH * 1, CLOSE + b"\r\n", CHUNKED])
+@in_real_time
 def test_a_huge_body_is_read_to_a_limit_only(head: bytes, status: int) -> None:
     piece = b"x" * 65_536
     if head == CHUNKED:
@@ -855,6 +860,7 @@ def test_what_is_not_an_answer_is_a_network_error(answer: bytes, reset: bool) ->
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     ],
 )
+@in_real_time
 def test_headers_that_drip_are_waited_for_no_longer_than_the_timeout(
     start: bytes, piece: bytes
 ) -> None:
@@ -866,6 +872,7 @@ def test_headers_that_drip_are_waited_for_no_longer_than_the_timeout(
 
 
 @pytest.mark.parametrize("timeout", [0.2, (10, 0.2)])
+@in_real_time
 def test_silence_ends_with_the_timeout(timeout: object) -> None:
     with RawServer(lambda: [FOR_EVER]) as server:
         began = time.monotonic()
@@ -873,6 +880,7 @@ def test_silence_ends_with_the_timeout(timeout: object) -> None:
         assert 0.19 <= time.monotonic() - began < 0.2 + MARGIN
 
 
+@in_real_time
 def test_a_server_that_reads_nothing_is_given_up_after_the_timeout() -> None:
     """A body that the buffers of the system do not hold cannot be sent to it."""
     with socket.socket() as listener:
@@ -1055,6 +1063,7 @@ def test_tls_goes_through_the_tunnel_of_a_proxy_that_sees_only_its_own_credentia
         assert b"Proxy-Authorization" not in request
 
 
+@in_real_time
 def test_a_proxy_that_drips_is_given_up_after_the_timeout() -> None:
     with RawServer(lambda: chain_drip(b"HTTP/1.1 200 OK\r\nA: ", b"x")) as proxy_server:
         began = time.monotonic()
@@ -1116,6 +1125,7 @@ def test_a_server_that_does_not_speak_tls_is_a_network_error(server: LocalSegmen
 
 
 @pytest.mark.parametrize("name", ["silence", "bytes dripping", "the length of a chunk dripping"])
+@in_real_time
 def test_a_body_that_never_ends_holds_nothing_up_over_tls(
     tls: ssl.SSLContext,
     certificate: Path,

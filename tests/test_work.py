@@ -146,15 +146,19 @@ def test_a_call_takes_the_lock_of_the_queue_once_and_no_other(
 def test_only_the_last_message_of_a_batch_wakes_the_consumer(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waits, notices = threading.Event(), []
+    waits = threading.Event()
+    notices: list[int] = []
     wait, notify_all = Changed.wait, Changed.notify_all
 
+    # Those of this client: the garbage collector may close others that nobody refers to.
     def watch_wait(changed: Changed, timeout: float | None = None) -> bool:
-        waits.set()
+        if changed.lock is client.queue.lock:
+            waits.set()
         return wait(changed, timeout)
 
     def watch_notice(changed: Changed) -> None:
-        notices.append(threading.get_ident())
+        if changed.lock is client.queue.lock:
+            notices.append(threading.get_ident())
         notify_all(changed)
 
     monkeypatch.setattr(Changed, "wait", watch_wait)
