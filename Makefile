@@ -36,6 +36,7 @@ versions: $(VENV)/.development
 
 # make bench ROUNDS=1 QUICK=1 SUBJECTS=segment,segment_librato,floor MEASURES=cpu,threads
 bench: $(BENCH)/.installed
+	@$(BENCH)/bin/python -m compileall -q segment_librato benchmarks  # as pip does for the others
 	@$(BENCH)/bin/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick) \
 		$(if $(SUBJECTS),--subjects $(SUBJECTS)) $(if $(MEASURES),--measures $(MEASURES))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from segment_librato.batch import MAX_BATCH_MESSAGES, BatchRules, room_for_messages
 from segment_librato.clock import Clock
 from segment_librato.config import Config
-from segment_librato.message_encoding import encode_message
+from segment_librato.message_encoding import message_encoder
 from segment_librato.pipeline import Pipeline
 from segment_librato.queue import MessageQueue
 
@@ -52,6 +52,7 @@ class Destinations:
         self._config = config
         self._report = report
         self._clock = clock or Clock()
+        self._encode = message_encoder()
         self.queue = MessageQueue(
             config.max_queue_size, _batch_rules(config), config.max_queue_bytes, self._clock
         )
@@ -74,7 +75,7 @@ class Destinations:
         Raises:
             MessageTooLargeError: the message exceeds 32 KB.
         """
-        data, as_sent = encode_message(message)
+        data, as_sent = self._encode(message)
         if self.gauges is None and self._segment:
             return self._segment.accept(data), as_sent
         measurement = self.gauges.measurement(as_sent) if self.gauges else None
@@ -86,7 +87,7 @@ class Destinations:
             return accepted, as_sent
         if self.gauges and measurement:
             if not self.gauges.segment_too:
-                data, as_sent = _without_librato(as_sent)
+                data, as_sent = self._encode(_without_librato(as_sent))
             self.gauges.accept(measurement)
         return self._segment.accept(data), as_sent
 
@@ -183,10 +184,10 @@ class Destinations:
         return any(pipeline.is_held_by_caller() for pipeline in self._pipelines)
 
 
-def _without_librato(message: Message) -> tuple[bytes, Message]:
+def _without_librato(message: Message) -> Message:
     """Return a message that Segment keeps from Librato, so that nothing counts twice."""
     integrations = {**message["integrations"], "Librato": False}
-    return encode_message({**message, "integrations": integrations})
+    return {**message, "integrations": integrations}
 
 
 def _batch_rules(config: Config) -> BatchRules:

@@ -6,46 +6,70 @@ threads or the network.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
 
 from segment_librato.encoding import encode, to_json
 from segment_librato.message import MAX_MESSAGE_BYTES
 from segment_librato.plain import count_none, is_tracked, look_into
 from segment_librato.spelling import spell
 
-try:
-    import orjson
-except ImportError:
-    orjson = None  # type: ignore[assignment]
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segment_librato.message import Message
 
-__all__ = ["encode_message"]
+__all__ = ["message_encoder"]
 
 _TEXT = frozenset({str})
 
+EncodeMessage: TypeAlias = "Callable[[Message], tuple[bytes, Message]]"
 
-def _encode_with_orjson(message: Message) -> tuple[bytes, Message]:
-    """Have orjson encode a usual message, any other be encoded by the encoder for all.
 
-    orjson spells NaN as null: there are more of them then than there are None.
+@cache
+def message_encoder() -> EncodeMessage:
+    """Return what encodes messages: with orjson, if it is installed.
+
+    It takes a message that was built, returns its bytes and the message they spell, and raises
+    MessageTooLargeError if there are more than 32 KB. The first client imports orjson, as not
+    every program that imports this library has one, and it takes as long as half the library.
     """
     try:
-        nones = (message["userId"] is None) + (message["anonymousId"] is None)
-        if nested := _nested(message):
-            nones += look_into(*nested).count(None)
-        data = orjson.dumps(message, None, _OPTIONS)
-        nulls = data.count(b"null")
-        is_usual = nulls == nones or nulls == count_none(message)
-        if is_usual and len(data) <= MAX_MESSAGE_BYTES:
-            # What orjson returns keeps the buffer that it was written to, of over 1,000 bytes.
-            return b"".join((data, b"")), message
-    except Exception:  # noqa: BLE001, S110  something is not as usual
-        pass
-    return encode(message, MAX_MESSAGE_BYTES)
+        return _make_orjson_encoder()
+    except ImportError:
+        return _encode_with_json
+
+
+def _make_orjson_encoder() -> EncodeMessage:
+    import orjson  # noqa: PLC0415  see `message_encoder`
+
+    dumps = orjson.dumps
+    options = (
+        orjson.OPT_PASSTHROUGH_DATACLASS
+        | orjson.OPT_PASSTHROUGH_DATETIME
+        | orjson.OPT_PASSTHROUGH_SUBCLASS
+    )
+
+    def encode_with_orjson(message: Message) -> tuple[bytes, Message]:
+        """Have orjson encode a usual message, any other be encoded by the encoder for all.
+
+        orjson spells NaN as null: there are more of them then than there are None.
+        """
+        try:
+            nones = (message["userId"] is None) + (message["anonymousId"] is None)
+            if nested := _nested(message):
+                nones += look_into(*nested).count(None)
+            data = dumps(message, None, options)
+            nulls = data.count(b"null")
+            is_usual = nulls == nones or nulls == count_none(message)
+            if is_usual and len(data) <= MAX_MESSAGE_BYTES:
+                # What orjson returns keeps the buffer it was written to, of over 1,000 bytes.
+                return b"".join((data, b"")), message
+        except Exception:  # noqa: BLE001, S110  something is not as usual
+            pass
+        return encode(message, MAX_MESSAGE_BYTES)
+
+    return encode_with_orjson
 
 
 def _encode_with_json(message: Message) -> tuple[bytes, Message]:
@@ -78,19 +102,3 @@ def _nested(message: Message) -> tuple[Message, ...]:
     if len(context) == 1 and not integrations and not is_tracked(own):  # 1: the library
         return ()
     return own, context, integrations
-
-
-encode_message: Callable[[Message], tuple[bytes, Message]] = _encode_with_json
-"""Encode a message that was built; return the bytes and the message they spell.
-
-Raises:
-    MessageTooLargeError: the message exceeds 32 KB.
-"""
-
-if orjson:
-    _OPTIONS = (
-        orjson.OPT_PASSTHROUGH_DATACLASS
-        | orjson.OPT_PASSTHROUGH_DATETIME
-        | orjson.OPT_PASSTHROUGH_SUBCLASS
-    )
-    encode_message = _encode_with_orjson

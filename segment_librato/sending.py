@@ -8,9 +8,11 @@ nothing but the list.
 from __future__ import annotations
 
 from segment_librato.librato.transport import LibratoTransport
+from segment_librato.message_encoding import message_encoder
 from segment_librato.retry import load_backoff
 from segment_librato.transport import SegmentTransport
 
 __all__ = ["LibratoTransport", "SegmentTransport"]
 
 load_backoff()
+message_encoder()

@@ -78,6 +78,21 @@ def test_a_process_that_sends_nothing_loads_nothing_expensive(code: str) -> None
     assert loaded_after(code) == set()
 
 
+def test_the_first_client_loads_orjson_not_the_library(server: LocalSegment) -> None:
+    output = run(
+        server,
+        """
+        print("orjson" in sys.modules)
+        make()
+        try:
+            print(bool(sys.modules["orjson"]))
+        except KeyError:  # it is not installed
+            print(True)
+        """,
+    )
+    assert output == "False\nTrue\n"
+
+
 def test_the_options_of_direct_delivery_are_loaded_when_they_are_used() -> None:
     assert "dataclasses" in loaded_after("from segment_librato import LibratoConfig")
     assert "requests" not in loaded_after(

@@ -154,7 +154,7 @@ def test_a_client_that_was_never_used_does_not_delay_the_exit(server: LocalSegme
         client = make()
         def is_quick():
             used = make(); track(used, range(1)); used.flush()
-            lifecycle._process.exit_began = None
+            lifecycle.process.exit_began = None
             began = time.perf_counter()
             lifecycle._drain_all()
             return time.perf_counter() - began < 0.05

@@ -26,16 +26,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_encoding import keys, laughs, load_strictly, nested, stable_values
 
-from segment_librato import message, message_encoding, spelling
+from segment_librato import message, spelling
 from segment_librato.encoding import encode
 from segment_librato.errors import MessageTooLargeError
 from segment_librato.message import MAX_MESSAGE_BYTES
+from segment_librato.message_encoding import message_encoder
 from segment_librato.simplify import MAX_DEPTH
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from segment_librato.message import Message
+    from segment_librato.message_encoding import EncodeMessage
 
 NOW = 1_795_209_420.123
 texts = st.text(max_size=20)
@@ -60,20 +60,15 @@ class Point:
     x: int = 1
 
 
-def load(*, with_orjson: bool) -> ModuleType:
-    """Return the module as it is if orjson is installed, or not."""
-    spec = importlib.util.find_spec(message_encoding.__name__)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
+def load(*, with_orjson: bool) -> EncodeMessage:
+    """Return what messages are encoded by if orjson is installed, or not."""
     with mock.patch.dict(sys.modules, {} if with_orjson else {"orjson": None}):
-        spec.loader.exec_module(module)
-    return module
+        return message_encoder.__wrapped__()
 
 
-ENCODERS = {"json": load(with_orjson=False).encode_message}
+ENCODERS = {"json": load(with_orjson=False)}
 if importlib.util.find_spec("orjson"):
-    ENCODERS["orjson"] = load(with_orjson=True).encode_message
+    ENCODERS["orjson"] = load(with_orjson=True)
 
 
 def build(fields: Message, **others: Any) -> Message:
