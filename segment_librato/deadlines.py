@@ -25,10 +25,15 @@ if TYPE_CHECKING:
 
     from segment_librato.checks import Timeout
 
-__all__ = ["DeadlineAdapter", "timeout_within"]
+__all__ = ["DeadlineAdapter", "seconds_until", "timeout_within"]
 
 MAX_ANSWER_SECONDS = 2.0
 SHORTEST_TIMEOUT = 0.001  # urllib3 takes no 0
+
+
+def seconds_until(deadline: float | None) -> float | None:
+    """Return what is left until a time of `time.monotonic`; None without one."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
 def timeout_within(timeout: Timeout, seconds: float | None) -> Any:  # noqa: ANN401  the types lack that of urllib3

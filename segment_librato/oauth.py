@@ -17,6 +17,7 @@ import uuid
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from segment_librato.deadlines import seconds_until
 from segment_librato.errors import APIError, ConfigError, NetworkError
 from segment_librato.locked import locked
 from segment_librato.session import Session
@@ -70,30 +71,31 @@ class TokenProvider:
         self._token = ""
         self._fresh_until = 0.0
 
-    def token(self, seconds: float | None = None) -> str:
+    def token(self, deadline: float | None = None) -> str:
         """Return a token, fetching one if need be.
 
         One thread fetches; those that wait for it share its success or failure, so that none
         waits for more than one that fetches.
 
         Args:
-            seconds: to the end of each request for one, if it has to come before the timeout.
+            deadline: until when to ask for one, by `time.monotonic`; None is only the timeout of
+                each request.
 
         Raises:
             APIError: the token server refuses, because of the credentials or for another reason.
             NetworkError: it did not answer, or not with a token.
         """
-        return self._token_after(self._failures, seconds)
+        return self._token_after(self._failures, deadline)
 
     @locked
-    def _token_after(self, failures_before: int, seconds_left: float | None) -> str:
+    def _token_after(self, failures_before: int, deadline: float | None) -> str:
         token = self._token
         if token and time.monotonic() < self._fresh_until:
             return token
         if self._failures > failures_before:
             raise NetworkError("the token server did not serve another thread either")
         try:
-            token, seconds = self._fetch(seconds_left)
+            token, seconds = self._fetch(deadline)
         except BaseException:
             self._failures += 1
             raise
@@ -106,14 +108,14 @@ class TokenProvider:
         if self._token == token:
             self._token = ""
 
-    def _fetch(self, seconds: float | None) -> tuple[str, float]:
+    def _fetch(self, deadline: float | None) -> tuple[str, float]:
         """Return a new token and the seconds that it is good for."""
         with Session(
             f"{self._server}/token", self._config.proxies, self._config.timeout
         ) as session:
-            answer = self._ask(session, seconds)
+            answer = self._ask(session, deadline)
             if answer.status in ASSERTION_REFUSED and self._note_clock_skew(answer):
-                answer = self._ask(session, seconds)
+                answer = self._ask(session, deadline)
         self._note_clock_skew(answer)
         if answer.status != SUCCESS:
             raise _refusal(answer)
@@ -123,7 +125,7 @@ class TokenProvider:
             raise NetworkError("the token server: its answer has no usable access_token")
         return token, _lifetime(content.get("expires_in"))
 
-    def _ask(self, session: Session, seconds: float | None) -> Answer:
+    def _ask(self, session: Session, deadline: float | None) -> Answer:
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": ASSERTION_TYPE,
@@ -131,7 +133,7 @@ class TokenProvider:
             "scope": self._config.oauth_scope,
         }
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return session.send("POST", urlencode(form).encode(), headers, seconds)
+        return session.send("POST", urlencode(form).encode(), headers, seconds_until(deadline))
 
     def _assertion(self, now: float) -> str:
         config = self._config

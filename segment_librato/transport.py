@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import gzip
+import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from segment_librato._version import VERSION
 from segment_librato.answer import presentable
+from segment_librato.deadlines import seconds_until
 from segment_librato.errors import APIError
 from segment_librato.log import log
 from segment_librato.session import Sessions
@@ -62,7 +64,8 @@ class SegmentTransport:
             APIError: the server, or that of the bearer tokens, answered, but not with success.
             NetworkError: no answer came.
         """
-        scheme, credentials = self._credentials(batch.timeout)
+        deadline = None if batch.timeout is None else time.monotonic() + batch.timeout
+        scheme, credentials = self._credentials(deadline)
         sent_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         body = batch.body(self._write_key, sent_at)
         headers = {
@@ -76,7 +79,7 @@ class SegmentTransport:
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
         batch.bytes_sent += len(body)
-        answer = self._sessions.post(body, headers, batch.timeout)
+        answer = self._sessions.post(body, headers, seconds_until(deadline))
         if answer.status in SUCCESS:
             self._doubt_web_page(answer)
         else:
@@ -88,14 +91,10 @@ class SegmentTransport:
         """Close the sessions; one that is in use is closed when it comes back."""
         self._sessions.close()
 
-    def _credentials(self, seconds: float | None) -> tuple[str, str]:
-        """Return the scheme and the value of the Authorization header.
-
-        Args:
-            seconds: to the end of each request for a token, as `TokenProvider.token` takes them.
-        """
+    def _credentials(self, deadline: float | None) -> tuple[str, str]:
+        """Return the scheme and the value of the Authorization header."""
         if self._tokens:
-            return "Bearer", self._tokens.token(seconds)
+            return "Bearer", self._tokens.token(deadline)
         return "Basic", base64.b64encode(f"{self._write_key}:".encode()).decode()
 
     def _doubt_web_page(self, answer: Answer) -> None:

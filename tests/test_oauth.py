@@ -519,6 +519,23 @@ def test_a_token_is_not_waited_for_beyond_a_deadline(no_threads: None) -> None:
     assert client.stats.failed == 1
 
 
+@in_real_time
+def test_a_deadline_is_for_the_token_and_the_request_together(
+    tokens: TokenServer, no_threads: None
+) -> None:
+    with RawServer(lambda: [FOR_EVER]) as silent:
+        client = Client("test-key", silent.host, **options_for(tokens.url))
+        client.track("user", "event")
+        tokens.gate.clear()
+        timer = threading.Timer(0.8, tokens.gate.set)
+        timer.start()
+        began = time.monotonic()
+        client.shutdown(timeout=1)
+        assert time.monotonic() - began < 1.5
+        timer.join()
+    assert client.stats.failed == 1
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_while_another_thread_holds_the_lock_of_the_tokens(
