@@ -93,10 +93,13 @@ def build(
         )
     if not (type(message_id) is str and 0 < len(message_id) <= MAX_MESSAGE_ID_LENGTH):
         message_id = _message_id(message_id)
+    milliseconds = int(now * 1_000)
     return {
         "integrations": {} if integrations is None else _mapping("integrations", integrations),
         "anonymousId": anonymous,
-        "timestamp": _now(now) if timestamp is None else _timestamp(timestamp, now),
+        "timestamp": _second(milliseconds // 1_000) + MILLISECONDS[milliseconds % 1_000]
+        if timestamp is None
+        else _timestamp(timestamp, now),
         "context": {"library": LIBRARY.copy()} if context is None else _context(context),
         "userId": user,
         "type": message_type,
@@ -222,14 +225,8 @@ def _message_id(value: Identifier) -> str:
     return text
 
 
-def _now(now: float) -> str:
-    """Return the time as UTC text with milliseconds."""
-    milliseconds = int(now * 1_000)
-    return _date_and_time(milliseconds // 1_000) + MILLISECONDS[milliseconds % 1_000]
-
-
 @lru_cache(maxsize=1)
-def _date_and_time(seconds: int) -> str:
+def _second(seconds: int) -> str:
     """Return the time in UTC, as it is the same for all messages of a second."""
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat()[: len("2026-11-20T21:17:00")]
 
