@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from segment_librato.encoding import encode, to_json
 from segment_librato.message import MAX_MESSAGE_BYTES
-from segment_librato.plain import check_plain, count_none, is_tracked, look_into
+from segment_librato.plain import count_none, is_tracked, look_into
 from segment_librato.spelling import spell
 
 if TYPE_CHECKING:
@@ -60,14 +60,10 @@ def _make_orjson_encoder() -> EncodeMessage:
             context, integrations = message["context"], message["integrations"]  # as `_nested`
             nones = (message["userId"] is None) + (message["anonymousId"] is None)
             if len(context) > 1 or integrations or is_tracked(own):  # 1: the library
-                check_plain(own, context, integrations)
+                nones += look_into(own, context, integrations).count(None)
             data = dumps(message, None, options)
             nulls = data.count(b"null")
-            is_usual = (
-                nulls == nones
-                or nulls == nones + [*own.values()].count(None)
-                or nulls == count_none(message)
-            )
+            is_usual = nulls == nones or nulls == count_none(message)
             if is_usual and len(data) <= MAX_MESSAGE_BYTES:
                 # What orjson returns keeps the buffer it was written to, of over 1,000 bytes.
                 return b"".join((data, b"")), message
