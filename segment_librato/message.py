@@ -100,10 +100,7 @@ def build(
         "timestamp": _second(milliseconds // 1_000) + MILLISECONDS[milliseconds % 1_000]
         if timestamp is None
         else _timestamp(timestamp, now),
-        "context": {
-            **(context if type(context) is dict else _mapping("context", context)),
-            "library": LIBRARY.copy(),
-        },
+        "context": {"library": LIBRARY.copy()} if context is None else _context(context),
         "userId": user,
         "type": message_type,
         "messageId": message_id,
@@ -165,6 +162,11 @@ def page_fields(
         "name": name if name is None else str.__str__(name),
         "properties": _mapping("properties", properties),
     }
+
+
+def _context(value: Mapping[str, Any]) -> Message:
+    context = value if type(value) is dict else _mapping("context", value)
+    return {**context, "library": LIBRARY.copy()}
 
 
 def _mapping(field: str, value: Mapping[str, Any] | None) -> Message:
