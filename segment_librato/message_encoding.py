@@ -56,11 +56,9 @@ def _make_orjson_encoder() -> EncodeMessage:
         orjson spells NaN as null: there are more of them then than there are None.
         """
         try:
-            own = message.get("properties") or message.get("traits") or {}
-            context, integrations = message["context"], message["integrations"]  # as `_nested`
             nones = (message["userId"] is None) + (message["anonymousId"] is None)
-            if len(context) > 1 or integrations or is_tracked(own):  # 1: the library
-                nones += look_into(own, context, integrations).count(None)
+            if nested := _nested(message):
+                nones += look_into(*nested).count(None)
             data = dumps(message, None, options)
             nulls = data.count(b"null")
             is_usual = nulls == nones or nulls == count_none(message)
