@@ -11,11 +11,14 @@ import importlib.util
 import json
 import math
 import sys
+import time
 import tracemalloc
+from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 from uuid import UUID
@@ -66,7 +69,14 @@ def load(*, with_orjson: bool) -> EncodeMessage:
         return message_encoder.__wrapped__()
 
 
-ENCODERS = {"json": load(with_orjson=False)}
+def load_without_tracking() -> EncodeMessage:
+    """Return what messages are encoded by if the garbage collector says nothing of dicts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(gc, "is_tracked")
+        return message_encoder.__wrapped__()
+
+
+ENCODERS = {"json": load(with_orjson=False), "untracked": load_without_tracking()}
 if importlib.util.find_spec("orjson"):
     ENCODERS["orjson"] = load(with_orjson=True)
 
@@ -178,7 +188,24 @@ def test_messages_of_each_type_are_too(fields: Message, ids: dict[str, Any]) -> 
         [{"float": np.float64(1.5), "text": np.str_("text")}],
         b"bytes",
         [{1: 1, "1": 2}, {None: 3}],
+        OrderedDict({1: 2, "1": 3}),
+        defaultdict(list, {None: [1]}),
+        Counter("text"),
+        deque([1]),
+        {1.5},
+        frozenset(),
+        range(3),
+        1j,
+        bytearray(b"bytes"),
+        time.gmtime(NOW),
+        MappingProxyType({"a": 1}),
+        SimpleNamespace(a=1),
+        object(),
+        len,
         list(range(2_000)),
+        list(range(5_000)),
+        [[number] for number in range(300)],
+        {"rows": [{"cells": [1, None, "x"]}, {"cells": []}]},
         [{"n": number} for number in range(300)],
         nested(MAX_DEPTH - 2, leaf="kept"),
         nested(MAX_DEPTH + 5),
@@ -186,13 +213,16 @@ def test_messages_of_each_type_are_too(fields: Message, ids: dict[str, Any]) -> 
     ids=lambda value: f"{type(value).__name__} {value!r}"[:20] if type(value) is not int else "int",
 )
 def test_odd_values_are_too(value: object) -> None:
-    assert_same(track({"value": value, "text": "x"}))
+    for nested_value in (value, [value], {"a": [{"b": value}]}):
+        assert_same(track({"value": nested_value, "text": "x"}))
 
 
 @pytest.mark.parametrize("key", [1, 1.5, True, None, Plan.PRO, "x" * 200, "", "\n", "\ud800"])
 def test_odd_keys_are_too(key: object) -> None:
     for _ in range(2):  # once it is not known, then it may be
-        assert_same(track({key: 1, "pro": 2, "1": 3}))
+        for properties in ({key: 1, "pro": 2, "1": 3}, {key: [1]}, {"a": [{key: 1, "b": 2}]}):
+            assert_same(track(properties))
+            assert_same(track({"value": 1}, context=properties))
 
 
 def test_any_number_of_keys_is() -> None:
@@ -203,9 +233,30 @@ def test_any_number_of_keys_is() -> None:
 
 
 @pytest.mark.parametrize("encode_message", ENCODERS.values(), ids=ENCODERS)
-def test_a_value_that_is_repeated_a_million_times_is_refused_soon(encode_message: Any) -> None:
-    with pytest.raises(MessageTooLargeError):
-        encode_message(track({"value": laughs()}))
+@pytest.mark.parametrize(
+    "value",
+    [
+        laughs(),
+        [[0] * 50_000] * 900,
+        [{str(number): number for number in range(50_000)}] * 900,
+        [[{"a": [0] * 50_000}] * 30] * 30,
+        dict.fromkeys(map(str, range(900)), [0] * 50_000),
+        ["x" * 500_000] * 900,
+    ],
+    ids=["laughs", "a list", "a dict", "both", "properties", "a text"],
+)
+def test_a_value_that_is_repeated_a_million_times_is_refused_soon(
+    encode_message: Any, value: object
+) -> None:
+    """Before it is written, which would take gigabytes."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(MessageTooLargeError):
+            encode_message(track(value if isinstance(value, dict) else {"value": value}))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000_000
 
 
 def test_a_dict_that_contains_itself_is() -> None:
