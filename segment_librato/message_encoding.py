@@ -6,7 +6,6 @@ threads or the network.
 
 from __future__ import annotations
 
-import gc
 from functools import cache
 from gc import get_referents
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -36,7 +35,7 @@ def message_encoder() -> EncodeMessage:
     MessageTooLargeError if there are more than 32 KB. The first client imports orjson, as not
     every program that imports this library has one, and it takes as long as half the library.
     """
-    if not hasattr(gc, "is_tracked"):  # as on PyPy
+    if not is_tracked:
         return lambda message: encode(message, MAX_MESSAGE_BYTES)
     try:
         import orjson  # noqa: PLC0415  see above
@@ -67,7 +66,7 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
                 below = get_referents(*values[:FEW_VALUES])
                 # An object of a class in Python is met with its class, which is tracked.
                 if len(values) + len(below) > FEW_VALUES or True in map(is_tracked, below):
-                    values, below = look_into(values), []
+                    values, below = look_into(values, MAX_MESSAGE_BYTES), []
             if dumps:
                 data = dumps(message, None, options)
                 # It spells NaN as null: there are more of them then than there are None.

@@ -16,17 +16,20 @@ from typing import Any
 
 __all__ = ["check_keys", "check_nones", "is_tracked", "look_into"]
 
-MOST_BYTES = 32 * 1024  # with that many, a message is refused anyway
 MOST_LEVELS = 8
 
 _CONTAINERS = frozenset({dict, list, tuple})
 _SIZED = _CONTAINERS | {str}
 
-is_tracked = getattr(gc, "is_tracked", bool)  # PyPy has none, and makes no use of this module
+is_tracked: Any = getattr(gc, "is_tracked", None)  # PyPy has none, and makes no use of the rest
 
 
-def look_into(values: list[Any]) -> list[Any]:
+def look_into(values: list[Any], limit: int) -> list[Any]:
     """Check that not too much is nested in some values, and nothing but plain ones.
+
+    Args:
+        values: what is in a dict.
+        limit: so many bytes of JSON are too much.
 
     Returns:
         The values and those nested in them; what is in dicts that are not tracked it does not
@@ -37,12 +40,12 @@ def look_into(values: list[Any]) -> list[Any]:
         TypeError: they are not plain.
     """
     met: list[Any] = []
-    room = MOST_BYTES
+    room = limit
     for _ in range(MOST_LEVELS):
         met += values
         room -= sum(len(one) for one in values if type(one) in _SIZED)
         if room < 0:
-            raise ValueError("much")
+            raise ValueError("many bytes")
         tracked = [*filter(is_tracked, values)]
         if not _CONTAINERS.issuperset(map(type, tracked)):
             raise TypeError("not plain")
@@ -69,8 +72,8 @@ def check_nones(count: int, value: dict[str, Any]) -> None:
         ValueError: there are more, or fewer.
     """
     values = get_referents(value)
-    while values:
+    for _ in range(MOST_LEVELS + 2):  # two above those that were looked into; more if it changes
         count -= values.count(None)
         values = get_referents(*values)
-    if count:
+    if count or values:
         raise ValueError("not plain")

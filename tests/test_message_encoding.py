@@ -34,6 +34,7 @@ from segment_librato.encoding import encode
 from segment_librato.errors import MessageTooLargeError
 from segment_librato.message import MAX_MESSAGE_BYTES
 from segment_librato.message_encoding import message_encoder
+from segment_librato.plain import check_nones
 from segment_librato.simplify import MAX_DEPTH
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def load(*, with_orjson: bool) -> EncodeMessage:
 def load_without_tracking() -> EncodeMessage:
     """Return what messages are encoded by if the garbage collector says nothing of dicts."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.delattr(gc, "is_tracked")
+        patch.setattr("segment_librato.message_encoding.is_tracked", None)
         return message_encoder.__wrapped__()
 
 
@@ -263,6 +264,14 @@ def test_a_dict_that_contains_itself_is() -> None:
     properties: dict[str, Any] = {"text": "x"}
     properties["self"] = [properties]
     assert_same(track(properties))
+
+
+def test_to_count_the_none_of_a_dict_ends_though_it_contains_itself_by_now() -> None:
+    """Another thread may have put it there since it was looked into."""
+    value: dict[str, Any] = {"list": []}
+    value["list"].append(value)
+    with pytest.raises(ValueError, match="not plain"):
+        check_nones(0, value)
 
 
 def test_a_dict_is_the_same_whether_or_not_it_is_tracked() -> None:
