@@ -8,7 +8,6 @@ signature is written out, for editors and type checkers; there is little between
 from __future__ import annotations
 
 import logging
-import time
 import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -19,7 +18,6 @@ from segment_librato.config import Config, OnError
 from segment_librato.destinations import Destinations
 from segment_librato.errors import ValidationError, unexpected
 from segment_librato.librato.gauge import configure, gauge_fields, gauge_settings
-from segment_librato.message_ids import new_id
 from segment_librato.report import Reporter
 
 if TYPE_CHECKING:
@@ -217,10 +215,11 @@ class Client:
             ValidationError: an argument has a wrong type or value.
             MessageTooLargeError: the message exceeds 32 KB.
         """
-        fields = message.track_fields(event, properties)
-        return self._accept(
-            "track", fields, user_id, anonymous_id, context, timestamp, integrations, message_id
+        built = message.build(
+            "track", user_id, anonymous_id, context, timestamp, integrations, message_id
         )
+        message.add_track_fields(built, event, properties)
+        return self._destinations.accept(built)
 
     def identify(
         self,
@@ -233,10 +232,11 @@ class Client:
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
         """Record what is known of a user: `traits`. Otherwise as `track`."""
-        fields = message.identify_fields(traits)
-        return self._accept(
-            "identify", fields, user_id, anonymous_id, context, timestamp, integrations, message_id
+        built = message.build(
+            "identify", user_id, anonymous_id, context, timestamp, integrations, message_id
         )
+        message.add_identify_fields(built, traits)
+        return self._destinations.accept(built)
 
     def group(
         self,
@@ -250,10 +250,11 @@ class Client:
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
         """Record that a user belongs to a group, and the group's `traits`. See `track`."""
-        fields = message.group_fields(group_id, traits)
-        return self._accept(
-            "group", fields, user_id, anonymous_id, context, timestamp, integrations, message_id
+        built = message.build(
+            "group", user_id, anonymous_id, context, timestamp, integrations, message_id
         )
+        message.add_group_fields(built, group_id, traits)
+        return self._destinations.accept(built)
 
     def alias(
         self,
@@ -265,10 +266,10 @@ class Client:
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
         """Record that two ids, `previous_id` and `user_id`, are one user. See `track`."""
-        fields = message.alias_fields(previous_id, user_id)
-        return self._accept(
-            "alias", fields, user_id, None, context, timestamp, integrations, message_id
-        )
+        user = message.check_identifier("user_id", user_id)
+        built = message.build("alias", user, None, context, timestamp, integrations, message_id)
+        message.add_alias_fields(built, previous_id)
+        return self._destinations.accept(built)
 
     def page(
         self,
@@ -283,10 +284,11 @@ class Client:
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
         """Record that a user saw a page of a website. See `track`."""
-        fields = message.page_fields(category, name, properties)
-        return self._accept(
-            "page", fields, user_id, anonymous_id, context, timestamp, integrations, message_id
+        built = message.build(
+            "page", user_id, anonymous_id, context, timestamp, integrations, message_id
         )
+        message.add_page_fields(built, category, name, properties)
+        return self._destinations.accept(built)
 
     def screen(
         self,
@@ -301,10 +303,11 @@ class Client:
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
         """Record that a user saw a screen of an app. See `track`."""
-        fields = message.page_fields(category, name, properties)
-        return self._accept(
-            "screen", fields, user_id, anonymous_id, context, timestamp, integrations, message_id
+        built = message.build(
+            "screen", user_id, anonymous_id, context, timestamp, integrations, message_id
         )
+        message.add_page_fields(built, category, name, properties)
+        return self._destinations.accept(built)
 
     def gauge(
         self,
@@ -423,31 +426,6 @@ class Client:
     def consumers(self) -> list[Consumer]:
         """The background workers, if there are any; their threads start with the first message."""
         return self._destinations.consumers
-
-    def _accept(
-        self,
-        message_type: str,
-        fields: Message,
-        user_id: Identifier | None,
-        anonymous_id: Identifier | None,
-        context: Properties | None,
-        timestamp: Timestamp | None,
-        integrations: Properties | None,
-        message_id: Identifier | None,
-    ) -> tuple[bool, Message]:
-        """Build and hand over."""
-        built = message.build(
-            message_type,
-            fields,
-            user_id,
-            anonymous_id,
-            context,
-            timestamp,
-            integrations,
-            new_id() if message_id is None else message_id,
-            now=time.time(),
-        )
-        return self._destinations.accept(built)
 
     def _set_up_logging(self) -> None:
         """Add the handler that was given; for `debug`, have one that shows everything."""

@@ -1,25 +1,26 @@
 """The six Segment messages: what goes in, what is refused, what goes over the wire.
 
-A message is built in two steps: `track_fields`, `identify_fields`, ... check what belongs to
-one type, `build` adds what all have in common. Both are pure: the time and the message id are
-arguments. Field names and texts follow Segment's specification ("Spec: Common fields"); limits
+A message is built in two steps: `build` makes what all types have in common, `add_track_fields`,
+`add_identify_fields`, ... add what belongs to one. `build` is pure if it is given the time and the
+message id. Field names and texts follow Segment's specification ("Spec: Common fields"); limits
 are those of its HTTP API.
 
-Knows nothing of the clock, threads, the network or JSON.
+Knows nothing of threads, the network or JSON.
 """
 
 from __future__ import annotations
 
 import numbers
 import sys
+import time
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from segment_librato._version import VERSION
 from segment_librato.errors import ValidationError, unexpected
+from segment_librato.message_ids import new_id
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -29,13 +30,14 @@ __all__ = [
     "Identifier",
     "Message",
     "Timestamp",
-    "alias_fields",
+    "add_alias_fields",
+    "add_group_fields",
+    "add_identify_fields",
+    "add_page_fields",
+    "add_track_fields",
     "build",
     "check_event",
-    "group_fields",
-    "identify_fields",
-    "page_fields",
-    "track_fields",
+    "check_identifier",
 ]
 
 Message: TypeAlias = dict[str, Any]
@@ -51,72 +53,72 @@ LIBRARY = {"name": "segment-librato", "version": VERSION}
 LOCAL_TIME_SECONDS = 5  # a naive datetime this young was made by datetime.now()
 FIRST_MILLISECONDS = 31_557_600_000  # the year 1971 in milliseconds, 2970 in seconds
 MILLISECONDS = [f".{number:03}+00:00" for number in range(1_000)]
+_latest_second = [(0, "1970-01-01T00:00:00")]  # its only item is that of the latest message
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def build(
     message_type: str,
-    fields: Message,
     user_id: Identifier | None,
     anonymous_id: Identifier | None,
     context: Mapping[str, Any] | None,
     timestamp: Timestamp | None,
     integrations: Mapping[str, Any] | None,
-    message_id: Identifier,
+    message_id: Identifier | None,
     *,
-    now: float,
+    now: float | None = None,
 ) -> Message:
-    """Build a message from its own fields and those that all types share.
+    """Build what messages of all types have in common.
 
     Args:
         message_type: track, identify, group, alias, page or screen.
-        fields: what the function of that type returned.
         user_id: who did it, as the application knows them.
         anonymous_id: who did it, before they were known. One of the two ids is required.
         context: extra facts; `library` in it is overwritten.
         timestamp: when it happened; None is `now`.
         integrations: which destinations get it.
-        message_id: Segment drops a second message with the same one.
-        now: the current time, in seconds since the epoch.
+        message_id: Segment drops a second message with the same one; None is a new one.
+        now: the current time, in seconds since the epoch; None asks the clock.
 
     Raises:
         ValidationError: a field has a wrong type or value.
     """
-    user, anonymous = user_id, anonymous_id
-    if type(user) is not str and user is not None:
-        user = _identifier("user_id", user)
-    if type(anonymous) is not str and anonymous is not None:
-        anonymous = _identifier("anonymous_id", anonymous)
-    if not (user or anonymous):
+    if type(user_id) is not str and user_id is not None:
+        user_id = check_identifier("user_id", user_id)
+    if type(anonymous_id) is not str and anonymous_id is not None:
+        anonymous_id = check_identifier("anonymous_id", anonymous_id)
+    if not (user_id or anonymous_id):
         raise ValidationError(
             unexpected("user_id or anonymous_id", "a non-empty str or a number", user_id)
         )
-    if not (type(message_id) is str and 0 < len(message_id) <= MAX_MESSAGE_ID_LENGTH):
-        message_id = _message_id(message_id)
+    if now is None:
+        now = time.time()
     milliseconds = int(now * 1_000)
+    second, text = _latest_second[0]
+    if second != milliseconds // 1_000:
+        text = _spell_second(milliseconds // 1_000)
     return {
         "integrations": {} if integrations is None else _mapping("integrations", integrations),
-        "anonymousId": anonymous,
-        "timestamp": _second(milliseconds // 1_000) + MILLISECONDS[milliseconds % 1_000]
+        "anonymousId": anonymous_id,
+        "timestamp": text + MILLISECONDS[milliseconds % 1_000]
         if timestamp is None
         else _timestamp(timestamp, now),
         "context": {"library": LIBRARY.copy()} if context is None else _context(context),
-        "userId": user,
+        "userId": user_id,
         "type": message_type,
-        "messageId": message_id,
-        **fields,
+        "messageId": new_id() if message_id is None else _message_id(message_id),
     }
 
 
-def track_fields(event: str | None, properties: Mapping[str, Any] | None) -> Message:
-    """Check what only a track message has."""
+def add_track_fields(
+    message: Message, event: str | None, properties: Mapping[str, Any] | None
+) -> None:
+    """Add what only a track message has."""
     is_usual = type(event) is str and len(event) <= MAX_EVENT_LENGTH
-    return {
-        "event": event if is_usual else check_event("event", event),
-        "properties": properties.copy()
-        if type(properties) is dict
-        else _mapping("properties", properties),
-    }
+    message["event"] = event if is_usual else check_event("event", event)
+    message["properties"] = (
+        properties.copy() if type(properties) is dict else _mapping("properties", properties)
+    )
 
 
 def check_event(field: str, event: object) -> str:
@@ -129,39 +131,36 @@ def check_event(field: str, event: object) -> str:
     return event if type(event) is str else str.__str__(event)
 
 
-def identify_fields(traits: Mapping[str, Any] | None) -> Message:
-    """Check what only an identify message has."""
-    return {"traits": _mapping("traits", traits)}
+def add_identify_fields(message: Message, traits: Mapping[str, Any] | None) -> None:
+    """Add what only an identify message has."""
+    message["traits"] = _mapping("traits", traits)
 
 
-def group_fields(group_id: Identifier | None, traits: Mapping[str, Any] | None) -> Message:
-    """Check what only a group message has."""
-    return {
-        "groupId": _other_identifier("group_id", group_id),
-        "traits": _mapping("traits", traits),
-    }
+def add_group_fields(
+    message: Message, group_id: Identifier | None, traits: Mapping[str, Any] | None
+) -> None:
+    """Add what only a group message has."""
+    message["groupId"] = _other_identifier("group_id", group_id)
+    message["traits"] = _mapping("traits", traits)
 
 
-def alias_fields(previous_id: Identifier | None, user_id: Identifier | None) -> Message:
-    """Check what only an alias message has."""
-    return {
-        "previousId": _other_identifier("previous_id", previous_id),
-        "userId": _identifier("user_id", user_id),
-    }
+def add_alias_fields(message: Message, previous_id: Identifier | None) -> None:
+    """Add what only an alias message has."""
+    message["previousId"] = _other_identifier("previous_id", previous_id)
 
 
-def page_fields(
-    category: str | None, name: str | None, properties: Mapping[str, Any] | None
-) -> Message:
-    """Check what only a page or a screen message has."""
+def add_page_fields(
+    message: Message,
+    category: str | None,
+    name: str | None,
+    properties: Mapping[str, Any] | None,
+) -> None:
+    """Add what only a page or a screen message has."""
     for field, value in (("category", category), ("name", name)):
         if value is not None and not isinstance(value, str):
             raise ValidationError(unexpected(field, "a str or None", value))
-    return {
-        "category": category if category is None else str.__str__(category),
-        "name": name if name is None else str.__str__(name),
-        "properties": _mapping("properties", properties),
-    }
+        message[field] = value if value is None else str.__str__(value)
+    message["properties"] = _mapping("properties", properties)
 
 
 def _context(value: Mapping[str, Any]) -> Message:
@@ -183,8 +182,8 @@ def _mapping(field: str, value: Mapping[str, Any] | None) -> Message:
         raise ValidationError(f"{field}: reading it raised {type(error).__name__}") from None
 
 
-def _identifier(field: str, value: Identifier | None) -> str:
-    """Return the id as text; a str may be empty here."""
+def check_identifier(field: str, value: Identifier | None) -> str:
+    """Refuse, by the name of the field, what cannot be an id; return the rest as text, or ''."""
     if isinstance(value, str):  # such as a member of a str Enum, whose str() is its name
         return str.__str__(value)
     if not (_is_number(value) or _is_uuid(value)):
@@ -211,24 +210,25 @@ def _is_uuid(value: object) -> bool:
 
 def _other_identifier(field: str, value: Identifier | None) -> str | int | float:
     """Return the id, a number as a number: segment-analytics-python makes no text of these."""
-    text = _identifier(field, value)
+    text = check_identifier(field, value)
     if isinstance(value, int):
         return int.__int__(value)
     return float.__float__(value) if isinstance(value, float) else text
 
 
 def _message_id(value: Identifier) -> str:
-    text = _identifier("message_id", value)
+    text = check_identifier("message_id", value)
     if not 0 < len(text) <= MAX_MESSAGE_ID_LENGTH:
         expected = f"1 to {MAX_MESSAGE_ID_LENGTH} characters"
         raise ValidationError(f"message_id: expected {expected}, got {len(text)}")
     return text
 
 
-@lru_cache(maxsize=1)
-def _second(seconds: int) -> str:
-    """Return the time in UTC, as it is the same for all messages of a second."""
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()[: len("2026-11-20T21:17:00")]
+def _spell_second(second: int) -> str:
+    """Return the time in UTC, which is the same for all messages of a second."""
+    text = datetime.fromtimestamp(second, timezone.utc).isoformat()[: len("2026-11-20T21:17:00")]
+    _latest_second[0] = second, text
+    return text
 
 
 def _timestamp(value: Timestamp, now: float) -> str:

@@ -17,6 +17,7 @@ from segment_librato.deferred import DeferredTransport, is_importing_here, when_
 from segment_librato.errors import DeliveryError, ShutdownTimeoutError
 from segment_librato.locked import locked
 from segment_librato.log import log
+from segment_librato.queue import NEVER
 from segment_librato.report import Failure
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ class Pipeline:
         ]
         self._starting_threads: set[int] = set()
         self._can_start = True
-        self._is_synchronous = config.sync_mode
-        self._may_wait = config.block_on_full > 0
+        self._usual_workers = self._count_usual_workers()
         lifecycle.renew_in_child(self)
 
     def reset_after_fork(self) -> None:
@@ -64,34 +64,48 @@ class Pipeline:
         self._queue.reset()
         self._starting_threads = set()
         self._transport.reset_after_fork()
+        self._usual_workers = self._count_usual_workers()
+
+    def _count_usual_workers(self) -> int:
+        """Return how many consumers are there when a call has to put a message in, and no more."""
+        is_always_more = self._config.sync_mode or self._config.block_on_full > 0
+        return NEVER if is_always_more else self._config.thread
 
     def accept(self, message: bytes | MultiSample) -> bool:
         """Take a message in, to be sent in the background or, in sync mode, at once.
 
         Returns whether it was accepted and, in sync mode, delivered. If not, it was reported.
         """
-        if self._is_synchronous:
-            return self._send_now(bytes(message))
-        queue = self._queue
-        if not queue.workers and not queue.closed:
-            lifecycle.drain_at_exit(self)
-        deadline = self._room_deadline() if self._may_wait and self._can_start else None
+        queue, deadline = self._queue, None
+        if queue.workers < self._usual_workers:
+            if self._config.sync_mode:
+                return self._send_now(bytes(message))
+            if not queue.workers and not queue.closed:
+                lifecycle.drain_at_exit(self)
+            deadline = self._room_deadline()
         # only a GaugeQueue is given samples
         rejection = queue.put(message, deadline)  # type: ignore[arg-type]
         if rejection:
             self._report.rejection(rejection, bytes(message))
             return False
-        if queue.workers < self._config.thread:
+        if queue.workers < self._usual_workers:
+            self._have_it_sent()
+        return True
+
+    def _have_it_sent(self) -> None:
+        """See to it that there is somebody who sends what was accepted."""
+        if self._queue.workers < self._config.thread:
             self._start_consumers()
         if lifecycle.process.exit_began is not None:
             self.finish_drain(lifecycle.exit_elapsed() or 0.0)
-        return True
 
     def _room_deadline(self) -> float | None:
         """Return until when a call waits for room in a full queue; None is not at all.
 
         Who delivers must not wait for himself, nor a signal handler for what it interrupted.
         """
+        if not (self._config.block_on_full and self._can_start):
+            return None
         if self._queue.is_locked_by_caller() or self.is_held_by_caller():
             return None
         return self._queue.clock.deadline(self._config.block_on_full)
@@ -189,6 +203,7 @@ class Pipeline:
         Args:
             elapsed: so many seconds of the timeout are over.
         """
+        self._usual_workers = NEVER  # from now on who accepts something has to wait for it
         if not self.is_held_by_caller():
             if not self.join(self._queue.clock.deadline(self._config.exit_timeout - elapsed)):
                 self._abandon()

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segment_librato import Client, ValidationError, __version__
-from segment_librato.message import MAX_MESSAGE_BYTES, Message, build, track_fields
+from segment_librato.message import MAX_MESSAGE_BYTES, Message, add_track_fields, build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,8 +64,7 @@ def refusal(name: str, /, **arguments: Any) -> str:
 
 
 def timestamp_of(value: Any, now: float = NOW) -> str:
-    fields = track_fields("event", None)
-    message = build("track", fields, "user", None, None, value, None, "id", now=now)
+    message = build("track", "user", None, None, value, None, "id", now=now)
     text = message["timestamp"]
     assert type(text) is str
     assert OUTPUT_FORMAT.fullmatch(text)
@@ -165,12 +164,14 @@ def test_building_is_pure(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("time.time", fail)
     monkeypatch.setattr("uuid.uuid4", fail)
-    fields = track_fields("event", {"a": [1]})
-    arguments: tuple[Any, ...] = (fields, 1, "anonymous", {"b": {}}, None, {"All": True}, "id")
-    before = copy.deepcopy(arguments)
-    first = build("track", *arguments, now=NOW)
-    assert build("track", *arguments, now=NOW) == first
-    assert arguments == before
+    arguments: tuple[Any, ...] = (1, "anonymous", {"b": {}}, None, {"All": True}, "id")
+    properties = {"a": [1]}
+    before = copy.deepcopy((arguments, properties))
+    first, second = (build("track", *arguments, now=NOW) for _ in range(2))
+    for message in (first, second):
+        add_track_fields(message, "event", properties)
+    assert first == second
+    assert (arguments, properties) == before
     assert first["timestamp"] == "2026-03-24T12:00:00.000+00:00"
 
 

@@ -38,6 +38,8 @@ from segment_librato.plain import check_nones
 from segment_librato.simplify import MAX_DEPTH
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from segment_librato.message import Message
     from segment_librato.message_encoding import EncodeMessage
 
@@ -82,7 +84,7 @@ if importlib.util.find_spec("orjson"):
     ENCODERS["orjson"] = load(with_orjson=True)
 
 
-def build(fields: Message, **others: Any) -> Message:
+def build(**others: Any) -> Message:
     arguments = {
         "user_id": "user-1",
         "anonymous_id": None,
@@ -90,13 +92,16 @@ def build(fields: Message, **others: Any) -> Message:
         "timestamp": None,
         "integrations": None,
         "message_id": "message-1",
+        "now": NOW,
         **others,
     }
-    return message.build("track", fields, now=NOW, **arguments)
+    return message.build("track", **arguments)
 
 
-def track(properties: dict[Any, Any], **others: Any) -> Message:
-    return build(message.track_fields("event", properties), **others)
+def track(properties: dict[Any, Any], event: str = "event", **others: Any) -> Message:
+    built = build(**others)
+    message.add_track_fields(built, event, properties)
+    return built
 
 
 def assert_same(built: Message) -> None:
@@ -113,8 +118,8 @@ def assert_same(built: Message) -> None:
 def test_any_message_is_the_same_as_that_of_the_encoder(
     properties: dict[str, Any], event: str, user_id: str, message_id: str
 ) -> None:
-    fields = message.track_fields(event, properties)
-    assert_same(build(fields, user_id=user_id or "user", message_id=message_id or "id"))
+    ids = {"user_id": user_id or "user", "message_id": message_id or "id"}
+    assert_same(track(properties, event, **ids))
 
 
 @given(
@@ -128,22 +133,26 @@ def test_any_context_and_integrations_are_too(
 
 
 @pytest.mark.parametrize(
-    "fields",
+    "add_fields, arguments",
     [
-        message.identify_fields({"email": "ada@example.com", "age": 36}),
-        message.group_fields("group", {"name": "Initech"}),
-        message.group_fields(7, None),
-        message.group_fields(7.5, {"rating": 4.5}),
-        message.alias_fields("anonymous", "user"),
-        message.alias_fields(7, "user"),
-        message.page_fields(None, None, None),
-        message.page_fields("Docs", None, {"path": "/"}),
-        message.page_fields("Docs", "Home", {}),
+        (message.add_identify_fields, ({"email": "ada@example.com", "age": 36},)),
+        (message.add_group_fields, ("group", {"name": "Initech"})),
+        (message.add_group_fields, (7, None)),
+        (message.add_group_fields, (7.5, {"rating": 4.5})),
+        (message.add_alias_fields, ("anonymous",)),
+        (message.add_alias_fields, (7,)),
+        (message.add_page_fields, (None, None, None)),
+        (message.add_page_fields, ("Docs", None, {"path": "/"})),
+        (message.add_page_fields, ("Docs", "Home", {})),
     ],
 )
 @pytest.mark.parametrize("ids", [{}, {"user_id": None, "anonymous_id": 'some\n"body"'}])
-def test_messages_of_each_type_are_too(fields: Message, ids: dict[str, Any]) -> None:
-    assert_same(build(fields, **ids))
+def test_messages_of_each_type_are_too(
+    add_fields: Callable[..., None], arguments: tuple[Any, ...], ids: dict[str, Any]
+) -> None:
+    built = build(**ids)
+    add_fields(built, *arguments)
+    assert_same(built)
 
 
 @pytest.mark.parametrize(
@@ -325,9 +334,7 @@ def test_the_limit_is_exact(encode_message: Any, char: str) -> None:
 
 @given(st.floats(0, 4e9))
 def test_the_time_of_a_message_is_that_of_the_clock_to_the_millisecond(now: float) -> None:
-    timestamp = message.build("track", {}, "user", None, None, None, None, "id", now=now)[
-        "timestamp"
-    ]
+    timestamp = build(now=now)["timestamp"]
     assert timestamp[-6:] == "+00:00"
     assert len(timestamp) == len("2026-11-20T21:17:00.000+00:00")
     spelled = datetime.fromisoformat(timestamp).replace(tzinfo=timezone.utc).timestamp()
