@@ -146,6 +146,35 @@ def test_what_an_exit_hook_tracks_after_ours_is_delivered(server: LocalSegment) 
     assert sequence_numbers(server) == [0, 1, 10, 11, 12]
 
 
+def test_what_an_exit_hook_tracks_while_a_request_hangs_goes_to_on_error(
+    server: LocalSegment,
+) -> None:
+    """The thread that sends is there as ever, but the time is over."""
+    with server.hold():
+        output = run(
+            server,
+            """
+            import logging
+            logging.disable()
+            client = make(exit_timeout=0.1, upload_size=2, timeout=3600)
+            track(client, range(2))
+            """,
+            before_import="""
+            import atexit
+            @atexit.register
+            def hook():
+                print("after ours", flush=True)
+                track(client, range(10, 13))
+            """,
+        )
+    told = [
+        "on_error ShutdownTimeoutError 2",
+        "after ours",
+        *["on_error ShutdownTimeoutError 1"] * 3,
+    ]
+    assert output.splitlines() == told
+
+
 def test_a_client_that_was_never_used_does_not_delay_the_exit(server: LocalSegment) -> None:
     output = run(
         server,
