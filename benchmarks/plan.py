@@ -22,6 +22,7 @@ class Measurement:
         quick: those that differ in a quick run.
         may_lose: events that are not delivered are a result, not an error.
         most_rounds: so many are enough, because the speed of the machine has no part in it.
+        turns: so often it is taken in a round, because it scatters.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Measurement:
     quick: dict[str, float] = field(default_factory=dict)
     may_lose: bool = False
     most_rounds: int = sys.maxsize
+    turns: int = 1
 
     def parameters(self, *, quick: bool) -> dict[str, float]:
         """Return what the measure is called with."""
@@ -81,12 +83,12 @@ def _absolute(limit: float) -> Target:
 MEASUREMENTS = (
     Measurement("cpu", "cpu", {"events": 20_000}, {"events": 5_000}),
     Measurement("gzip", "cpu", {"events": 20_000, "gzip": True}, {"events": 5_000}),
-    Measurement("paced", "paced", {"events": 3_000, "per_second": 2_000}, {"events": 1_000}),
+    Measurement("paced", "paced", {"events": 1_500, "per_second": 2_000}, turns=3),
     Measurement(
         "paced-large",
         "paced",
-        {"events": 750, "per_second": 500, "large": True},
-        {"events": 250},
+        {"events": 375, "per_second": 500, "large": True},
+        turns=3,
     ),
     Measurement("threads", "threads", {"events": 50_000, "producers": 8}, {"events": 10_000}),
     Measurement("memory", "memory", {"events": 100_000}, {"events": 10_000}, most_rounds=2),

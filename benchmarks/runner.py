@@ -27,7 +27,7 @@ class Sample:
 
     measurement: str
     subject: str
-    round: int
+    round: int  # of those of its measurement, which may be several in one of all
     reading: Reading
     problem: str = ""
 
@@ -40,15 +40,17 @@ def run_round(
     *,
     quick: bool,
 ) -> Iterator[Sample]:
-    """Take every measurement of every subject once; say on stderr which one is taken."""
+    """Take every measurement of every subject; say on stderr which one is taken."""
     due = [one for one in measurements if number < one.most_rounds]
     for position, measurement in enumerate(due, start=1):
         progress = f"round {number + 1}: {position}/{len(due)} {measurement.name}"
         print(f"\r{progress:60}", end="", file=sys.stderr, flush=True)
-        for subject in in_turns(subjects, number):
-            parameters = measurement.parameters(quick=quick)
-            order = Order(subject, measurement.measure, parameters, sink)
-            yield _take(order, measurement, number)
+        parameters = measurement.parameters(quick=quick)
+        turns = 1 if quick else measurement.turns
+        for turn in range(number * turns, (number + 1) * turns):
+            for subject in in_turns(subjects, turn):
+                order = Order(subject, measurement.measure, parameters, sink)
+                yield _take(order, measurement, turn)
     print(f"\r{'':60}\r", end="", file=sys.stderr)
 
 
