@@ -79,7 +79,9 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
                 if (nulls := data.count(b"null")) != nones:
                     check_nones(nulls, message)
             elif values:
-                data = _encode_nested(message, values + below)
+                # It would make texts of other keys.
+                check_keys([own, context, integrations, *values, *below])
+                data = to_json(message).encode()
             else:
                 data = spell(message)
             if len(data) <= MAX_MESSAGE_BYTES:
@@ -89,9 +91,3 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
         return encode(message, MAX_MESSAGE_BYTES)
 
     return encode_message
-
-
-def _encode_nested(message: Message, nested: list[Any]) -> bytes:
-    """Encode a message without orjson; raise anything if `json` would make texts of keys."""
-    check_keys(*[one for one in (*message.values(), *nested) if isinstance(one, dict)])
-    return to_json(message).encode()

@@ -55,12 +55,15 @@ def look_into(values: list[Any], limit: int) -> list[Any]:
     raise ValueError("many levels")
 
 
-def check_keys(*dicts: dict[Any, Any]) -> None:
-    """Check that all keys are texts: of a dict of such keys the collector meets the values only.
+def check_keys(values: list[Any]) -> None:
+    """Check that all keys of the dicts among some values are texts.
+
+    Of a dict of such keys the collector meets the values only.
 
     Raises:
         TypeError: they are not.
     """
+    dicts = [one for one in values if isinstance(one, dict)]
     if len(get_referents(*dicts)) != sum(map(len, dicts)):
         raise TypeError("not plain")
 
