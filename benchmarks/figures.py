@@ -1,4 +1,4 @@
-"""The arithmetic: figures by round, ratios within a round, and whether targets are met.
+"""The arithmetic: figures by turn, ratios within a turn, and whether targets are met.
 
 Pure; must not know how anything is measured or shown.
 """
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Figures", "Spread", "ratios", "spread"]
 
-ByRound = dict[int, float]
+ByTurn = dict[int, float]
 
 
 class Spread(NamedTuple):
-    """What several rounds gave."""
+    """What several turns gave."""
 
     median: float
     least: float
@@ -35,10 +35,10 @@ def spread(values: Sequence[float]) -> Spread | None:
     return Spread(median(values), min(values), max(values)) if values else None
 
 
-def ratios(values: ByRound, base: ByRound) -> list[float]:
-    """Return the ratio of each round that has both values; a base of 0 or less has none.
+def ratios(values: ByTurn, base: ByTurn) -> list[float]:
+    """Return the ratio of each turn that has both values; a base of 0 or less has none.
 
-    The speed of a shared machine changes from minute to minute. Within a round, it is much the
+    The speed of a shared machine changes from minute to minute. Within a turn, it is much the
     same for all subjects, so that this says more than the ratio of two medians.
     """
     return [value / base[number] for number, value in values.items() if base.get(number, 0) > 0]
@@ -51,10 +51,10 @@ class Figures:
         self._samples = samples
         self.quick = quick
 
-    def by_round(self, measurement: str, figure: str, subject: str) -> ByRound:
-        """Return a figure of each round in which there is one."""
+    def by_turn(self, measurement: str, figure: str, subject: str) -> ByTurn:
+        """Return a figure of each turn in which there is one."""
         return {
-            sample.round: sample.reading[figure]
+            sample.turn: sample.reading[figure]
             for sample in self._samples
             if (sample.measurement, sample.subject) == (measurement, subject)
             and figure in sample.reading
@@ -65,11 +65,11 @@ class Figures:
         return spread(list(self._of(metric, subject).values()))
 
     def to_incumbent(self, metric: Metric, subject: str) -> Spread | None:
-        """Return the ratio to the incumbent, round by round."""
+        """Return the ratio to the incumbent, turn by turn."""
         return spread(ratios(self._of(metric, subject), self._of(metric, INCUMBENT)))
 
     def to_floor(self, metric: Metric, subject: str) -> Spread | None:
-        """Return the ratio to the floor that encodes as the subject does, round by round."""
+        """Return the ratio to the floor that encodes as the subject does, turn by turn."""
         floor = SUBJECTS[subject].floor
         return spread(ratios(self._of(metric, subject), self._of(metric, floor)))
 
@@ -87,7 +87,7 @@ class Figures:
         points = []
         for value in series.chosen(quick=self.quick):
             name = series.measurement(value).name
-            found = spread(list(self.by_round(name, series.figure, subject).values()))
+            found = spread(list(self.by_turn(name, series.figure, subject).values()))
             if found is None:
                 return []
             points.append((value, found.median / value if series.per_value else found.median))
@@ -100,5 +100,5 @@ class Figures:
             return False
         return points[-1][1] > points[0][1] * series.limit
 
-    def _of(self, metric: Metric, subject: str) -> ByRound:
-        return self.by_round(metric.measurement, metric.figure, subject)
+    def _of(self, metric: Metric, subject: str) -> ByTurn:
+        return self.by_turn(metric.measurement, metric.figure, subject)

@@ -8,6 +8,8 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+from benchmarks.plan import MEASUREMENTS
+
 __all__ = ["describe", "time_fixed_work"]
 
 LIBRARIES = (
@@ -28,10 +30,12 @@ def describe(rounds: int, steadiness: list[float], *, quick: bool) -> str:
     versions = ", ".join(f"{name} {installed[name]}" for name in LIBRARIES if name in installed)
     kind = "quick round" if quick else "round"
     medians = f"Medians of {rounds} {kind}s" if rounds > 1 else f"One {kind}"
+    often = [f"{one.name} {one.turns} times" for one in MEASUREMENTS if one.turns > 1 and not quick]
+    in_each = f" ({' and '.join(often)} in each)" if often else ""
     return (
         f"{time.strftime('%Y-%m-%d', time.gmtime())}, CPython {platform.python_version()}, "
         f"{os.cpu_count()} cores of {_processor()}; {versions}.\n"
-        f"{medians}; x is the ratio to segment-analytics-python within a round.\n"
+        f"{medians}{in_each}; x is the ratio to segment-analytics-python within a turn.\n"
         "A loop that is always the same was timed before and after each round: the slowest took "
         f"{max(steadiness) / min(steadiness):.2f} times as long as the fastest."
     )

@@ -54,7 +54,7 @@ class Report:
             if self._figures.grows_too_much(series)
         ]
         problems = [
-            f"{sample.subject}, {sample.measurement}, round {sample.round + 1}: {sample.problem}"
+            f"{sample.subject}, {sample.measurement}, turn {sample.turn + 1}: {sample.problem}"
             for sample in self._samples
             if sample.problem
         ]

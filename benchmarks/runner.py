@@ -27,7 +27,7 @@ class Sample:
 
     measurement: str
     subject: str
-    round: int  # of those of its measurement, which may be several in one of all
+    turn: int  # of its measurement, which has one or more in a round
     reading: Reading
     problem: str = ""
 

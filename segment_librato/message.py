@@ -1,9 +1,9 @@
 """The six Segment messages: what goes in, what is refused, what goes over the wire.
 
 A message is built in two steps: `build` makes what all types have in common, `add_track_fields`,
-`add_identify_fields`, ... add what belongs to one. `build` is pure if it is given the time and the
-message id. Field names and texts follow Segment's specification ("Spec: Common fields"); limits
-are those of its HTTP API.
+`add_identify_fields`, ... add to it what belongs to one. `build` is pure if it is given the time
+and the message id. Field names and texts follow Segment's specification ("Spec: Common fields");
+limits are those of its HTTP API.
 
 Knows nothing of threads, the network or JSON.
 """
@@ -53,7 +53,8 @@ LIBRARY = {"name": "segment-librato", "version": VERSION}
 LOCAL_TIME_SECONDS = 5  # a naive datetime this young was made by datetime.now()
 FIRST_MILLISECONDS = 31_557_600_000  # the year 1971 in milliseconds, 2970 in seconds
 MILLISECONDS = [f".{number:03}+00:00" for number in range(1_000)]
-_latest_second = [(0, "1970-01-01T00:00:00")]  # its only item is that of the latest message
+# That of the latest message, and its text; one tuple, so that a thread never meets half of it.
+_latest_second = [(0, "1970-01-01T00:00:00")]
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -183,7 +184,7 @@ def _mapping(field: str, value: Mapping[str, Any] | None) -> Message:
 
 
 def check_identifier(field: str, value: Identifier | None) -> str:
-    """Refuse, by the name of the field, what cannot be an id; return the rest as text, or ''."""
+    """Refuse, by the name of the field, what cannot be an id; return text, which may be empty."""
     if isinstance(value, str):  # such as a member of a str Enum, whose str() is its name
         return str.__str__(value)
     if not (_is_number(value) or _is_uuid(value)):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from segment_librato.encoding import encode, to_json
 from segment_librato.message import MAX_MESSAGE_BYTES
-from segment_librato.plain import check_keys, check_nones, is_tracked, look_into
+from segment_librato.plain import MAY_HIDE, check_keys, check_nones, is_tracked, look_into
 from segment_librato.spelling import spell
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def message_encoder() -> EncodeMessage:
     except ImportError:
         return _make_encoder(None, 0)
     options = (
-        orjson.OPT_APPEND_NEWLINE
+        orjson.OPT_APPEND_NEWLINE  # to be cut off: a slice of all bytes would be no copy
         | orjson.OPT_PASSTHROUGH_DATACLASS
         | orjson.OPT_PASSTHROUGH_DATETIME
         | orjson.OPT_PASSTHROUGH_SUBCLASS
@@ -65,7 +65,7 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
             if len(context) > 1 or integrations or is_tracked(own):  # 1: the library
                 values = get_referents(own, context, integrations)
                 below = get_referents(*values[:FEW_VALUES])
-                is_deep = len(values) + len(below) > FEW_VALUES
+                is_deep = MAY_HIDE or len(values) + len(below) > FEW_VALUES
                 for one in below[:FEW_VALUES]:  # with `any` and `map` a call takes 3 % longer
                     # An object of a class in Python is met with its class, which is tracked.
                     is_deep = is_deep or is_tracked(one)

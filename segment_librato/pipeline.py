@@ -55,7 +55,9 @@ class Pipeline:
         ]
         self._starting_threads: set[int] = set()
         self._can_start = True
-        self._usual_workers = self._count_usual_workers()
+        # With so many consumers a call has nothing to do but put its message in.
+        is_unusual = config.sync_mode or config.block_on_full > 0
+        self._usual_workers = NEVER if is_unusual else config.thread
         lifecycle.renew_in_child(self)
 
     def reset_after_fork(self) -> None:
@@ -64,12 +66,6 @@ class Pipeline:
         self._queue.reset()
         self._starting_threads = set()
         self._transport.reset_after_fork()
-        self._usual_workers = self._count_usual_workers()
-
-    def _count_usual_workers(self) -> int:
-        """Return how many consumers are there when a call has to put a message in, and no more."""
-        is_always_more = self._config.sync_mode or self._config.block_on_full > 0
-        return NEVER if is_always_more else self._config.thread
 
     def accept(self, message: bytes | MultiSample) -> bool:
         """Take a message in, to be sent in the background or, in sync mode, at once.
@@ -88,7 +84,7 @@ class Pipeline:
         if rejection:
             self._report.rejection(rejection, bytes(message))
             return False
-        if queue.workers < self._usual_workers:
+        if queue.workers < self._usual_workers or lifecycle.process.exit_began is not None:
             self._have_it_sent()
         return True
 
@@ -203,7 +199,6 @@ class Pipeline:
         Args:
             elapsed: so many seconds of the timeout are over.
         """
-        self._usual_workers = NEVER  # from now on who accepts something has to wait for it
         if not self.is_held_by_caller():
             if not self.join(self._queue.clock.deadline(self._config.exit_timeout - elapsed)):
                 self._abandon()

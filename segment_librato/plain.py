@@ -5,21 +5,27 @@ that a message as it is sent does not hold. CPython's garbage collector knows mo
 does not track one of nothing but texts, numbers, None and values that encoders refuse. (Since
 3.14 it tracks all, which takes more looks.) So an event of 4 KB takes 2 us instead of 34.
 
+Since 3.13 it does not see what an object keeps for its `__dict__`, so that each dict is compared
+with what it sees of it, which takes 10 us more.
+
 Knows nothing of messages, or of JSON.
 """
 
 from __future__ import annotations
 
 import gc
+import sys
 from gc import get_referents
 from typing import Any
 
-__all__ = ["check_keys", "check_nones", "is_tracked", "look_into"]
+__all__ = ["MAY_HIDE", "check_keys", "check_nones", "is_tracked", "look_into"]
 
 MOST_LEVELS = 8
 
 _CONTAINERS = frozenset({dict, list, tuple})
 _SIZED = _CONTAINERS | {str}
+
+MAY_HIDE = sys.version_info >= (3, 13)  # see above
 
 is_tracked: Any = getattr(gc, "is_tracked", None)  # PyPy has none, and makes no use of the rest
 
@@ -46,6 +52,8 @@ def look_into(values: list[Any], limit: int) -> list[Any]:
         room -= sum(len(one) for one in values if type(one) in _SIZED)
         if room < 0:
             raise ValueError("many bytes")
+        if MAY_HIDE and any(map(_hides, values)):
+            raise TypeError("not plain")
         tracked = [*filter(is_tracked, values)]
         if not _CONTAINERS.issuperset(map(type, tracked)):
             raise TypeError("not plain")
@@ -53,6 +61,11 @@ def look_into(values: list[Any], limit: int) -> list[Any]:
             return met
         values = get_referents(*tracked)
     raise ValueError("many levels")
+
+
+def _hides(value: object) -> bool:
+    """Return whether it is a dict of which the collector does not see all."""
+    return type(value) is dict and len(get_referents(value)) < len(value)
 
 
 def check_keys(values: list[Any]) -> None:

@@ -92,7 +92,7 @@ def test_a_missed_target_and_a_lost_event_are_failures() -> None:
     report = Report(measured, Figures(measured, quick=False))
     assert report.failures() == [
         "segment_librato misses a target: client CPU per delivered event",
-        "floor, cpu, round 2: sent 2 events; 1 arrived",
+        "floor, cpu, turn 2: sent 2 events; 1 arrived",
     ]
     assert all(failure in report.text("") for failure in report.failures())
 

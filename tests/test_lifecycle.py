@@ -33,6 +33,17 @@ if TYPE_CHECKING:
     MakeClient = Callable[..., Client]
 
 LONG = 60.0
+TELL_WHEN_THE_EXIT_WAITS = """
+from segment_librato.clock import Clock
+class TellingClock(Clock):
+    def wait(self, changed, deadline):
+        if threading.current_thread() is threading.main_thread() and not told:
+            told.append(True)
+            os.write(1, b"waits\\n")
+        return super().wait(changed, deadline)
+told = []
+Client._clock = TellingClock()
+"""
 HEADERS_OF_SUCCESS = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
 
 
@@ -199,18 +210,11 @@ def test_ctrl_c_while_the_exit_waits_ends_the_wait_and_hands_over_the_rest(
     with server.hold():
         process = start(
             server,
-            """
-            from segment_librato.clock import Clock
-            class TellingClock(Clock):
-                def wait(self, changed, deadline):
-                    if threading.current_thread() is threading.main_thread() and not told:
-                        told.append(os.write(1, b"waits\\n"))
-                    return super().wait(changed, deadline)
-            told = []
-            Client._clock = TellingClock()
-            clients = [make(exit_timeout=60) for _ in range(2)]
-            for client in clients:
-                track(client, range(3))
+            TELL_WHEN_THE_EXIT_WAITS
+            + """
+clients = [make(exit_timeout=60) for _ in range(2)]
+for client in clients:
+    track(client, range(3))
             """,
         )
         assert process.stdout is not None
@@ -222,6 +226,34 @@ def test_ctrl_c_while_the_exit_waits_ends_the_wait_and_hands_over_the_rest(
     assert output.splitlines() == ["on_error ShutdownTimeoutError 3"] * 2
     assert "Traceback" not in errors
     assert process.returncode == 0
+
+
+def test_ctrl_c_twice_at_the_exit_loses_nothing_in_silence(server: LocalSegment) -> None:
+    """The second one keeps the exit from getting to the other client; a later hook does not."""
+    with server.hold():
+        process = start(
+            server,
+            TELL_WHEN_THE_EXIT_WAITS
+            + """
+def interrupt(error, messages):
+    raise KeyboardInterrupt
+one, other = make(exit_timeout=60, on_error=interrupt), make()
+track(one, range(1)); track(other, range(1))
+            """,
+            before_import="""
+            import atexit, logging
+            logging.disable()
+            @atexit.register
+            def hook():
+                track(other, range(10, 12))
+            """,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waits\n"
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    told = [f"on_error ShutdownTimeoutError {count}" for count in (2, 1)]
+    assert output.splitlines() == told
 
 
 def test_an_on_error_that_exits_does_not_keep_other_clients_from_delivering(

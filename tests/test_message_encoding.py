@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
 from types import MappingProxyType, SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from unittest import mock
 from uuid import UUID
 
@@ -64,6 +64,17 @@ class Bare(str):
 @dataclass
 class Point:
     x: int = 1
+
+
+class Account:
+    """While one lives, the garbage collector of CPython 3.13 does not see into its `__dict__`."""
+
+    all: ClassVar[list[Account]] = []
+
+    def __init__(self, number: object) -> None:
+        self.number = number
+        self.owner = "ada"
+        self.all.append(self)
 
 
 def load(*, with_orjson: bool) -> EncodeMessage:
@@ -210,6 +221,10 @@ def test_messages_of_each_type_are_too(
         time.gmtime(NOW),
         MappingProxyType({"a": 1}),
         SimpleNamespace(a=1),
+        vars(Account(7)),
+        vars(Account(UUID(int=7))),
+        [vars(Account(Level.HIGH)), {1: "a", 2: "b"}],
+        {"accounts": [vars(Account([math.nan]))]},
         object(),
         len,
         list(range(2_000)),
@@ -252,8 +267,9 @@ def test_any_number_of_keys_is() -> None:
         [[{"a": [0] * 50_000}] * 30] * 30,
         dict.fromkeys(map(str, range(900)), [0] * 50_000),
         ["x" * 500_000] * 900,
+        {"account": vars(Account([[0] * 50_000] * 900))},
     ],
-    ids=["laughs", "a list", "a dict", "both", "properties", "a text"],
+    ids=["laughs", "a list", "a dict", "both", "properties", "a text", "an object"],
 )
 def test_a_value_that_is_repeated_a_million_times_is_refused_soon(
     encode_message: Any, value: object
