@@ -266,7 +266,7 @@ class Client:
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
         """Record that two ids, `previous_id` and `user_id`, are one user. See `track`."""
-        user = message.check_identifier("user_id", user_id)  # `build` would ask for either
+        user = message.check_identifier("user_id", user_id)  # `build` would name two ids
         built = message.build("alias", user, None, context, timestamp, integrations, message_id)
         message.add_alias_fields(built, previous_id)
         return self._destinations.accept(built)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from segment_librato.encoding import encode, to_json
 from segment_librato.message import MAX_MESSAGE_BYTES
-from segment_librato.plain import MAY_HIDE, check_keys, check_nones, is_tracked, look_into
+from segment_librato.plain import MAY_HIDE, check_keys, check_nones, hides, is_tracked, look_into
 from segment_librato.spelling import spell
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
             if len(context) > 1 or integrations or is_tracked(own):  # 1: the library
                 values = get_referents(own, context, integrations)
                 below = get_referents(*values[:FEW_VALUES])
-                is_deep = MAY_HIDE or len(values) + len(below) > FEW_VALUES
+                is_deep = len(values) + len(below) > FEW_VALUES
+                is_deep = is_deep or (MAY_HIDE and any(map(hides, values)))
                 for one in below[:FEW_VALUES]:  # with `any` and `map` a call takes 3 % longer
                     # An object of a class in Python is met with its class, which is tracked.
                     is_deep = is_deep or is_tracked(one)
@@ -79,8 +80,7 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
                 if (nulls := data.count(b"null")) != nones:
                     check_nones(nulls, message)
             elif values:
-                # It would make texts of other keys.
-                check_keys([own, context, integrations, *values, *below])
+                check_keys([own, context, integrations, *values, *below])  # json would take others
                 data = to_json(message).encode()
             else:
                 data = spell(message)
