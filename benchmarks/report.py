@@ -95,7 +95,7 @@ class Report:
 
     def _details(self) -> list[str]:
         """Return a table for each metric: all subjects, medians and ranges."""
-        parts = ["## Every subject: median [least - most] of the rounds"] if self._metrics else []
+        parts = ["## Every subject: median [least - most] of the turns"] if self._metrics else []
         for metric in self._metrics:
             rows = [
                 [
@@ -158,7 +158,7 @@ def middle(measured: Spread | None, unit: str) -> str:
 
 
 def ranged(measured: Spread | None) -> str:
-    """Return a median with the range of the rounds."""
+    """Return a median with the range of the turns."""
     if measured is None:
         return NOTHING
     least, most = number(measured.least), number(measured.most)
