@@ -92,8 +92,9 @@ class Pipeline:
         """See to it that there is somebody who sends what was accepted."""
         if self._queue.workers < self._config.thread:
             self._start_consumers()
-        if lifecycle.process.exit_began is not None:
-            self.finish_drain(lifecycle.exit_elapsed() or 0.0)
+        elapsed = lifecycle.exit_elapsed()
+        if elapsed is not None:
+            self.finish_drain(elapsed)
 
     def _room_deadline(self) -> float | None:
         """Return until when a call waits for room in a full queue; None is not at all.
