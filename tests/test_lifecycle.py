@@ -39,7 +39,7 @@ class TellingClock(Clock):
     def wait(self, changed, deadline):
         if threading.current_thread() is threading.main_thread() and not told:
             told.append(True)
-            os.write(1, b"waits\\n")
+            os.write(1, b"ready\\n")
         return super().wait(changed, deadline)
 told = []
 Client._clock = TellingClock()
@@ -217,8 +217,7 @@ for client in clients:
     track(client, range(3))
             """,
         )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "waits\n"
+        wait_until_ready(process)
         assert server.wait_until(lambda: server.held == 2)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
@@ -248,8 +247,7 @@ track(one, range(1)); track(other, range(1))
                 track(other, range(10, 12))
             """,
         )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "waits\n"
+        wait_until_ready(process)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     told = [f"on_error ShutdownTimeoutError {count}" for count in (2, 1)]
@@ -508,15 +506,14 @@ def test_sigterm_while_the_exit_waits_does_not_begin_the_wait_again(server: Loca
                             self.seconds = 10
                         elif not self.seconds:
                             self.seconds = 4
-                            os.write(1, b"waits\\n")
+                            os.write(1, b"ready\\n")
                     return self.seconds < deadline and changed.wait()
             Client._clock = lifecycle.time = StoppedClock()
             client = make(exit_timeout=10)
             track(client, range(3))
             """,
         )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "waits\n"
+        wait_until_ready(process)
         assert server.wait_until(lambda: server.held == 1)
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
