@@ -25,10 +25,10 @@ from functools import wraps
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from segment_librato import _version, errors, lifecycle
+from segment_librato import _version, errors
 from segment_librato._version import VERSION
 from segment_librato.client import Client
-from segment_librato.config import Config
+from segment_librato.config.client import Config
 from segment_librato.errors import (
     APIError,
     ClientClosedError,
@@ -42,16 +42,17 @@ from segment_librato.errors import (
     ShutdownTimeoutError,
     ValidationError,
 )
-from segment_librato.lifecycle import flush_on_sigterm
-from segment_librato.locked import locked
+from segment_librato.process import exit as lifecycle
+from segment_librato.process.exit import flush_on_sigterm
+from segment_librato.process.locks import locked
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
 
-    from segment_librato.checks import Timeout
-    from segment_librato.config import OnError
-    from segment_librato.librato.config import LibratoConfig, OpenTelemetryConfig
+    from segment_librato.config.client import OnError
+    from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
+    from segment_librato.config.validators import Timeout
 
 __all__ = [
     "APIError",
@@ -120,7 +121,7 @@ __version__ = VERSION
 PREFIX = "segment_librato."
 _SETTINGS = Config.names()
 _SUBPACKAGE = "segment_librato.librato"
-_CONFIG_MODULE = f"{_SUBPACKAGE}.config"
+_CONFIG_MODULE = "segment_librato.config.gauges"
 _LOADED_WHEN_USED = frozenset({"LibratoConfig", "OpenTelemetryConfig"})
 
 

@@ -12,13 +12,13 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from segment_librato import message
-from segment_librato.checks import Timeout
-from segment_librato.config import Config, OnError
-from segment_librato.destinations import Destinations
+from segment_librato.config.client import Config, OnError
+from segment_librato.config.validators import Timeout
+from segment_librato.delivery.report import Reporter
 from segment_librato.errors import ValidationError, unexpected
-from segment_librato.librato.gauge import configure, gauge_fields, gauge_settings
-from segment_librato.report import Reporter
+from segment_librato.gauge_delivery.calls import configure, gauge_fields, gauge_settings
+from segment_librato.message import build as message
+from segment_librato.router import Destinations
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from segment_librato.clock import Clock
-    from segment_librato.consumer import Consumer
-    from segment_librato.librato.config import LibratoConfig, OpenTelemetryConfig
-    from segment_librato.message import Identifier, Message, Timestamp
-    from segment_librato.queue import MessageQueue
-    from segment_librato.stats import Stats
+    from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
+    from segment_librato.counters import Stats
+    from segment_librato.delivery.consumer import Consumer
+    from segment_librato.message.build import Identifier, Message, Timestamp
+    from segment_librato.process.clock import Clock
+    from segment_librato.queue.message_queue import MessageQueue
 
 __all__ = ["Client"]
 

@@ -1,18 +1,5 @@
-"""All that sending takes. To import this module is to import HTTP, which takes about 100 ms.
-
-The first message does so. A server that is about to fork its workers may do it before, so that
-none of them has to and all of them share the memory: `import segment_librato.sending`. Owns
-nothing but the list.
-"""
+"""`import segment_librato.sending` imports what sending needs; see `preload`."""
 
 from __future__ import annotations
 
-from segment_librato.librato.transport import LibratoTransport
-from segment_librato.message_encoding import message_encoder
-from segment_librato.retry import load_backoff
-from segment_librato.transport import SegmentTransport
-
-__all__ = ["LibratoTransport", "SegmentTransport"]
-
-load_backoff()
-message_encoder()
+import segment_librato.preload  # noqa: F401  for what it loads

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, settings
 
 from segment_librato import Client
-from segment_librato.consumer import Consumer
+from segment_librato.delivery.consumer import Consumer
 from segment_librato.devserver import LocalSegment
 
 if TYPE_CHECKING:

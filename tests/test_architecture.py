@@ -16,60 +16,61 @@ ROOT = Path(segment_librato.__file__).parent
 PIPELINE = [
     "segment_librato",
     "client",
-    "destinations",
-    "librato.gauges",
-    "librato.gauge",
-    "pipeline",
-    "deferred",
-    "consumer",
+    "router",
+    "gauge_delivery.pipeline",
+    "gauge_delivery.calls",
+    "delivery.pipeline",
+    "transport.lazy",
+    "delivery.consumer",
     "sending",
-    "retry",
-    "transport",
-    "oauth",
-    "librato.transport",
-    "librato.open_telemetry",
-    "librato.exporter",
-    "session",
-    "deadlines",
-    "pool",
-    "answer",
-    "librato.gauge_queue",
-    "queue",
-    "clock",
-    "account",
-    "report",
-    "batch",
-    "message_encoding",
-    "spelling",
-    "plain",
-    "message",
-    "message_ids",
-    "encoding",
-    "simplify",
-    "replacements",
-    "lifecycle",
-    "locked",
+    "preload",
+    "delivery.retry",
+    "transport.segment",
+    "transport.oauth",
+    "gauge_delivery.librato",
+    "gauge_delivery.otlp",
+    "gauge_delivery.exporter",
+    "http.session",
+    "http.deadlines",
+    "http.pool",
+    "http.response",
+    "gauge_delivery.queue",
+    "queue.message_queue",
+    "process.clock",
+    "queue.ledger",
+    "delivery.report",
+    "queue.batch",
+    "encoding.encoder",
+    "encoding.flat",
+    "encoding.plain",
+    "message.build",
+    "message.ids",
+    "encoding.strict",
+    "encoding.coerce",
+    "encoding.replacements",
+    "process.exit",
+    "process.locks",
     "log",
-    "stats",
-    "config",
-    "librato.aggregate",
+    "counters",
+    "config.client",
+    "gauge_delivery.aggregate",
     "librato.mapper",
     "librato.values",
-    "librato.config",
-    "checks",
+    "config.gauges",
+    "config.validators",
     "errors",
     "_version",
 ]
 THIRD_PARTIES = {
-    "requests": {"deadlines", "session", "librato.exporter"},
-    "urllib3": {"deadlines"},
-    "jwt": {"oauth"},
-    "orjson": {"message_encoding"},
-    "google": {"librato.open_telemetry"},
-    "opentelemetry": {"librato.exporter", "librato.open_telemetry"},
-    "backoff": {"retry"},
-    "dateutil": {"message", "librato.values"},
-    "typing_extensions": {"client", "session", "devserver.server"},
+    "requests": {"http.deadlines", "http.session", "gauge_delivery.exporter"},
+    "urllib3": {"http.deadlines"},
+    "jwt": {"transport.oauth"},
+    "orjson": {"encoding.encoder"},
+    "google": {"gauge_delivery.otlp"},
+    "opentelemetry": {"gauge_delivery.exporter", "gauge_delivery.otlp"},
+    "backoff": {"delivery.retry"},
+    "dateutil": {"message.build", "librato.values"},
+    "typing_extensions": {"client", "http.session", "devserver.server"},
 }
 ONLY_IN_LIFECYCLE = {"atexit", "multiprocessing", "signal"}
 
@@ -112,7 +113,8 @@ def ours(names: set[str]) -> set[str]:
 
 
 def test_every_module_of_the_core_has_its_place() -> None:
-    core = {name for name in MODULES if name.split(".")[0] != "devserver"} - {"librato"}
+    folders = {name.rpartition(".")[0] for name in MODULES}
+    core = {name for name in MODULES if name.split(".")[0] != "devserver"} - folders
     assert core == set(PIPELINE)
 
 
@@ -136,7 +138,7 @@ def test_each_package_is_used_where_it_belongs(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith("devserver")])
 def test_only_lifecycle_touches_the_process(name: str) -> None:
-    if name != "lifecycle":
+    if name != "process.exit":
         assert not ONLY_IN_LIFECYCLE & imports(name, with_types=False)
         assert "register_at_fork" not in MODULES[name].read_text()
 

@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from background import Background
-from hasty_clock import hasty_client
-from real_time import in_real_time
+from support.background import Background
+from support.hasty_clock import hasty_client
+from support.real_time import in_real_time
 
 from segment_librato import (
     APIError,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from conftest import Errors
 
-    from segment_librato.stats import Stats
+    from segment_librato.counters import Stats
 
     MakeClient = Callable[..., Client]
 
@@ -980,7 +980,7 @@ def test_clocks_that_a_test_has_stopped_hold_nothing_up(
     server: LocalSegment, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.monotonic()
-    monkeypatch.setattr("segment_librato.clock.time.monotonic", lambda: now)
+    monkeypatch.setattr("segment_librato.process.clock.time.monotonic", lambda: now)
     client = make_client(upload_interval=0.05)
     track(client, range(1))
     assert server.wait_for(1)

@@ -16,8 +16,9 @@ import pytest
 from dateutil.tz import tzutc
 
 import segment_librato as analytics
-from segment_librato import Client, LibratoConfig, OpenTelemetryConfig, config
-from segment_librato.config import Config
+from segment_librato import Client, LibratoConfig, OpenTelemetryConfig
+from segment_librato.config import client as config
+from segment_librato.config.client import Config
 from segment_librato.librato import map_message
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("program", EXAMPLES)
 def test_the_examples_of_our_pages_run(program: str, server: LocalSegment) -> None:
-    preamble = f"from segment_librato import config\nconfig.DEFAULT_HOST = {server.host!r}\n"
+    preamble = (
+        f"import segment_librato.config.client as config\nconfig.DEFAULT_HOST = {server.host!r}\n"
+    )
     process = subprocess.run(  # noqa: S603  our own pages
         [sys.executable, "-W", "error", "-c", preamble + program],
         check=False,

@@ -14,7 +14,7 @@ import pytest
 
 import segment_librato as analytics
 from segment_librato import Client
-from segment_librato.config import Config
+from segment_librato.config.client import Config
 
 RECORDED: dict[str, Any] = json.loads(
     (Path(__file__).parent / "data" / "signatures.json").read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from raw_server import RawServer
-from script import run
+from support.raw_server import RawServer
+from support.script import run
 
 from segment_librato import Client
 
@@ -66,7 +66,7 @@ def test_clients_leave_nothing_behind_where_no_thread_can_be_started(server: Loc
         server,
         """
         import logging
-        from segment_librato.consumer import Consumer
+        from segment_librato.delivery.consumer import Consumer
         logging.getLogger("segment").addHandler(logging.NullHandler())
         def start(consumer):
             raise RuntimeError("no thread")

@@ -9,15 +9,15 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hasty_clock import hasty_client
-from raw_server import Ending, RawServer
+from support.hasty_clock import hasty_client
+from support.raw_server import Ending, RawServer
 
 from segment_librato import Client, LibratoConfig, OpenTelemetryConfig, SegmentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from raw_server import Step
+    from support.raw_server import Step
 
     from segment_librato.devserver import LocalSegment
 

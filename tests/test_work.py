@@ -14,15 +14,17 @@ import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from counting import CountingLock, count_calls
-from raw_server import RawServer
+from support.counting import CountingLock, count_calls
+from support.raw_server import RawServer
 
-from segment_librato import Client, encoding, message_encoding
-from segment_librato.batch import Batch
-from segment_librato.locked import Changed
-from segment_librato.message_encoding import message_encoder
-from segment_librato.sending import SegmentTransport
-from segment_librato.spelling import spell
+from segment_librato import Client
+from segment_librato.encoding import encoder as message_encoding
+from segment_librato.encoding import strict as encoding
+from segment_librato.encoding.encoder import message_encoder
+from segment_librato.encoding.flat import spell
+from segment_librato.preload import SegmentTransport
+from segment_librato.process.locks import Changed
+from segment_librato.queue.batch import Batch
 
 try:
     import orjson
@@ -116,8 +118,8 @@ def test_a_usual_message_is_neither_scanned_nor_copied(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
 ) -> None:
     done: list[object] = []
-    for name in ("encoding.simplify", "encoding._scan", "message_encoding.encode"):
-        monkeypatch.setattr(f"segment_librato.{name}", lambda *of: done.append(of))
+    for name in ("strict.simplify", "strict._scan", "encoder.encode"):
+        monkeypatch.setattr(f"segment_librato.encoding.{name}", lambda *of: done.append(of))
     client = make_client()
     client.track("user", "event", properties)
     assert not done

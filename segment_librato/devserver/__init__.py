@@ -24,9 +24,9 @@
 Needs nothing but the standard library and the mapper. The client never imports it.
 """
 
-from segment_librato.devserver.api import Dropped
-from segment_librato.devserver.exchange import Request
-from segment_librato.devserver.librato_samples import Point, Sample
+from segment_librato.devserver.http.exchange import Request
+from segment_librato.devserver.librato.samples import Point, Sample
+from segment_librato.devserver.segment.api import Dropped
 from segment_librato.devserver.server import LocalSegment
 
 __all__ = ["Dropped", "LocalSegment", "Point", "Request", "Sample"]

@@ -13,17 +13,17 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from segment_librato.devserver.librato_api import is_librato_route
-from segment_librato.devserver.librato_rules import find_excess
-from segment_librato.devserver.librato_samples import Sample
+from segment_librato.devserver.librato.api import is_librato_route
+from segment_librato.devserver.librato.rules import find_excess
+from segment_librato.devserver.librato.samples import Sample
 from segment_librato.devserver.server import LocalSegment
 from segment_librato.librato import map_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from segment_librato.devserver.apis import Accepted
-    from segment_librato.devserver.exchange import JsonObject, Request
+    from segment_librato.devserver.http.exchange import JsonObject, Request
+    from segment_librato.devserver.interfaces import Accepted
 
 __all__ = ["main"]
 

@@ -23,7 +23,7 @@ from segment_librato.devserver.server import LocalSegment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from segment_librato.stats import Stats
+    from segment_librato.counters import Stats
 
 __all__ = ["main"]
 

@@ -12,16 +12,16 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from segment_librato.devserver import api as segment_api
-from segment_librato.devserver import librato_api
-from segment_librato.devserver.api import STATUS_ROUTE, Dropped
-from segment_librato.devserver.apis import Accepted, Api
-from segment_librato.devserver.connection import serve_connection
-from segment_librato.devserver.exchange import Answer, JsonObject, Request
-from segment_librato.devserver.inbox import Inbox
-from segment_librato.devserver.librato_store import LibratoStore
-from segment_librato.devserver.listener import LOOPBACK, Listener
-from segment_librato.devserver.script import Script, ScriptedAnswer
+from segment_librato.devserver.faults import Script, ScriptedAnswer
+from segment_librato.devserver.http.connection import serve_connection
+from segment_librato.devserver.http.exchange import Answer, JsonObject, Request
+from segment_librato.devserver.http.listener import LOOPBACK, Listener
+from segment_librato.devserver.interfaces import Accepted, Api
+from segment_librato.devserver.librato import api as librato_api
+from segment_librato.devserver.librato.store import LibratoStore
+from segment_librato.devserver.segment import api as segment_api
+from segment_librato.devserver.segment.api import STATUS_ROUTE, Dropped
+from segment_librato.devserver.segment.store import Inbox
 from segment_librato.librato import Measurement, map_message
 
 if TYPE_CHECKING:

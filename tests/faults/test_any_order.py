@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from faults import FAULTS, SUCCESS
-from hasty_clock import hasty_client
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from raw_server import RawServer
-from scenario import MAX_RATE_LIMIT_DURATION, MAX_RETRIES, MODES, VIRTUAL_TIMEOUT, Request
+from support.faults import FAULTS, SUCCESS
+from support.hasty_clock import hasty_client
+from support.raw_server import RawServer
+from support.scenario import MAX_RATE_LIMIT_DURATION, MAX_RETRIES, MODES, VIRTUAL_TIMEOUT, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from raw_server import Step
+    from support.raw_server import Step
 
     from segment_librato.errors import SegmentError
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import RETRY_AFTER_SECONDS
-from scenario import (
+from support.faults import RETRY_AFTER_SECONDS
+from support.scenario import (
     CELLS,
     MAX_RETRIES,
     MESSAGES,
@@ -28,9 +28,9 @@ from scenario import (
     prepare,
 )
 
-from segment_librato import deadlines
+from segment_librato.http import deadlines
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 MAX_ANSWER_SECONDS = 0.2
 MARGIN = 10.0  # real seconds that a slow machine may take in one cell
 LONGEST_BACKOFFS = 0.5 + 1.0  # the first retry comes at once
@@ -154,7 +154,7 @@ def depart(mode: str) -> Departed:
     with ExitStack() as stack:
         servers = {name: stack.enter_context(FaultServer(cell)) for name, cell in CELLS.items()}
         process = subprocess.run(  # noqa: S603  the tests' own script
-            [sys.executable, "-W", "error", str(HERE / "leave.py")],
+            [sys.executable, "-W", "error", "-m", "support.leave"],
             check=False,
             capture_output=True,
             text=True,
@@ -166,7 +166,7 @@ def depart(mode: str) -> Departed:
                     "hosts": {name: server.host for name, server in servers.items()},
                 }
             ),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [HERE, HERE.parent]))},
+            env={**os.environ, "PYTHONPATH": str(TESTS)},
         )
         assert process.returncode == 0, process.stderr
         records = {name: Record(**of_cell) for name, of_cell in json.loads(process.stdout).items()}

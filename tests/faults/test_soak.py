@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from faults import FAULTS, SUCCESS
-from raw_server import RawServer
-from soak import ACCEPTED, REJECTED, THREADS
+from support.faults import FAULTS, SUCCESS
+from support.raw_server import RawServer
+from support.soak import ACCEPTED, REJECTED, THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from raw_server import Step
+    from support.raw_server import Step
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
 FAULT_RATE = 0.3
 MORE_OBJECTS = 1_000  # a leak of one a request would be more in seconds
@@ -65,7 +65,14 @@ class UnreliableServer(RawServer):
 def test_nothing_is_unaccounted_and_memory_stays_flat() -> None:
     with UnreliableServer() as server:
         process = subprocess.run(  # noqa: S603  the tests' own script
-            [sys.executable, "-W", "error", str(HERE / "soak.py"), server.host, str(SECONDS)],
+            [
+                sys.executable,
+                "-W",
+                "error",
+                str(TESTS / "support" / "soak.py"),
+                server.host,
+                str(SECONDS),
+            ],
             check=False,
             capture_output=True,
             text=True,

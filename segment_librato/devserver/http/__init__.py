@@ -1,0 +1,1 @@
+"""HTTP for the local server: sockets, requests, responses. Must not know either API."""

@@ -1,0 +1,84 @@
+"""From the bytes of a request body to a JSON value: size limit, gzip, UTF-8, strict JSON.
+
+Must not know sockets or what a message is.
+
+The parser is stricter than the real API needs to be, so that a client's mistake is noticed: it
+takes I-JSON (RFC 7493) only, that is no duplicate keys, no lone surrogates, no numbers beyond a
+double, besides no `NaN` and `Infinity`, which Python's parser takes by default.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+import zlib
+from typing import Any, NoReturn
+
+from segment_librato.devserver.http.exchange import RefusalError
+
+__all__ = ["MAX_BODY_BYTES", "decompress", "parse"]
+
+# Far above what the API accepts: a request between the two sizes is still read, to be reported.
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+
+def decompress(body: bytes, encoding: str) -> bytes:
+    """Return `body` without its Content-Encoding, `gzip` or none.
+
+    Raises:
+        RefusalError: The encoding is unknown, the data are damaged, or the body exceeds
+            `MAX_BODY_BYTES` before or after decompression; no more than that is decompressed.
+    """
+    encoding = encoding.strip().lower()
+    if encoding not in {"", "identity", "gzip"}:
+        raise RefusalError(400, "the Content-Encoding is not supported")
+    if encoding == "gzip" and len(body) <= MAX_BODY_BYTES:
+        try:
+            body = gzip.GzipFile(fileobj=io.BytesIO(body)).read(MAX_BODY_BYTES + 1)
+        except (OSError, EOFError, zlib.error):
+            raise RefusalError(400, "the body is not valid gzip") from None
+    if len(body) > MAX_BODY_BYTES:
+        raise RefusalError(413, f"the body exceeds {MAX_BODY_BYTES} bytes")
+    return body
+
+
+def parse(body: bytes) -> object:
+    """Parse strict JSON.
+
+    Raises:
+        RefusalError: The body is not UTF-8, not JSON, or not I-JSON.
+        RecursionError: The value is nested too deeply.
+    """
+    try:
+        value: object = _DECODER.decode(body.decode("utf-8"))
+        if b"\\u" in body:
+            # Only escapes can smuggle in a lone surrogate; encoding the value finds it.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except ValueError as error:
+        raise RefusalError(400, f"the body is not strict JSON: {error}") from None
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("an object has the same key twice")
+    return value
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number is beyond the range of a double")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_finite_float, parse_constant=_refuse_constant
+)

@@ -1,0 +1,1 @@
+"""The Librato API of the local server: its rules, and the metrics that it keeps."""

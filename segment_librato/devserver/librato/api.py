@@ -1,0 +1,191 @@
+"""The rules of the Librato API for a request: routes, credentials, and the form of its errors.
+
+    POST /v1/metrics         gauges (legacy)
+    POST /v1/measurements    measurements with tags
+    GET  /v1/metrics         all metrics
+    GET  /v1/metrics/:name   a metric and its points
+    PUT  /v1/metrics/:name   create a metric, or change its properties
+
+Pure: a request and its body come in, a `LibratoVerdict` comes out. Must not know what is kept of
+earlier requests: where that matters, the verdict carries a command and the store finds the
+answer. The rules for measurements are in `librato_rules`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from segment_librato.devserver.http.body import decompress, parse
+from segment_librato.devserver.http.credentials import read_basic
+from segment_librato.devserver.http.exchange import (
+    Answer,
+    JsonObject,
+    RefusalError,
+    Request,
+    Verdict,
+)
+from segment_librato.devserver.librato.fields import (
+    InvalidFieldError,
+    read_name,
+    read_properties,
+    require_gauge,
+)
+from segment_librato.devserver.librato.rules import (
+    Entry,
+    list_gauges,
+    list_measurements,
+    read_gauges,
+    read_tagged,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "LibratoVerdict",
+    "Lookup",
+    "Update",
+    "build_error",
+    "build_refusal",
+    "is_librato_route",
+    "judge",
+]
+
+METRICS_PATH = "/v1/metrics"
+METRIC_PREFIX = f"{METRICS_PATH}/"
+MEASUREMENTS_PATH = "/v1/measurements"
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A wish to see a metric, or all metrics if there is no name."""
+
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Update:
+    """A wish to change the properties of a metric, or to create it if `creates`."""
+
+    name: str
+    properties: JsonObject
+    creates: bool
+
+
+@dataclass(frozen=True)
+class LibratoVerdict(Verdict):
+    """What Librato makes of a request.
+
+    Attributes:
+        entries: the measurements; none if the request is refused.
+        command: what the store has to answer; None if `answer` is the answer already.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    command: Lookup | Update | None = None
+
+
+def is_librato_route(path: str) -> bool:
+    """Tell whether a path is a matter of Librato's API, be it a route or not."""
+    return path in {METRICS_PATH, MEASUREMENTS_PATH} or path.startswith(METRIC_PREFIX)
+
+
+def judge(request: Request, body: bytes) -> LibratoVerdict:
+    """Apply the rules to a request on a path of Librato's, and its body as sent."""
+    try:
+        _check_method(request)
+        request = replace(request, write_key=_check_credentials(request))
+        if request.method == "GET":
+            return LibratoVerdict(request, Answer(200), command=_read_lookup(request.path))
+        _check_content_type(request)
+        body = decompress(body, request.headers.get("Content-Encoding", ""))
+        request = replace(request, size=len(body))
+        return _read(request, body)
+    except RefusalError as error:
+        refusal = error
+    except RecursionError:
+        refusal = RefusalError(400, "the body is nested too deeply")
+    return LibratoVerdict(replace(request, refusal=refusal.text), build_refusal(refusal))
+
+
+def build_error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """Build an answer in the form the Librato API gives errors of the request itself."""
+    return replace(Answer.of_json(status, {"errors": {"request": [text]}}), headers=headers or {})
+
+
+def build_refusal(refusal: RefusalError) -> Answer:
+    """Build the answer to a request that was refused."""
+    if isinstance(refusal, InvalidFieldError):
+        errors = {"params": {refusal.field: [refusal.problem]}}
+        return Answer.of_json(refusal.status, {"errors": errors})
+    return build_error(refusal.status, refusal.text, refusal.headers)
+
+
+def _check_method(request: Request) -> None:
+    if request.path == METRICS_PATH:
+        allowed = ["GET", "POST"]
+    elif request.path == MEASUREMENTS_PATH:
+        allowed = ["POST"]
+    else:
+        allowed = ["GET", "PUT"]
+    if request.method not in allowed:
+        raise RefusalError(
+            405, f"the route takes {' and '.join(allowed)} only", {"Allow": ", ".join(allowed)}
+        )
+
+
+def _check_credentials(request: Request) -> str:
+    """Return the user name.
+
+    The legacy form wants e-mail and token; in AppOptics, the token is the user name and there is
+    no password. The other routes serve both.
+    """
+    user, password = read_basic(request.headers.get("Authorization", ""))
+    needs_password = (request.method, request.path) == ("POST", METRICS_PATH)
+    if not user or (needs_password and not password):
+        raise RefusalError(401, "Please provide credentials for authentication.")
+    return user
+
+
+def _check_content_type(request: Request) -> None:
+    content_type = request.headers.get("Content-Type", "").partition(";")[0].strip()
+    if content_type.lower() != "application/json":
+        raise RefusalError(415, "the Content-Type is not application/json")
+
+
+def _read(request: Request, body: bytes) -> LibratoVerdict:
+    envelope = parse(body)
+    if not isinstance(envelope, dict):
+        raise RefusalError(400, "the body is not an object")
+    if request.method == "PUT":
+        return _read_update(request, envelope)
+    if request.path == METRICS_PATH:
+        items = list_gauges(envelope)
+        entries = read_gauges(envelope, items, request.received_time)
+        answer = Answer(200)
+    else:
+        items = list_measurements(envelope)
+        entries = read_tagged(envelope, items, request.received_time)
+        summary = {"total": len(items), "accepted": len(items), "failed": 0, "filtered": 0}
+        answer = Answer.of_json(202, {"measurements": {"summary": summary}})
+    return LibratoVerdict(replace(request, measurements=tuple(items)), answer, entries)
+
+
+def _read_update(request: Request, envelope: JsonObject) -> LibratoVerdict:
+    require_gauge(envelope)
+    command = Update(
+        name=read_name(_name_in(request.path)),
+        properties=read_properties(envelope),
+        creates="type" in envelope,
+    )
+    return LibratoVerdict(request, Answer(204), command=command)
+
+
+def _read_lookup(path: str) -> Lookup:
+    return Lookup() if path == METRICS_PATH else Lookup(_name_in(path))
+
+
+def _name_in(path: str) -> str:
+    return unquote(path.removeprefix(METRIC_PREFIX))

@@ -1,0 +1,57 @@
+"""What the local server has received for Segment: accepted messages, drops and duplicates.
+
+Must not know sockets, rules or locks: the server calls it with its state locked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from segment_librato.devserver.http.exchange import JsonObject
+    from segment_librato.devserver.segment.api import Dropped, SegmentVerdict
+
+__all__ = ["Inbox"]
+
+
+class Inbox:
+    """Everything received since the start, or the last `clear`."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything, messageIds included."""
+        self.messages: list[JsonObject] = []
+        self.dropped: list[Dropped] = []
+        self.duplicates = 0
+        self._message_ids: set[str] = set()
+
+    def settle(self, verdict: SegmentVerdict) -> SegmentVerdict:
+        """Return the verdict as it is: the answer never depends on what is here."""
+        return verdict
+
+    def accept(self, verdict: SegmentVerdict) -> tuple[JsonObject, ...]:
+        """Keep the messages whose messageId is new or missing, and return these."""
+        accepted = tuple(message for message in verdict.kept if self._is_new(message))
+        self.messages += accepted
+        self.dropped += verdict.dropped
+        return accepted
+
+    def count(self) -> dict[str, int]:
+        """Count what is here."""
+        return {
+            "messages": len(self.messages),
+            "duplicates": self.duplicates,
+            "dropped": len(self.dropped),
+        }
+
+    def _is_new(self, message: JsonObject) -> bool:
+        message_id = message.get("messageId")
+        if not message_id:
+            return True
+        if message_id in self._message_ids:
+            self.duplicates += 1
+            return False
+        self._message_ids.add(message_id)
+        return True

@@ -1,0 +1,311 @@
+"""A plain JSON copy of any Python value, within a budget of bytes.
+
+What JSON has no word for is replaced, by null or by its text, and reported to the logger
+`segment`: once for each path and type, never with the value.
+
+Code of the application runs on the way (`__iter__`, `__str__`, properties, ...). Whatever it
+raises costs only the value it was raised for. An endless value ends with the budget, and one
+that contains itself is null in the place where it does. All of it is one module, because the
+conversions call one another.
+
+Knows nothing of messages, threads or the network.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import numbers
+import os
+import sys
+from base64 import b64encode
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from segment_librato.encoding.replacements import report_replacement
+from segment_librato.errors import MessageTooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["MAX_DEPTH", "MAX_PLAIN_INTEGER", "simplify"]
+
+MAX_DEPTH = 100
+"""How many containers may be inside one another."""
+MAX_PLAIN_INTEGER = 2**63 - 1
+"""Up to this integer, and down to its negative, nobody needs to count digits."""
+
+_ITEM = "[]"  # the name of every item of a list, so that a list is reported once
+_STORED = frozenset({dict, OrderedDict, defaultdict, Counter, list, tuple, set, frozenset, deque})
+_ARRAY_ATTRIBUTES = ("dtype", "item", "ndim", "shape")
+
+_key_encoder = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
+_Entry = TypeVar("_Entry")
+
+
+def simplify(value: object, limit: int) -> Any:  # noqa: ANN401 - JSON has no type
+    """Return a copy made only of dict, list, str, int, float, bool and None.
+
+    The order of keys is kept, and no key vanishes: of two with the same text, one gets a
+    suffix such as `_2`. Iterators are consumed.
+
+    Raises:
+        MessageTooLargeError: what was read cannot be spelled in `limit` bytes.
+        MemoryError, RecursionError: too little was left even for the keys of the root.
+    """
+    return _Conversion(limit).plain(value)
+
+
+class _Conversion:
+    """One value on its way to plain JSON: the budget left, and the values that are open."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._room = limit
+        self._open: dict[int, str] = {}  # from the root to here: identity and name
+
+    def plain(self, value: Any, name: str = "") -> Any:  # noqa: ANN401 - JSON has no type
+        """Convert a value, known to its parent as `name`; to null if there is no other way."""
+        kind = type(value)
+        if kind is str and value.isascii():
+            self._spend(1 + len(value))
+            return value
+        self._spend(1)
+        if value is None or kind is bool:
+            return value
+        if kind is int and -MAX_PLAIN_INTEGER <= value <= MAX_PLAIN_INTEGER:
+            return value
+        identity = id(value)
+        if identity in self._open or len(self._open) > MAX_DEPTH:
+            return self._replaced(value, name)
+        self._open[identity] = name
+        try:
+            return self._convert(value)
+        except Exception as error:  # the application's code may raise anything
+            is_root = len(self._open) == 1
+            if self._room < 0 or (is_root and isinstance(error, (MemoryError, RecursionError))):
+                raise
+            return self._replaced(value)
+        finally:
+            del self._open[identity]
+
+    def _spend(self, size: int) -> None:
+        """Take bytes from the budget; once it is overdrawn, every level gives up."""
+        self._room -= size
+        if self._room < 0:
+            limit = self._limit
+            raise MessageTooLargeError(
+                f"message: expected at most {limit} bytes of JSON, got more than {limit}"
+            )
+
+    def _expect(self, size: int) -> None:
+        """Give up now if more bytes than there are will be spent."""
+        if size > self._room:
+            self._spend(size)
+
+    def _again(self, value: object) -> Any:  # noqa: ANN401 - JSON has no type
+        """Convert what a value stands for: the two are one value, paid for once."""
+        self._room += 1
+        return self.plain(value)
+
+    def _convert(self, value: Any) -> Any:  # noqa: ANN401 - JSON has no type
+        kind = type(value)
+        if kind in _STORED:
+            return self._container(value)
+        if isinstance(value, Enum):
+            return self._again(value.value)
+        # Also UserString, and the proxies and lazy texts of web frameworks, which look like lists.
+        if hasattr(kind, "casefold") or isinstance(value, str):
+            return self._text(value)
+        if issubclass(kind, int):
+            return self._integer(int.__int__(value))
+        if issubclass(kind, float):
+            number = float.__float__(value)
+            return number if math.isfinite(number) else self._replaced(value)
+        return self._convert_rare(value)
+
+    def _convert_rare(self, value: Any) -> Any:  # noqa: ANN401 - JSON has no type
+        kind = type(value)
+        if isinstance(value, (type, io.IOBase)):  # a file would be read, and might block
+            return self._replaced(value)
+        if issubclass(kind, (bytes, bytearray, memoryview)):
+            return self._bytes(memoryview(value))
+        if all(hasattr(kind, attribute) for attribute in _ARRAY_ATTRIBUTES):
+            return self._array(value)
+        for kinds, step in _steps():
+            if isinstance(value, kinds):
+                return self._again(step(value))
+        return self._container(value)
+
+    def _text(self, value: object) -> str:
+        text = str.__str__(value if issubclass(type(value), str) else str(value))
+        self._spend(len(text))
+        if text.isascii():
+            return text
+        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        if joined.count("\ufffd") > text.count("\ufffd"):
+            report_replacement(self._open.values(), value, "text with U+FFFD in it")
+        return joined
+
+    def _integer(self, number: int) -> int:
+        self._expect(number.bit_length() * 3 // 10)  # a decimal digit holds 3.32 bits
+        # Counting the digits raises for more than `sys.get_int_max_str_digits()`.
+        self._spend(len(repr(number)) - 1)
+        return number
+
+    def _bytes(self, view: memoryview) -> str:
+        self._expect(view.nbytes)
+        data = view.tobytes()
+        try:
+            return self._text(data.decode())
+        except UnicodeDecodeError:
+            return self._text(b64encode(data).decode("ascii"))
+
+    def _array(self, value: Any) -> Any:  # noqa: ANN401 - any class like those of numpy
+        if value.ndim:
+            self._expect(math.prod(value.shape))
+            return self._list(value)
+        item = value.item()
+        # The item of a `numpy.longdouble` is one again.
+        return self._again(float(item) if type(item) is type(value) else item)
+
+    def _container(self, value: Any) -> Any:  # noqa: ANN401 - JSON has no type
+        if len(self._open) > MAX_DEPTH:
+            return self._replaced(value)
+        if isinstance(value, Mapping):
+            return self._dict(self._entries(value, value.items))
+        names = _field_names(value)
+        if names is not None:
+            return self._dict((name, getattr(value, name, None)) for name in names)
+        dump = _dump_method(type(value))
+        if dump is not None:
+            return self._again(getattr(value, dump)())
+        if isinstance(value, (Collection, Iterator)):
+            return self._list(self._entries(value, value.__iter__))
+        return self._unknown(value)
+
+    def _entries(self, container: object, read: Callable[[], Iterable[_Entry]]) -> Iterable[_Entry]:
+        """Read a container: a stored one as a snapshot, one that computes entry by entry."""
+        if type(container) not in _STORED:
+            return read()
+        entries = _snapshot(read, self._room + 1)
+        self._expect(len(entries))
+        return entries
+
+    def _list(self, items: Iterable[object]) -> list[Any]:
+        return [self.plain(item, _ITEM) for item in items]
+
+    def _dict(self, pairs: Iterable[tuple[object, object]]) -> dict[str, Any]:
+        entries = []
+        exact: set[str] = set()
+        for key, item in pairs:
+            is_text = type(key) is str
+            text = self.plain(key) if is_text else self._key(key)
+            is_exact = is_text and text == key and text not in exact
+            if is_exact:
+                exact.add(text)
+            entries.append((text, is_exact, self.plain(item, text)))
+        if len(exact) == len(entries):
+            return {text: item for text, _, item in entries}
+        return _with_distinct_names(entries, exact)
+
+    def _key(self, key: Any) -> str:  # noqa: ANN401 - a key is any value
+        """Spell a key as `json.dumps` does, and what it refuses by the text of its value."""
+        plain = float.__float__(key) if issubclass(type(key), float) else self.plain(key)
+        return plain if isinstance(plain, str) else _key_encoder.encode(plain)
+
+    def _unknown(self, value: object) -> Any:  # noqa: ANN401 - a text or null
+        if type(value).__str__ is object.__str__:
+            return self._replaced(value)
+        text = self._text(value)
+        report_replacement(self._open.values(), value, "its text")
+        return text
+
+    def _replaced(self, value: object, *name: str) -> Any:  # noqa: ANN401 - always None
+        """Report a value that becomes null; one that is not open yet needs its name."""
+        report_replacement([*self._open.values(), *name], value, "null")
+
+
+def _with_distinct_names(entries: list[tuple[str, bool, Any]], exact: set[str]) -> dict[str, Any]:
+    """Give a suffix to each name that another entry has, unless it was the exact key."""
+    suffixes: defaultdict[str, count[int]] = defaultdict(lambda: count(2))
+    plain: dict[str, Any] = {}
+    for text, is_exact, item in entries:
+        name = text
+        while not is_exact and (name in exact or name in plain):
+            name = f"{text}_{next(suffixes[text])}"
+        plain[name] = item
+    return plain
+
+
+def _snapshot(read: Callable[[], Iterable[_Entry]], most: int, attempts: int = 5) -> list[_Entry]:
+    """Copy up to `most` entries of a container that other threads may be changing."""
+    try:
+        return list(islice(read(), most))
+    except RuntimeError:  # it changed size meanwhile
+        if attempts == 1:
+            raise
+        return _snapshot(read, most, attempts - 1)
+
+
+def _field_names(value: Any) -> list[str] | None:  # noqa: ANN401 - any class
+    """Return the names of the fields of a dataclass or attrs instance."""
+    if hasattr(type(value), "__dataclass_fields__"):
+        from dataclasses import fields  # noqa: PLC0415  it is loaded, as there is a dataclass
+
+        return [field.name for field in fields(value)]
+    attributes = getattr(type(value), "__attrs_attrs__", None)
+    return None if attributes is None else [attribute.name for attribute in attributes]
+
+
+def _dump_method(kind: type) -> str | None:
+    """Return the method that turns a pydantic model into a dict, of version 2 or 1."""
+    if hasattr(kind, "model_dump"):
+        return "model_dump"
+    return "dict" if hasattr(kind, "__fields__") and hasattr(kind, "dict") else None
+
+
+def _moment_text(value: date | time) -> str | None:
+    """Return the ISO 8601 text; None for the "not a time" of pandas."""
+    return value.isoformat() if value == value else None  # noqa: PLR0124 - NaT equals nothing
+
+
+def _decimal_number(value: Decimal) -> float:
+    """Return an int if it is one, of a size that a float could have; else a float."""
+    if not value.is_finite():
+        return math.nan
+    if value.adjusted() <= sys.float_info.max_10_exp and value == value.to_integral_value():
+        return int(value)
+    return float(value)
+
+
+def _plain_number(value: numbers.Number) -> float:
+    return int(value) if isinstance(value, numbers.Integral) else float(value)  # type: ignore[arg-type]
+
+
+@cache
+def _steps() -> tuple[tuple[Any, Callable[[Any], object]], ...]:
+    """Return what is done to which types.
+
+    The first row that fits is taken, and what it returns is converted in turn.
+    """
+    # 5 ms, for the few that need it
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network  # noqa: PLC0415
+    from uuid import UUID  # noqa: PLC0415
+
+    return (
+        ((date, time), _moment_text),
+        (timedelta, timedelta.total_seconds),
+        (Decimal, _decimal_number),
+        ((UUID, IPv4Address, IPv4Network, IPv6Address, IPv6Network), str),
+        (os.PathLike, os.fspath),
+        (complex, str),
+        (numbers.Number, _plain_number),
+    )

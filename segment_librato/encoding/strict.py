@@ -1,0 +1,119 @@
+"""Any mapping becomes strict JSON: UTF-8, compact, no NaN, no lone surrogates, no key twice.
+
+What holds nothing but plain JSON values, as one scan proves, is left to the standard library's
+encoder. Only when the scan or the encoder objects is a plain copy made first, by `simplify`.
+
+Knows nothing of messages, threads or the network.
+"""
+
+from __future__ import annotations
+
+import json
+from json.encoder import encode_basestring
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from segment_librato.encoding.coerce import MAX_DEPTH, MAX_PLAIN_INTEGER, simplify
+from segment_librato.errors import MessageTooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["encode", "to_json"]
+
+
+def _make_encoder() -> Callable[[dict[str, Any]], str]:
+    """Return the standard library's encoder, set up once.
+
+    `JSONEncoder.encode` does so at each call, which is a fifth of the time of a small message.
+    """
+    encoder = json.JSONEncoder(
+        ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+    )
+    make: Any = getattr(json.encoder, "c_make_encoder", None)  # not documented, nor on PyPy
+    options = (None, encoder.default, encode_basestring, None, ":", ",", False, False, False)
+    try:
+        make_parts = make(*options)
+    except TypeError:
+        return encoder.encode
+    return lambda value: "".join(make_parts(value, 0))
+
+
+to_json = _make_encoder()
+"""Return a plain dict as JSON; raise anything if it is not plain, though not for odd keys."""
+
+
+def encode(value: Mapping[str, Any], limit: int) -> tuple[bytes, dict[str, Any]]:
+    """Encode a mapping as UTF-8 JSON; return the bytes and the plain mapping they spell.
+
+    The mapping returned is `value` itself, not a copy, if it was plain already. A value that
+    JSON cannot spell is replaced, mostly by null, and logged once. May be called from any
+    thread, also while other threads change `value`.
+
+    Raises:
+        MessageTooLargeError: there would be more than `limit` bytes.
+    """
+    plain = value if type(value) is dict else {}
+    data = _encode_plain(value, limit)
+    if data is None:
+        plain, data = _encode_simplified(value, limit)
+    if len(data) > limit:
+        raise MessageTooLargeError(
+            f"message: expected at most {limit} bytes of JSON, got {len(data)}"
+        )
+    return data, plain
+
+
+def _encode_plain(value: object, limit: int) -> bytes | None:
+    """Return the JSON of a plain dict that may fit, None for anything else."""
+    try:
+        if type(value) is dict and _scan(value, limit, MAX_DEPTH) >= 0:
+            return to_json(value).encode()
+    except Exception:  # noqa: BLE001 - NaN, a lone surrogate, a dict that changed, the stack, ...
+        return None
+    return None
+
+
+def _encode_simplified(value: object, limit: int) -> tuple[dict[str, Any], bytes]:
+    """Return a plain copy and its JSON."""
+    try:
+        simplified = simplify(value, limit)
+        plain = simplified if type(simplified) is dict else {}
+        return plain, to_json(plain).encode()
+    except (MemoryError, RecursionError):
+        raise MessageTooLargeError("message: no memory or stack left to encode it") from None
+
+
+def _scan(  # noqa: C901 - one loop without calls, as it runs for many messages
+    container: dict[str, Any] | list[Any] | tuple[Any, ...], room: int, levels: int
+) -> int:
+    """Return what remains of `room` bytes, or a negative number if a copy must be made.
+
+    Each value takes at least one byte and each text its length, which is never more than
+    what the encoder will write. So cycles and references that are repeated a million times
+    end here, soon. Lone surrogates are left to the encoder, which refuses them.
+    """
+    room -= len(container)
+    if room < 0 or not levels:
+        return -1
+    values: Any = container
+    if type(container) is dict:
+        for key in container:
+            if type(key) is not str:
+                return -1
+            room -= len(key)
+        values = container.values()
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            room -= len(value)
+        elif kind is int:
+            if not -MAX_PLAIN_INTEGER <= value <= MAX_PLAIN_INTEGER:
+                return -1
+        elif kind is dict or kind is list or kind is tuple:
+            room = _scan(value, room, levels - 1)
+            if room < 0:
+                return -1
+        elif not (value is None or kind is bool or (kind is float and isfinite(value))):
+            return -1
+    return room

@@ -1,0 +1,198 @@
+"""One POST of measurements to the Librato Metrics API, and the settings of a gauge there.
+
+Owns the two forms of the API (gauges with a source; measurements with tags), authentication, and
+what an answer means. Facts: librato/api-docs, "Submit Metrics", "Create a Measurement", "Update
+Metric by Name" and "Response Codes & Errors". Knows nothing of queues or of retries.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from segment_librato._version import VERSION
+from segment_librato.errors import APIError, DeliveryError
+from segment_librato.http.response import presentable
+from segment_librato.http.session import Session, Sessions
+
+if TYPE_CHECKING:
+    from segment_librato.config.gauges import LibratoConfig
+    from segment_librato.http.response import Answer
+    from segment_librato.queue.batch import Batch
+
+__all__ = ["LibratoTransport", "put_gauge"]
+
+SUCCESS = range(200, 300)
+REDIRECT = range(300, 400)
+BAD_REQUEST = 400
+UNAUTHORIZED = 401
+FORBIDDEN = 403
+RATE_LIMIT = re.compile(r"\blimit", re.IGNORECASE)
+
+
+class LibratoTransport:
+    """Posts measurements to `{host}/v1/metrics` or `/v1/measurements`. Thread-safe."""
+
+    def __init__(self, account: LibratoConfig) -> None:
+        self._account = account
+        self._sessions = Sessions(
+            f"{account.host.rstrip('/')}/v1/{account.api}", account.proxies, account.timeout
+        )
+
+    def reset_after_fork(self) -> None:
+        """Leave the connections to the parent, untouched, and have none."""
+        self._sessions.reset_after_fork()
+
+    def send(self, batch: Batch) -> None:
+        """Post a batch of measurements; those that Librato would find too old are refused here.
+
+        Raises:
+            APIError: the server answered, but not with success.
+            NetworkError: no answer came.
+        """
+        measurements = [json.loads(message) for message in batch.messages]
+        batch.refused = self._outside_window(measurements)
+        wanted = [one for at, one in enumerate(measurements) if at not in batch.refused]
+        if not wanted:
+            return
+        body = _encode(self._collate(wanted))
+        batch.bytes_sent += len(body)
+        answer = self._sessions.post(body, _headers(self._account), batch.timeout)
+        if answer.status not in SUCCESS:
+            raise _refusal(self._account, answer)
+        if error := self._doubts(answer, len(wanted)):
+            batch.refuse_rest(error)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._sessions.close()
+
+    def _outside_window(self, measurements: list[dict[str, Any]]) -> dict[int, DeliveryError]:
+        """Return an error for the position of each measurement that is too far from now."""
+        now = time.time()
+        window = self._account.time_window
+        error = DeliveryError(
+            f"measure_time is more than {window:.0f} s from now, which Librato refuses"
+        )
+        return {
+            at: error
+            for at, one in enumerate(measurements)
+            if abs(one.get("measure_time", now) - now) > window
+        }
+
+    def _collate(self, measurements: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the content of a request."""
+        properties = {
+            "period": self._account.period,
+            "attributes": self._account.attributes,
+        }
+        if self._account.api == "metrics":
+            return {"gauges": [{**one, **properties} for one in measurements]}
+        return {"measurements": [{**_tagged(one), **properties} for one in measurements]}
+
+    def _doubts(self, answer: Answer, count: int) -> DeliveryError | None:
+        """Return an error if a success says that not all was taken.
+
+        Which measurements were not, it does not say; and to send them again would count the
+        others twice.
+        """
+        content = answer.json_object()
+        if not content.get("errors"):
+            return None
+        error = DeliveryError(
+            f"{self._sessions.host} answered {answer.status} with errors: "
+            f"up to {count} measurements were not taken"
+        )
+        error.message = _texts(self._account, content) or error.message
+        return error
+
+
+def put_gauge(account: LibratoConfig, name: str, properties: dict[str, Any]) -> None:
+    """Set the properties of a gauge, which is created if there is none.
+
+    Raises:
+        APIError: the server answered, but not with success.
+        NetworkError: no answer came.
+    """
+    url = f"{account.host.rstrip('/')}/v1/metrics/{name}"
+    with Session(url, account.proxies, account.timeout) as session:
+        answer = session.send("PUT", _encode({"type": "gauge", **properties}), _headers(account))
+    if answer.status not in SUCCESS:
+        raise _refusal(account, answer)
+
+
+def _encode(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, separators=(",", ":")).encode()
+
+
+def _credentials(account: LibratoConfig) -> str:
+    """Return user and password; AppOptics takes the token as the user, without a password."""
+    user, password = (account.email, account.token) if account.email else (account.token, "")
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _headers(account: LibratoConfig) -> dict[str, str]:
+    return {
+        "Authorization": f"Basic {_credentials(account)}",
+        "Content-Type": "application/json",
+        "User-Agent": f"segment-librato/{VERSION}",
+    }
+
+
+def _tagged(measurement: dict[str, Any]) -> dict[str, Any]:
+    """Return a measurement in the tagged form, which has no sum of squares."""
+    rest = {**measurement, "tags": {"source": measurement["source"]}}
+    del rest["source"]
+    rest.pop("sum_squares", None)
+    if "measure_time" in rest:
+        rest["time"] = rest.pop("measure_time")
+    return rest
+
+
+def _refusal(account: LibratoConfig, answer: Answer) -> APIError:
+    """Return the answer as an error."""
+    status = answer.status
+    content = answer.json_object()
+    errors = content.get("errors")
+    text = f"{urlsplit(account.host).hostname} answered {status}"
+    message = _texts(account, content)
+    code = "unknown"
+    if status in REDIRECT:
+        code = "redirect"
+        target = presentable(answer.redirect_target(account.host), _secrets(account))
+        text = f"{text}, a redirect to {target}; set `host` to where the API is"
+    elif status == UNAUTHORIZED:
+        code = "unauthorized"
+        text = f"{text}; check email and token"
+    elif status == FORBIDDEN and RATE_LIMIT.search(message):
+        code = "rate_limited"
+        text = f"{text}, a rate limit"
+    error = APIError(status, code, message or text, answer.retry_after(), text)
+    if code == "rate_limited":
+        error.retryable = True
+    if status == BAD_REQUEST and isinstance(errors, dict):
+        error.blames_a_message = "params" in errors
+    return error
+
+
+def _texts(account: LibratoConfig, content: dict[str, Any]) -> str:
+    """Return the sentences in the errors of an answer, shortened and without secrets."""
+    sentences: list[str] = []
+    pending: list[tuple[str, object]] = [("", content.get("errors") or content.get("error"))]
+    while pending:
+        name, errors = pending.pop()
+        if isinstance(errors, dict):
+            pending += reversed(errors.items())
+        elif isinstance(errors, list):
+            pending += [(name, error) for error in reversed(errors)]
+        elif isinstance(errors, str):
+            sentences.append(f"{name}: {errors}" if name else errors)
+    return presentable("; ".join(sentences), _secrets(account))
+
+
+def _secrets(account: LibratoConfig) -> tuple[str, str]:
+    return str(account.token), _credentials(account)

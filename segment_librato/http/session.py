@@ -1,0 +1,220 @@
+"""An HTTP session: one request after another to one URL, each of which ends in time.
+
+Owns proxies, certificates, the limit of an answer in bytes, and what an error tells of a failure.
+Must not know what is sent, what an answer means, or how its deadlines are kept.
+
+The status line is the answer: once it and the headers are there, nothing that happens to the
+body makes it an error, or holds it up.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_environ_proxies
+
+from segment_librato.errors import NetworkError
+from segment_librato.http.deadlines import DeadlineAdapter, timeout_within
+from segment_librato.http.pool import Pool
+from segment_librato.http.response import Answer
+from segment_librato.log import log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Self
+
+    from segment_librato.config.validators import Timeout
+
+__all__ = ["Session", "Sessions"]
+
+MAX_ANSWER_BYTES = 64 * 1024
+TUNNEL_FAILURE = re.compile(r"Tunnel connection failed: \d{3}")
+
+
+class Session:
+    """Sends to one URL over connections that are kept. For one thread at a time.
+
+    Proxies and certificate authorities come from the environment, as with `requests`. They are
+    looked up once, here, and a `~/.netrc` is not: it would replace the Authorization header.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        proxies: Mapping[str, str] | None,
+        timeout: Timeout,
+        *,
+        verify: bool | str = True,
+        cert: str | tuple[str, str] | None = None,
+    ) -> None:
+        """Make a session; it connects when it first sends.
+
+        Args:
+            url: where to.
+            proxies: scheme to URL, before those of the environment.
+            timeout: seconds to connect, and to the end of the headers; one number or a pair.
+            verify: a file of certificate authorities, before that of the environment.
+            cert: a file with a client certificate, or a pair of files with it and its key.
+        """
+        self._host = urlsplit(url).hostname
+        _warn_of_plain_http(url)
+        self._timeout = timeout
+        self._requests = requests.Session()
+        self._requests.trust_env = False
+        # An answer is read up to a limit of its bytes, which compression would make meaningless.
+        self._requests.headers["Accept-Encoding"] = "identity"
+        self._adapter = DeadlineAdapter()
+        self._requests.mount("https://", self._adapter)
+        self._requests.mount("http://", self._adapter)
+        # All that `requests` works out anew for each request takes as long as the request itself.
+        self._prepared = self._requests.prepare_request(requests.Request("POST", url))
+        self._headers = dict(self._prepared.headers)
+        self._way: dict[str, Any] = {
+            "proxies": {**get_environ_proxies(url), **(proxies or {})},
+            "verify": (_ca_bundle() or True) if verify is True else verify,
+            "cert": cert,
+            "stream": True,
+        }
+
+    def __enter__(self) -> Self:
+        """Return the session itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the session."""
+        self.close()
+
+    def send(
+        self, method: str, body: bytes, headers: Mapping[str, str], seconds: float | None = None
+    ) -> Answer:
+        """Send a body; redirects are not followed.
+
+        Args:
+            method: of HTTP.
+            body: what to send.
+            headers: beside those that each request has.
+            seconds: to the end of the answer, if it has to come before the timeout.
+
+        Raises:
+            NetworkError: no answer came.
+        """
+        _, handled_by_caller, _ = sys.exc_info()
+        request = self._prepared
+        request.method = method
+        request.body = body
+        request.headers = CaseInsensitiveDict(
+            {**self._headers, "Content-Length": str(len(body)), **headers}
+        )
+        try:
+            with self._adapter.send(
+                request, timeout=timeout_within(self._timeout, seconds), **self._way
+            ) as response:
+                received_at = time.time()
+                return Answer(
+                    status=response.status_code,
+                    reason=response.reason or "",
+                    headers=response.headers,
+                    body=_read_body(response),
+                    received_at=received_at,
+                )
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise NetworkError(f"{self._host}: {_describe(error, handled_by_caller)}") from None
+        finally:
+            request.body = None
+
+    def post(self, body: bytes, headers: Mapping[str, str], seconds: float | None = None) -> Answer:
+        """Post a body as `send` does, and log the answer."""
+        began = time.monotonic()
+        answer = self.send("POST", body, headers, seconds)
+        took = time.monotonic() - began
+        size = len(body)
+        log.debug("%s answered %d to %d bytes after %.3f s", self._host, answer.status, size, took)
+        return answer
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._requests.close()
+
+
+class Sessions(Pool[Session]):
+    """Sessions to one URL, one for each thread that sends at a time. Thread-safe."""
+
+    def __init__(self, url: str, proxies: Mapping[str, str] | None, timeout: Timeout) -> None:
+        super().__init__(lambda: Session(url, proxies, timeout))
+        self.host = urlsplit(url).hostname
+
+    def post(self, body: bytes, headers: Mapping[str, str], seconds: float | None = None) -> Answer:
+        """Post a body; see `Session.post`."""
+        with self.lend() as session:
+            return session.post(body, headers, seconds)
+
+
+_warned: set[str] = set()
+
+
+def _warn_of_plain_http(url: str) -> None:
+    """Warn once a host of what everybody on the way can read."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "http" and host not in _warned and not _is_loopback(host):
+        _warned.add(host)
+        log.warning("keys and messages travel to %s unencrypted; use https", host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _ca_bundle() -> str | None:
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+
+
+def _read_body(response: requests.Response) -> bytes:
+    """Read the body within limits; a connection with more to come is closed with it."""
+    # urllib3 1 has no `read1`. Its `read` gives nothing at all when it has to wait too long.
+    read = getattr(response.raw, "read1", response.raw.read)
+    body = b""
+    try:
+        while piece := read(MAX_ANSWER_BYTES - len(body), decode_content=False):
+            body += piece
+    except Exception as error:  # noqa: BLE001  a broken body changes nothing about the status
+        log.debug("the body of an answer ended with %s", type(error).__name__)
+    return body
+
+
+def _describe(error: BaseException, handled_by_caller: BaseException | None) -> str:
+    """Say what went wrong, in words that hold no URL and so no password of a proxy.
+
+    Args:
+        error: what `requests` raised, with the cause somewhere in it.
+        handled_by_caller: Python puts it behind every new error; it has nothing to do with them.
+    """
+    cause = error
+    while (inner := _inner(cause)) not in {None, handled_by_caller}:
+        cause = inner
+    detail = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None)
+    if not detail and (tunnel_failure := TUNNEL_FAILURE.match(str(cause))):
+        detail = tunnel_failure.group()
+    name, cause_name = type(error).__name__, type(cause).__name__
+    return name if name == cause_name and not detail else f"{name}: {detail or cause_name}"
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """Return the error that this one wraps as an attribute, an argument or its cause."""
+    context = None if error.__suppress_context__ else error.__context__
+    for inner in (getattr(error, "reason", None), *error.args, error.__cause__, context):
+        if isinstance(inner, BaseException):
+            return inner
+    return None

@@ -1,0 +1,44 @@
+"""The process the library lives in: signals, forks, the exit, the first imports, locks and time.
+
+The ground floor: everything else may use it, and it must not know messages. Subtle code in the
+library is as it is because of the rules on this page; `docs/internals/` explains them at length.
+
+Theory of operation
+    The library runs inside somebody else's process. Its calls may be interrupted by a signal
+    handler, Ctrl-C or a `__del__` at almost any point, may happen while the process forks or
+    exits, and may come from code that the library itself is calling. Whatever happens, a message
+    that was accepted has exactly one outcome, no call waits longer than its deadline, and the
+    client stays usable.
+
+Rule 1: no call between two statements that belong together
+    CPython runs signal handlers, and so raises KeyboardInterrupt, only at calls and backward
+    jumps. `waiting.append(m)` followed by `size += n` is safe, as nothing can run between the
+    two; with a call between them a handler could see one done and not the other. What takes
+    several steps is done by one C call (`list.extend(starmap(popleft, ...))`) or one tuple
+    assignment.
+
+Rule 2: one re-entrant C lock per queue, taken by `with self.lock`
+    A handler that tracks while its own thread holds the lock must not deadlock, so the lock is a
+    `threading.RLock`. It is the C one: `Condition.__enter__` is Python code, and Ctrl-C inside
+    it would leave the lock held forever. After an interrupted wait the lock is taken again, or
+    the `with` around the wait would release a lock that it does not hold.
+
+Rule 3: decide under the lock, act outside it
+    No I/O, no logging, no code of the application and no thread start under a lock.
+
+Rule 4: a thread never waits for itself
+    A thread that delivers may call `on_error`, and that may flush or shut down. A signal handler
+    may flush while its own thread starts a consumer or imports HTTP. Both are recognised
+    (`called_from_delivery`, `is_importing_here`) and told False at once.
+
+Rule 5: the fork hook replaces objects, and does nothing else
+    Another thread of the parent may hold any lock, so a child takes none, closes no connection
+    and does not log. Each forkable object gets a new lock, an empty queue and no connections;
+    what waited belongs to the parent. A fork waits for imports that another thread is in the
+    middle of, because a half-imported module would stay so in the child.
+
+Rule 6: one budget at the exit
+    The drain at exit starts a clock that everybody who delivers later shares, and it tells all
+    pipelines to send before it waits for any. The hook is registered on import, so that it runs
+    after those of the application and delivers what they track.
+"""

@@ -1,0 +1,475 @@
+"""The queue and its account, without consumers or a network."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+from support.background import Background
+from support.leasing import Leasing
+from support.signal_handlers import call_with_handler
+
+from segment_librato.errors import ClientClosedError, QueueFullError
+from segment_librato.process.clock import Clock
+from segment_librato.queue.batch import BatchRules
+from segment_librato.queue.ledger import Lease
+from segment_librato.queue.message_queue import MessageQueue
+
+LONG = 60.0
+LeftOver = list[tuple[Lease, tuple[bytes, ...]]]
+
+
+def make_queue(
+    max_size: int = 100,
+    trigger: int = 10,
+    max_messages: int = 10,
+    max_bytes: int = 1_000,
+    interval: float = LONG,
+    max_queue_bytes: int = 0,
+) -> MessageQueue:
+    rules = BatchRules(trigger, max_messages, max_bytes, interval)
+    return MessageQueue(max_size, rules, max_queue_bytes)
+
+
+def fill(queue: MessageQueue, count: int, size: int = 1) -> None:
+    for _ in range(count):
+        assert queue.put(b"x" * size) is None
+
+
+# Taking in
+
+
+def test_messages_leave_in_the_order_they_came() -> None:
+    queue = make_queue(trigger=3)
+    for message in (b"1", b"2", b"3"):
+        queue.put(message)
+    lease = queue.take("worker")
+    assert lease is not None
+    assert lease.messages == [b"1", b"2", b"3"]
+
+
+def test_max_size_bounds_what_waits_and_not_what_is_under_way() -> None:
+    queue = make_queue(max_size=2)
+    fill(queue, 2)
+    assert isinstance(queue.put(b"x"), QueueFullError)
+    queue.take_now()
+    fill(queue, 2)
+    assert queue.qsize() == 2
+    assert queue.account.stats().accepted == 4
+    assert queue.account.stats().rejected == 1
+
+
+def test_a_max_size_of_0_is_no_bound() -> None:
+    queue = make_queue(max_size=0)
+    fill(queue, 1_000)
+    assert queue.qsize() == 1_000
+
+
+def test_max_bytes_bounds_what_waits_with_its_commas() -> None:
+    queue = make_queue(max_queue_bytes=10)
+    fill(queue, 2, size=4)
+    assert isinstance(queue.put(b""), QueueFullError)
+    queue.take_now()
+    fill(queue, 1, size=9)
+    assert isinstance(queue.put(b""), QueueFullError)
+
+
+@pytest.mark.parametrize("bounds", [{"max_size": 4}, {"max_queue_bytes": 40}])
+def test_a_batch_is_due_when_half_of_what_may_wait_does(bounds: dict[str, int]) -> None:
+    queue = make_queue(trigger=100, **bounds)
+    queue.enlist("worker")
+    taking = Background(lambda: queue.take("worker"))
+    fill(queue, 1, size=9)
+    assert taking.is_running()
+    fill(queue, 1, size=9)
+    lease = taking.wait()
+    assert isinstance(lease, Lease)
+    assert len(lease.messages) == 2
+
+
+def test_signal_handlers_do_not_make_the_bytes_drift() -> None:
+    step = 0
+    got_that_far = True
+    while got_that_far:
+        step += 1
+        queue = make_queue(max_queue_bytes=1_000)
+        fill(queue, 1, size=300)
+        put = partial(queue.put, b"x" * 300)
+        got_that_far = call_with_handler(put, step, partial(queue.abandon, []))
+        queue.abandon([])
+        assert queue.put(b"x" * 999) is None, f"step {step}"
+    assert step > 10
+
+
+def test_a_lease_knows_how_many_messages_found_no_room_before_it() -> None:
+    queue = make_queue(max_size=1)
+    fill(queue, 1)
+    for _ in range(3):
+        assert isinstance(queue.put(b"x"), QueueFullError)
+    lease = queue.take_now()
+    assert lease is not None
+    assert lease.refused_before == 3
+
+
+def test_putting_waits_for_room_until_there_is_some() -> None:
+    queue = make_queue(max_size=1)
+    queue.enlist("worker")
+    fill(queue, 1)
+    putting = [Background(lambda: queue.put(b"x", queue.clock.deadline(30))) for _ in range(2)]
+    assert all(one.is_running() for one in putting)
+    for _ in range(2):
+        lease = queue.take("worker")
+        assert lease is not None
+    for one in putting:
+        assert one.wait() is None
+    assert queue.account.stats().accepted == 3
+
+
+@pytest.mark.parametrize("what", ["deadline", "close"])
+def test_putting_waits_for_room_no_longer_than_it_may(what: str) -> None:
+    queue = make_queue(max_size=1)
+    fill(queue, 1)
+    seconds = 0.01 if what == "deadline" else 30
+    putting = Background(lambda: queue.put(b"x", queue.clock.deadline(seconds)))
+    if what == "close":
+        assert putting.is_running()
+        queue.close()
+    assert isinstance(putting.wait(), ClientClosedError if what == "close" else QueueFullError)
+    assert queue.account.stats().rejected == 1
+
+
+def test_a_rejection_is_news_until_there_is_room_again() -> None:
+    queue = make_queue(max_size=1)
+    fill(queue, 1)
+    news = []
+    for _ in range(2):
+        rejection = queue.put(b"x")
+        assert rejection is not None
+        news.append(rejection.is_news)
+    queue.take_now()
+    fill(queue, 1)
+    rejection = queue.put(b"x")
+    assert rejection is not None
+    assert [*news, rejection.is_news] == [True, False, True]
+
+
+def test_a_closed_queue_takes_nothing_in() -> None:
+    queue = make_queue()
+    queue.close()
+    assert isinstance(queue.put(b"x"), ClientClosedError)
+    assert isinstance(queue.admit(Lease(b"x")), ClientClosedError)
+    assert queue.account.stats().accepted == 0
+    assert queue.account.stats().rejected == 2
+
+
+# Batches
+
+
+def test_a_batch_is_not_due_before_its_trigger() -> None:
+    queue = make_queue(trigger=3)
+    fill(queue, 2)
+    taking = Background(lambda: queue.take("worker"))
+    assert taking.is_running()
+    fill(queue, 1)
+    lease = taking.wait()
+    assert isinstance(lease, Lease)
+    assert len(lease.messages) == 3
+
+
+def test_a_batch_is_due_when_the_bytes_for_one_wait() -> None:
+    queue = make_queue(trigger=100, max_bytes=50)
+    queue.enlist("worker")
+    taking = Background(lambda: queue.take("worker"))
+    fill(queue, 4, size=10)
+    assert taking.is_running()
+    fill(queue, 1, size=10)
+    lease = taking.wait()
+    assert isinstance(lease, Lease)
+    assert len(lease.messages) == 4  # a comma comes with each
+
+
+def test_a_batch_is_due_after_the_interval() -> None:
+    queue = make_queue(interval=0.05)
+    fill(queue, 1)
+    began = time.monotonic()
+    lease = queue.take("worker")
+    assert lease is not None
+    assert len(lease.messages) == 1
+    assert time.monotonic() - began < 5
+
+
+class StoppedClock(Clock):
+    """A clock on which time passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.deadlines: list[float | None] = []
+        self._began = threading.Semaphore(0)
+
+    def now(self) -> float:
+        return self.seconds
+
+    def wait(self, changed: threading.Condition, deadline: float | None) -> bool:
+        self.deadlines.append(deadline)
+        self._began.release()
+        changed.wait()
+        return deadline is None or self.seconds < deadline
+
+    def expect_a_wait(self) -> None:
+        assert self._began.acquire(timeout=10)
+
+
+def test_a_consumer_that_wakes_up_late_leaves_what_came_since_its_interval() -> None:
+    clock = StoppedClock()
+    queue = MessageQueue(100, BatchRules(10, 10, 1_000, LONG), clock=clock)
+    queue.enlist("worker")
+    fill(queue, 1)
+    taking = Background(lambda: queue.take("worker"))
+    clock.expect_a_wait()
+    with queue.lock:  # it cannot go on when its time is over
+        clock.seconds = LONG
+        queue.take_now()
+        fill(queue, 1)
+    clock.expect_a_wait()
+    assert clock.deadlines == [LONG, 2 * LONG]
+    queue.close()
+    assert isinstance(taking.wait(), Lease)
+
+
+def test_a_flush_makes_what_waits_due_and_nothing_more() -> None:
+    queue = make_queue(max_messages=2, trigger=10)
+    fill(queue, 3)
+    queue.flush()
+    sizes = []
+    for _ in range(2):
+        lease = queue.take("worker")
+        assert lease is not None
+        sizes.append(len(lease.messages))
+    assert sizes == [2, 1]
+    fill(queue, 1)
+    taking = Background(lambda: queue.take("worker"))
+    assert taking.is_running()
+    queue.flush()
+    taking.wait()
+
+
+def test_a_consumer_leaves_a_closed_queue_when_it_is_empty() -> None:
+    queue = make_queue()
+    assert queue.enlist("worker")
+    assert not queue.enlist("worker")
+    fill(queue, 1)
+    queue.close()
+    assert queue.take("worker") is not None
+    assert queue.workers == 1
+    assert queue.take("worker") is None
+    assert queue.workers == 0
+
+
+def test_a_signal_handler_may_take_messages_at_any_bytecode_of_a_take() -> None:
+    step = 0
+    got_that_far = True
+    while got_that_far:
+        step += 1
+        queue = make_queue(max_messages=3)
+        fill(queue, 5)
+        leases: list[Lease | None] = []
+        take = partial(lambda queue, leases: leases.append(queue.take_now()), queue, leases)
+        got_that_far = call_with_handler(take, step, take)
+        take()
+        sizes = [len(lease.messages) for lease in leases if lease is not None]
+        assert sum(sizes) == 5, f"step {step}"
+        assert min(sizes) > 0, f"step {step}"
+        assert queue.account.stats().accepted == 5
+    assert step > 10
+
+
+@given(
+    sizes=st.lists(st.integers(1, 60), max_size=60),
+    max_messages=st.integers(1, 10),
+    max_bytes=st.integers(61, 200),
+)
+def test_packing_keeps_the_limits_and_the_messages(
+    sizes: list[int], max_messages: int, max_bytes: int
+) -> None:
+    queue = make_queue(max_messages=max_messages, max_bytes=max_bytes)
+    messages = [bytes([65 + index % 26]) * size for index, size in enumerate(sizes)]
+    for message in messages:
+        queue.put(message)
+    taken: list[bytes] = []
+    while (lease := queue.take_now()) is not None:
+        assert len(lease.messages) <= max_messages
+        assert sum(len(message) + 1 for message in lease.messages) <= max_bytes
+        taken.extend(lease.messages)
+    assert taken == messages
+    assert queue._waiting_bytes == 0  # noqa: SLF001  it decides when a batch is due
+
+
+# Outcomes
+
+
+def test_waiting_until_settled_covers_leases_and_what_waits() -> None:
+    queue = make_queue(max_messages=1)
+    queue.enlist("worker")
+    fill(queue, 2)
+    mark = queue.flush()
+    waiting = Background(lambda: queue.wait_until_settled(mark, time.monotonic() + 30))
+    for _ in range(2):
+        assert waiting.is_running()
+        lease = queue.take("worker")
+        assert lease is not None
+        assert waiting.is_running()
+        queue.account.confirm(lease, 1)
+    assert waiting.wait() is True
+
+
+def test_waiting_does_not_cover_what_came_later() -> None:
+    queue = make_queue(max_messages=1)
+    queue.enlist("worker")
+    fill(queue, 1)
+    mark = queue.flush()
+    fill(queue, 1)
+    lease = queue.take("worker")
+    assert lease is not None
+    queue.account.confirm(lease, 1)
+    assert queue.wait_until_settled(mark, time.monotonic() + 1)
+
+
+def test_waiting_ends_when_nobody_is_there_to_send() -> None:
+    queue = make_queue()
+    queue.enlist("worker")
+    fill(queue, 1)
+    waiting = Background(lambda: queue.wait_until_settled(queue.flush(), None))
+    assert waiting.is_running()
+    queue.leave("worker")
+    assert waiting.wait() is False
+
+
+def test_what_was_abandoned_cannot_be_claimed_and_ends_a_pause() -> None:
+    queue = make_queue(max_messages=2)
+    fill(queue, 3)
+    lease = queue.take_now()
+    assert lease is not None
+    pausing = Background(lambda: queue.pause(lease, time.monotonic() + 30))
+    assert pausing.is_running()
+    abandoned: LeftOver = []
+    queue.abandon(abandoned)
+    assert [len(messages) for _, messages in abandoned] == [2, 1]
+    assert pausing.wait() is False
+    assert not queue.account.claim(lease, 2)
+    queue.account.confirm(lease, 2)
+    queue.account.fail_rest(lease)
+    assert queue.account.stats().pending == 3
+    for one, messages in abandoned:
+        queue.account.fail(one, len(messages))
+    stats = queue.account.stats()
+    assert (stats.failed, stats.delivered, stats.pending) == (3, 0, 0)
+    abandoned.clear()
+    queue.abandon(abandoned)
+    assert abandoned == []
+
+
+def test_what_is_being_reported_is_not_abandoned() -> None:
+    queue = make_queue()
+    fill(queue, 3)
+    lease = queue.take_now()
+    assert lease is not None
+    assert queue.account.claim(lease, 1)
+    left_over: LeftOver = []
+    queue.abandon(left_over)
+    assert [messages for _, messages in left_over] == [(b"x", b"x")]
+    assert queue.account.is_held_by_caller()
+    queue.account.fail(lease, 1)
+    queue.account.fail(lease, 2)
+    assert queue.account.stats().failed == 3
+
+
+def test_a_pause_ends_with_its_time() -> None:
+    queue = make_queue()
+    fill(queue, 1)
+    lease = queue.take_now()
+    assert lease is not None
+    assert queue.pause(lease, time.monotonic() + 0.01)
+
+
+def test_waiting_until_deserted_ends_when_a_consumer_comes_back() -> None:
+    queue = make_queue()
+    queue.enlist("first")
+    queue.drain()
+    waiting = Background(lambda: queue.wait_until_deserted(time.monotonic() + 30))
+    assert waiting.is_running()
+    queue.enlist("second")
+    queue.leave("first")
+    assert waiting.wait() is False
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_reset_forgets_messages_and_locks_but_not_that_it_is_closed(closed: bool) -> None:
+    queue = make_queue()
+    fill(queue, 3)
+    queue.take_now()
+    if closed:
+        queue.close()
+    holder_has_it = threading.Event()
+    let_go = threading.Event()
+
+    def hold() -> None:
+        with queue.lock:
+            holder_has_it.set()
+            let_go.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert holder_has_it.wait(10)
+    queue.reset()
+    assert queue.account.stats().accepted == 0
+    assert (queue.put(b"x") is None) is not closed
+    let_go.set()
+    holder.join()
+
+
+class Accounting(Leasing):
+    """Whatever happens in whatever order: each message has one outcome, and the sums agree."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = make_queue(max_size=5, max_messages=3, max_bytes=10)
+
+    @rule(size=st.integers(1, 9))
+    def put(self, size: int) -> None:
+        if self.queue.put(b"x" * size) is None:
+            self.accepted += 1
+        else:
+            self.rejected += 1
+
+    @rule()
+    def admit(self) -> None:
+        lease = Lease(b"x")
+        if self.queue.admit(lease) is None:
+            self.leases.append(lease)
+            self.accepted += 1
+        else:
+            self.rejected += 1
+
+    @rule()
+    def take(self) -> None:
+        if lease := self.queue.take_now():
+            self.leases.append(lease)
+
+    @rule()
+    def abandon(self) -> None:
+        left_over: LeftOver = []
+        self.queue.abandon(left_over)
+        self.claimed += [(lease, len(messages)) for lease, messages in left_over]
+        self.leases.clear()
+
+    @rule()
+    def close(self) -> None:
+        self.queue.close()
+
+
+TestAccounting = Accounting.TestCase

@@ -1,0 +1,61 @@
+"""A state machine of what consumers do with the messages of a queue, for its tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+if TYPE_CHECKING:
+    from segment_librato.queue.ledger import Lease
+    from segment_librato.queue.message_queue import MessageQueue
+
+__all__ = ["Leasing"]
+
+
+class Leasing(RuleBasedStateMachine):
+    """Leases are confirmed, claimed and reported in any order, and the sums agree.
+
+    What is put in, taken and abandoned is the business of a subclass, which counts it.
+    """
+
+    queue: MessageQueue
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leases: list[Lease] = []
+        self.claimed: list[tuple[Lease, int]] = []
+        self.accepted = self.rejected = self.delivered = self.failed = 0
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def confirm(self, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from(self.leases))
+        count = data.draw(st.integers(0, len(lease.unclaimed)))
+        self.queue.account.confirm(lease, count)
+        self.delivered += count
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def claim(self, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from(self.leases))
+        count = data.draw(st.integers(0, len(lease.unclaimed)))
+        if self.queue.account.claim(lease, count):
+            self.claimed.append((lease, count))
+
+    @precondition(lambda self: self.claimed)
+    @rule()
+    def fail(self) -> None:
+        lease, count = self.claimed.pop()
+        self.queue.account.fail(lease, count)
+        self.failed += count
+
+    @invariant()
+    def the_sums_agree(self) -> None:
+        stats = self.queue.account.stats()
+        assert stats.accepted == self.accepted
+        assert stats.rejected == self.rejected
+        assert stats.delivered == self.delivered
+        assert stats.failed == self.failed
+        assert stats.accepted == stats.delivered + stats.failed + stats.pending

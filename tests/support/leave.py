@@ -1,0 +1,34 @@
+"""A process that tracks a few messages with many clients, and ends.
+
+Run with the tests' folders on the path. Reads from stdin which servers there are, and writes to
+stdout what the clients were told.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import sys
+from dataclasses import asdict
+
+
+@atexit.register  # before the import of the library, so that it runs after the library's hook
+def write() -> None:
+    """Write the records of all clients."""
+    for client, clock, record in clients.values():
+        record.close(client)
+        record.seconds += clock.now()
+    json.dump({name: asdict(record) for name, (_, _, record) in clients.items()}, sys.stdout)
+
+
+from segment_librato.http import deadlines  # noqa: E402
+from support.scenario import CELLS, MESSAGES, prepare  # noqa: E402  see above
+
+task = json.load(sys.stdin)
+deadlines.MAX_ANSWER_SECONDS = task["max_answer_seconds"]
+clients = {}
+for name, host in task["hosts"].items():
+    client, clock, record = prepare(CELLS[name], host, task["mode"])
+    clients[name] = client, clock, record
+    record.seconds = -clock.now()
+    record.track(client, MESSAGES)

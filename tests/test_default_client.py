@@ -1,0 +1,718 @@
+"""The module as its own client: settings, calls, the default client, and the borrowed name."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import pytest
+
+import segment_librato as analytics
+from segment_librato import (
+    APIError,
+    Client,
+    ClientClosedError,
+    ConfigError,
+    LibratoConfig,
+    NetworkError,
+    QueueFullError,
+    ShutdownTimeoutError,
+    ValidationError,
+)
+from segment_librato.config.client import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Errors
+
+    from segment_librato.devserver import LocalSegment
+
+MESSAGE_CALLS: dict[str, tuple[Any, ...]] = {
+    "track": ("user-1", "Signed Up"),
+    "identify": ("user-1", {"plan": "pro"}),
+    "group": ("user-1", "group-1"),
+    "alias": ("previous-1", "user-1"),
+    "page": ("user-1", "Docs", "Python"),
+    "screen": ("user-1", "Docs", "Python"),
+}
+CALLS = (*MESSAGE_CALLS, "flush", "join", "shutdown")
+LONG = 60  # seconds: what leaves before was flushed
+
+
+class Made(Client):
+    """A client that is kept in a list."""
+
+    clients: list[Client]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.clients.append(self)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+    """Every client that the module makes from now on."""
+    monkeypatch.setattr(Made, "clients", [], raising=False)
+    monkeypatch.setattr(analytics, "Client", Made)
+    return Made.clients
+
+
+@pytest.fixture(autouse=True)
+def _settings(server: LocalSegment, errors: Errors, made: list[Client]) -> Iterator[None]:
+    """Point the module at the server; put everything back in the end."""
+    logger = logging.getLogger("segment")
+    level, handlers = logger.level, list(logger.handlers)
+    before = {name: getattr(analytics, name) for name in Config.names()}
+    analytics.default_client = None
+    analytics.write_key = "test-key"
+    analytics.host = server.host
+    analytics.on_error = errors
+    analytics.upload_interval = LONG
+    yield
+    server.release()
+    for client in made:
+        client.shutdown(timeout=1)
+    for name, value in before.items():
+        setattr(analytics, name, value)
+    analytics.default_client = None
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
+
+
+def default_client() -> Client:
+    client = analytics.default_client
+    assert client is not None
+    return client
+
+
+def track(event: str = "Signed Up") -> str:
+    """Track an event and return the id of its message."""
+    accepted, message = analytics.track("user-1", event)
+    assert accepted
+    return message["messageId"]  # type: ignore[no-any-return]
+
+
+def received(server: LocalSegment) -> set[str]:
+    return {message["messageId"] for message in server.messages}
+
+
+# The calls.
+
+
+@pytest.mark.parametrize("call", MESSAGE_CALLS)
+def test_a_call_delivers_through_the_default_client(call: str, server: LocalSegment) -> None:
+    accepted, message = getattr(analytics, call)(*MESSAGE_CALLS[call])
+    assert accepted
+    assert analytics.flush(5)
+    (delivered,) = server.messages
+    assert delivered["type"] == call
+    assert delivered.items() >= message.items()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_without_a_write_key_raises_and_makes_nothing(call: str, made: list[Client]) -> None:
+    analytics.write_key = None
+    with pytest.raises(ConfigError, match=r"^write_key: ") as caught:
+        getattr(analytics, call)(*MESSAGE_CALLS.get(call, ()))
+    assert isinstance(caught.value, AssertionError)
+    assert analytics.default_client is None
+    assert not made
+
+
+@pytest.mark.parametrize("call", ["flush", "join", "shutdown"])
+def test_the_client_is_made_by_what_finishes_too(call: str, made: list[Client]) -> None:
+    assert getattr(analytics, call)()
+    assert made == [analytics.default_client]
+
+
+@pytest.mark.parametrize("call", ["flush", "join", "shutdown"])
+@pytest.mark.parametrize("timeout", ["5", True, float("nan"), [5]], ids=repr)
+def test_a_timeout_that_is_none_is_refused(call: str, timeout: Any) -> None:
+    track()
+    with pytest.raises(ValidationError, match=r"^timeout: expected a number of seconds or None"):
+        getattr(analytics, call)(timeout)
+    assert default_client().queue.qsize() == 1
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_a_flush_without_time_tells_that_it_is_not_done(
+    timeout: float, server: LocalSegment
+) -> None:
+    with server.hold():
+        track()
+        assert not analytics.flush(timeout)
+    assert analytics.flush(5)
+
+
+def test_after_a_shutdown_calls_are_answered_with_false(
+    server: LocalSegment, errors: Errors
+) -> None:
+    identifier = track()
+    assert analytics.shutdown()
+    accepted, message = analytics.track("user-1", "too late")
+    assert not accepted
+    assert message["event"] == "too late"
+    assert errors.types == [ClientClosedError]
+    assert errors.message_ids == [message["messageId"]]
+    assert received(server) == {identifier}
+    assert analytics.flush(0)
+
+
+def test_after_a_join_calls_are_delivered_again(server: LocalSegment) -> None:
+    first = track()
+    assert analytics.join(5)
+    assert [consumer.is_alive() for consumer in default_client().consumers] == [False]
+    second = track()
+    assert analytics.flush(5)
+    assert received(server) == {first, second}
+
+
+# The settings.
+
+OTHER_VALUES: dict[str, Any] = {
+    "write_key": "another-key",
+    "host": "http://127.0.0.1:9/path",
+    "debug": True,
+    "max_queue_size": 17,
+    "send": False,
+    "on_error": print,
+    "gzip": True,
+    "max_retries": 3,
+    "sync_mode": True,
+    "timeout": (1, 2),
+    "proxies": {"http": "http://127.0.0.1:9"},
+    "thread": 2,
+    "upload_size": 7,
+    "upload_interval": 0.25,
+    "log_handler": logging.NullHandler(),
+    "oauth_client_id": None,
+    "oauth_client_key": None,
+    "oauth_key_id": None,
+    "oauth_auth_server": "http://127.0.0.1:9",
+    "oauth_scope": "another:scope",
+    "max_total_backoff_duration": 11,
+    "max_rate_limit_duration": 12,
+    "exit_timeout": 1.5,
+    "shutdown_timeout": 2.5,
+    "max_queue_bytes": 100_000,
+    "block_on_full": 3.5,
+    "librato": LibratoConfig("a@b.example", "token", host="http://127.0.0.1:9"),
+}
+
+
+@pytest.mark.parametrize("name", Config.names())
+@pytest.mark.parametrize("when", ["before the first call", "after it"])
+def test_every_setting_reaches_the_client(name: str, when: str) -> None:
+    if when == "after it":
+        analytics.flush()
+    setattr(analytics, name, OTHER_VALUES[name])
+    analytics.flush()
+    assert getattr(default_client().config, name) == OTHER_VALUES[name]
+
+
+def test_the_settings_of_oauth_reach_the_client() -> None:
+    analytics.oauth_client_id = "client-id"
+    with pytest.raises(ConfigError, match=r"^oauth_client_key: expected a str, because oauth_"):
+        analytics.flush()
+    analytics.send = False
+    analytics.oauth_client_key = "key"
+    analytics.oauth_key_id = "key-id"
+    analytics.flush()
+    assert default_client().config.uses_oauth
+
+
+def test_the_setting_gzip_compresses(server: LocalSegment) -> None:
+    analytics.gzip = True
+    track()
+    assert analytics.flush(5)
+    (request,) = server.requests
+    assert request.headers["Content-Encoding"] == "gzip"
+
+
+def test_the_setting_send_keeps_everything_here(server: LocalSegment) -> None:
+    analytics.send = False
+    track()
+    assert analytics.flush(5)
+    assert analytics.shutdown()
+    assert not server.requests
+
+
+def test_the_setting_sync_mode_delivers_within_the_call(server: LocalSegment) -> None:
+    analytics.sync_mode = True
+    identifier = track()
+    assert received(server) == {identifier}
+
+
+def test_the_setting_on_error_learns_of_failures(server: LocalSegment, errors: Errors) -> None:
+    server.answer(400)
+    identifier = track()
+    assert analytics.flush(5)
+    assert errors.types == [APIError]
+    assert errors.message_ids == [identifier]
+
+
+@pytest.mark.parametrize("nothing", [None, False, 0])
+def test_a_falsy_on_error_is_none(nothing: Any, server: LocalSegment) -> None:
+    analytics.on_error = nothing
+    server.answer(400)
+    track()
+    assert analytics.flush(5)
+    assert default_client().stats.failed == 1
+
+
+def test_the_setting_max_retries_limits_requests(server: LocalSegment, errors: Errors) -> None:
+    analytics.max_retries = 1
+    server.answer(500, times=None)
+    track()
+    assert analytics.flush(5)
+    assert len(server.requests) == 2
+    assert errors.types == [APIError]
+
+
+def test_the_setting_timeout_ends_a_silence(server: LocalSegment, errors: Errors) -> None:
+    analytics.timeout = 0.05
+    analytics.max_retries = 0
+    with server.hold():
+        track()
+        assert analytics.flush(5)
+    assert errors.types == [NetworkError]
+
+
+def test_the_setting_proxies_is_used(server: LocalSegment) -> None:
+    analytics.host = "http://segment.invalid"
+    analytics.proxies = {"http": server.host}
+    analytics.max_retries = 0
+    track()
+    assert analytics.flush(5)
+    (request,) = server.requests
+    assert "segment.invalid" in (request.path + request.headers["Host"])
+
+
+def test_the_setting_upload_size_lets_a_batch_leave(server: LocalSegment) -> None:
+    analytics.upload_size = 2
+    expected = {track(), track()}
+    assert server.wait_for(2, timeout=5)
+    assert received(server) == expected
+
+
+def test_the_setting_upload_interval_lets_a_batch_leave(server: LocalSegment) -> None:
+    analytics.upload_interval = 0.01
+    track()
+    assert server.wait_for(1, timeout=5)
+
+
+def test_the_setting_max_queue_size_bounds_what_waits(server: LocalSegment, errors: Errors) -> None:
+    analytics.max_queue_size = 1
+    with server.hold():
+        track()
+        assert server.wait_until(lambda: server.held == 1, timeout=5)
+        track()
+        accepted, message = analytics.track("user-1", "one too many")
+    assert not accepted
+    assert errors.types == [QueueFullError]
+    assert errors.message_ids == [message["messageId"]]
+
+
+def test_the_setting_thread_makes_so_many_consumers() -> None:
+    analytics.thread = 3
+    track()
+    assert [consumer.is_alive() for consumer in default_client().consumers] == [True] * 3
+    assert analytics.shutdown()
+    assert [consumer.is_alive() for consumer in default_client().consumers] == [False] * 3
+
+
+def test_the_setting_shutdown_timeout_ends_a_shutdown(server: LocalSegment, errors: Errors) -> None:
+    analytics.shutdown_timeout = 0.05
+    with server.hold():
+        identifier = track()
+        assert not analytics.shutdown()
+    assert errors.types == [ShutdownTimeoutError]
+    assert errors.message_ids == [identifier]
+
+
+def test_the_settings_log_handler_and_debug_show_what_happens() -> None:
+    records: list[logging.LogRecord] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    analytics.log_handler = Keep()
+    analytics.debug = True
+    track()
+    assert analytics.flush(5)
+    assert any(record.levelno == logging.DEBUG for record in records)
+    assert not any("test-key" in record.getMessage() for record in records)
+
+
+# Settings that change.
+
+
+def test_a_changed_setting_takes_effect_on_the_next_call(server: LocalSegment) -> None:
+    first = track()
+    analytics.write_key = "another-key"
+    second = track()
+    assert analytics.flush(5)
+    assert received(server) == {first, second}
+    by_key = {request.write_key: request.message_ids for request in server.requests}
+    assert by_key == {"test-key": (first,), "another-key": (second,)}
+
+
+@pytest.mark.parametrize("call", ["flush", "join", "shutdown"])
+@pytest.mark.parametrize("timeout", [(), (5,)], ids=["without timeout", "with timeout"])
+def test_what_finishes_right_after_a_change_covers_the_earlier_client(
+    call: str, timeout: tuple[float, ...], server: LocalSegment
+) -> None:
+    identifier = track()
+    analytics.gzip = True
+    assert getattr(analytics, call)(*timeout)
+    assert received(server) == {identifier}
+
+
+def test_a_flush_covers_every_earlier_client(server: LocalSegment) -> None:
+    expected = set()
+    for size in range(10, 15):
+        analytics.max_queue_size = size
+        expected.add(track())
+    assert analytics.flush(5)
+    assert received(server) == expected
+    assert server.duplicates == 0
+
+
+def test_one_timeout_holds_for_all_clients_together(server: LocalSegment) -> None:
+    with server.hold():
+        track()
+        analytics.gzip = True
+        track()
+        assert not analytics.flush(0.05)
+        assert not analytics.shutdown(0.05)
+
+
+def test_a_setting_assigned_again_with_the_same_value_changes_nothing(made: list[Client]) -> None:
+    for _ in range(3):
+        analytics.write_key = "test-key"
+        analytics.gzip = False
+        track()
+    assert made == [analytics.default_client]
+
+
+def test_a_wrong_setting_raises_until_it_is_corrected(server: LocalSegment) -> None:
+    first = track()
+    analytics.upload_size = 0
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"^upload_size: expected at least 1, got 0$"):
+            analytics.track("user-1", "Signed Up")
+    analytics.upload_size = 50
+    second = track()
+    assert analytics.flush(5)
+    assert received(server) == {first, second}
+    assert default_client().config.upload_size == 50
+
+
+def test_a_wrong_setting_taken_back_leaves_the_client_as_it_was(made: list[Client]) -> None:
+    track()
+    analytics.timeout = -1
+    with pytest.raises(ConfigError):
+        track()
+    analytics.timeout = Config.timeout
+    track()
+    assert made == [analytics.default_client]
+
+
+def test_an_earlier_client_that_has_delivered_leaves_no_thread(made: list[Client]) -> None:
+    track()
+    (consumer,) = default_client().consumers
+    analytics.gzip = True
+    assert analytics.flush(5)
+    del made[0]  # the one reference that is not the module's
+    assert consumer.thread is not None
+    consumer.thread.join(5)
+    assert not consumer.is_alive()
+
+
+def test_settings_that_change_under_load_lose_nothing_and_are_never_ignored(
+    server: LocalSegment,
+) -> None:
+    stop = threading.Event()
+    accepted: list[str] = []
+
+    def hammer() -> None:
+        while not stop.is_set():
+            accepted.append(track())
+
+    analytics.max_queue_size = 0
+    threads = [threading.Thread(target=hammer) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for size in range(100_000, 100_020):
+            analytics.max_queue_size = size
+            accepted.append(track())
+            assert default_client().config.max_queue_size == size
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert analytics.flush(10)
+    assert server.wait_for(len(accepted))
+    assert received(server) == set(accepted)
+    assert server.duplicates == 0
+
+
+# The default client.
+
+
+def test_threads_that_race_make_one_client(made: list[Client], server: LocalSegment) -> None:
+    count = 16
+    for attempt in range(1, 21):
+        analytics.default_client = None
+        barrier = threading.Barrier(count)
+        seen: list[Client | None] = []
+
+        def race(barrier: threading.Barrier = barrier, seen: list[Client | None] = seen) -> None:
+            barrier.wait()
+            track()
+            seen.append(analytics.default_client)
+
+        threads = [threading.Thread(target=race) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert seen == [made[-1]] * count
+        assert len(made) == attempt
+        assert analytics.flush(5)
+        assert len(server.messages) == count * attempt
+
+
+def test_a_default_client_of_none_starts_anew(server: LocalSegment, made: list[Client]) -> None:
+    first = track()
+    analytics.default_client = None
+    second = track()
+    assert len(made) == 2
+    assert made[0] is not made[1]
+    assert analytics.flush(5)
+    assert made[0].flush(5)
+    assert received(server) == {first, second}
+
+
+def test_a_default_client_set_to_none_under_load_harms_no_call() -> None:
+    analytics.send = False
+    stop = threading.Event()
+    failures: list[Exception] = []
+
+    def hammer() -> None:
+        try:
+            while not stop.is_set():
+                track()
+        except Exception as error:  # noqa: BLE001  whatever it is, it is shown below
+            failures.append(error)
+
+    threads = [threading.Thread(target=hammer) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(300):
+        analytics.default_client = None
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_a_client_of_ones_own_is_used_whatever_the_settings(
+    server: LocalSegment, made: list[Client]
+) -> None:
+    analytics.write_key = "not used"
+    own = Client("own-key", host=server.host, upload_interval=LONG)
+    analytics.default_client = own
+    identifier = track()
+    assert analytics.flush(5)
+    assert analytics.default_client is own
+    assert [(r.write_key, r.message_ids) for r in server.requests] == [("own-key", (identifier,))]
+    assert not made
+    assert analytics.shutdown()
+    assert not own.track("user-1", "too late")[0]
+
+
+def test_a_setting_changed_afterwards_replaces_a_client_of_ones_own(
+    server: LocalSegment, made: list[Client]
+) -> None:
+    analytics.default_client = Client("own-key", host=server.host, upload_interval=LONG)
+    first = track()
+    analytics.max_queue_size = 5
+    second = track()
+    assert made == [analytics.default_client]
+    assert analytics.flush(5)
+    assert received(server) == {first, second}
+
+
+# `import segment.analytics`
+
+
+def test_the_name_is_borrowed_only_while_nobody_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("request", "version"):
+        monkeypatch.setattr(analytics, name, None, raising=False)
+    with patch.dict(sys.modules):
+        analytics.install_as_segment_analytics()
+        assert sys.modules["segment.analytics"] is analytics
+        sys.modules["segment.analytics"] = ModuleType("segment.analytics")
+        with pytest.raises(ConfigError, match="imported before"):
+            analytics.install_as_segment_analytics()
+
+
+# The same in interpreters of their own.
+
+INSTALL = "import segment_librato; segment_librato.install_as_segment_analytics()\n"
+
+
+def run(code: str, *paths: Path) -> str:
+    """Run code in a new interpreter and return what it prints."""
+    root = Path(__file__).parent.parent
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, (*paths, root))),
+        "PYTHONWARNINGS": "error",
+    }
+    done = subprocess.run(  # noqa: S603  our own code
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=paths[0] if paths else None,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def make_package(folder: Path, files: dict[str, str]) -> Path:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "statement, shown, expected",
+    [
+        ("import segment.analytics as analytics", "analytics", "segment_librato"),
+        ("from segment import analytics", "analytics", "segment_librato"),
+        ("import segment.analytics", "segment.analytics", "segment_librato"),
+        ("from segment.analytics.client import Client", "Client", "segment_librato.Client"),
+        ("from segment.analytics import Client", "Client", "segment_librato.Client"),
+        ("from segment.analytics import track", "track", "segment_librato.track"),
+        ("from segment.analytics.request import APIError", "APIError", "segment_librato.APIError"),
+        ("import segment.analytics.request as r", "r.APIError", "segment_librato.APIError"),
+        ("from segment.analytics import request", "request.APIError", "segment_librato.APIError"),
+        ("import segment.analytics.client as c", "c.Client", "segment_librato.Client"),
+        ("from segment.analytics import client", "client.Client", "segment_librato.Client"),
+        ("from segment.analytics.version import VERSION", "VERSION", "segment_librato.__version__"),
+        ("from segment.analytics import version as v", "v.VERSION", "segment_librato.__version__"),
+        (
+            "import importlib; m = importlib.import_module('segment.analytics.client')",
+            "m.Client",
+            "segment_librato.Client",
+        ),
+    ],
+)
+def test_the_borrowed_name_leads_here(statement: str, shown: str, expected: str) -> None:
+    assert run(f"{INSTALL}{statement}\nprint({shown} is {expected})") == "True"
+
+
+def test_settings_and_calls_work_under_the_borrowed_name(server: LocalSegment) -> None:
+    code = f"""
+{INSTALL}
+import segment.analytics as analytics
+analytics.write_key = "borrowed-key"
+analytics.host = {server.host!r}
+assert analytics.track("user-1", "Signed Up")[0]
+assert analytics.default_client.write_key == "borrowed-key"
+analytics.shutdown()
+"""
+    run(code)
+    (request,) = server.requests
+    assert request.write_key == "borrowed-key"
+    assert [message["event"] for message in server.messages] == ["Signed Up"]
+
+
+def test_installing_twice_does_no_harm() -> None:
+    code = f"{INSTALL * 2}import segment.analytics as a; print(a is segment_librato)"
+    assert run(code) == "True"
+
+
+REAL = {
+    "segment/analytics/__init__.py": "from segment.analytics.client import Client",
+    "segment/analytics/client.py": "class Client: pass",
+}
+
+
+@pytest.mark.parametrize("imported", ["segment.analytics", "segment.analytics.client"])
+def test_it_is_refused_once_the_real_one_was_imported(tmp_path: Path, imported: str) -> None:
+    code = f"""
+import {imported}
+import segment_librato
+real = segment.analytics
+try:
+    segment_librato.install_as_segment_analytics()
+except segment_librato.ConfigError as error:
+    print(error)
+import segment.analytics
+assert segment.analytics is real
+"""
+    shown = run(code, make_package(tmp_path, REAL))
+    assert shown == (
+        "segment.analytics was imported before; call install_as_segment_analytics() first"
+    )
+
+
+def test_the_real_one_may_be_installed_as_long_as_nobody_imported_it(tmp_path: Path) -> None:
+    code = f"""
+{INSTALL}
+import segment.analytics as analytics
+from segment.analytics.client import Client
+print(analytics is segment_librato, Client is segment_librato.Client)
+"""
+    assert run(code, make_package(tmp_path, REAL)) == "True True"
+
+
+@pytest.mark.parametrize("when", ["", "import segment\n"], ids=["not imported", "imported"])
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"segment/__init__.py": "kept = True", "segment/other.py": "value = 1"},
+        {"segment/other.py": "value = 1"},
+    ],
+    ids=["package", "namespace package"],
+)
+def test_another_package_named_segment_stays_usable(
+    tmp_path: Path, when: str, files: dict[str, str]
+) -> None:
+    code = f"""
+{when}{INSTALL}
+import segment.other
+import segment.analytics as analytics
+assert getattr(segment, "kept", True)
+print(segment.other.value, analytics is segment_librato)
+"""
+    assert run(code, make_package(tmp_path, files)) == "1 True"
+
+
+def test_without_installing_the_name_leads_nowhere() -> None:
+    code = """
+import segment_librato
+try:
+    import segment.analytics
+except ImportError:
+    print("nowhere")
+"""
+    assert run(code) == "nowhere"
