@@ -37,11 +37,11 @@ class Sink(NamedTuple):
         self._command("reset")
 
     def hold(self) -> None:
-        """Answer no request from now on."""
+        """Response no request from now on."""
         self._command("hold")
 
     def release(self) -> None:
-        """Answer the requests that were held, and those to come."""
+        """Response the requests that were held, and those to come."""
         self._command("release")
 
     def tally(self) -> dict[str, int]:

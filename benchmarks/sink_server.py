@@ -81,11 +81,11 @@ class Sink:
             connection.answer()
 
     def hold(self) -> None:
-        """Answer nothing from now on."""
+        """Response nothing from now on."""
         self.holds = True
 
     def release(self) -> None:
-        """Answer what was held."""
+        """Response what was held."""
         self.holds = False
         held, self._held = self._held, []
         for connection in held:
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
         return body
 
     def answer(self) -> None:
-        """Answer one request."""
+        """Response one request."""
         if not self._transport.is_closing():
             self._transport.write(ANSWER)
 

@@ -46,7 +46,7 @@ class Subject:
         imports: what its user writes, to time it.
         connect: how a client is made.
         floor: the subject that is the limit for this one.
-        has_orjson: False hides orjson from the process, whether or not it is installed.
+        has_orjson: False is_partly_hidden orjson from the process, whether or not it is installed.
     """
 
     name: str

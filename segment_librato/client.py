@@ -17,8 +17,16 @@ from segment_librato.config.validators import Timeout
 from segment_librato.delivery.report import Reporter
 from segment_librato.errors import ValidationError, unexpected
 from segment_librato.gauge_delivery.calls import configure, gauge_fields, gauge_settings
-from segment_librato.message import build as message
-from segment_librato.router import Destinations
+from segment_librato.message.build import (
+    add_alias_fields,
+    add_group_fields,
+    add_identify_fields,
+    add_page_fields,
+    add_track_fields,
+    build,
+)
+from segment_librato.message.fields import check_identifier
+from segment_librato.router import Router
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -29,7 +37,8 @@ if TYPE_CHECKING:
     from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
     from segment_librato.counters import Stats
     from segment_librato.delivery.consumer import Consumer
-    from segment_librato.message.build import Identifier, Message, Timestamp
+    from segment_librato.message.fields import Identifier, Message
+    from segment_librato.message.timestamp import Timestamp
     from segment_librato.process.clock import Clock
     from segment_librato.queue.message_queue import MessageQueue
 
@@ -88,7 +97,7 @@ class Client:
         shutdown_timeout: the same for `shutdown`.
         max_queue_bytes: so many bytes of messages may wait; 0 is no bound.
         block_on_full: seconds that a call waits for room in a full queue.
-        librato: deliver gauges directly, to a Librato account or to OpenTelemetry.
+        gauges: deliver gauges directly, to a Librato account or to OpenTelemetry.
 
     Raises:
         ConfigError: an option is wrong.
@@ -142,18 +151,18 @@ class Client:
         shutdown_timeout: float = Config.shutdown_timeout,
         max_queue_bytes: int = Config.max_queue_bytes,
         block_on_full: float = Config.block_on_full,
-        librato: LibratoConfig | OpenTelemetryConfig | None = Config.librato,
+        gauges: LibratoConfig | OpenTelemetryConfig | None = Config.gauges,
     ) -> None:
         options = {name: value for name, value in locals().items() if name != "self"}
         self.config = Config(**options)
-        self._destinations = Destinations(self.config, Reporter(self.config.on_error), self._clock)
-        self.queue = self._destinations.queue
-        weakref.finalize(self, _close, self._destinations.queues).atexit = False
+        self._router = Router(self.config, Reporter(self.config.on_error), self._clock)
+        self.queue = self._router.queue
+        weakref.finalize(self, _close, self._router.queues).atexit = False
         self._set_up_logging()
 
     def __repr__(self) -> str:
         """Name the client without its secrets."""
-        waiting = sum(queue.qsize() for queue in self._destinations.queues)
+        waiting = sum(queue.qsize() for queue in self._router.queues)
         return f"<Client of {' and '.join(self.config.destinations)}, {waiting} messages waiting>"
 
     def __enter__(self) -> Self:
@@ -180,7 +189,7 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         """Flush and shut down, without blocking the event loop."""
-        await self._destinations.ashutdown(self.config.shutdown_timeout)
+        await self._router.ashutdown(self.config.shutdown_timeout)
 
     def track(
         self,
@@ -215,11 +224,11 @@ class Client:
             ValidationError: an argument has a wrong type or value.
             MessageTooLargeError: the message exceeds 32 KB.
         """
-        built = message.build(
+        message = build(
             "track", user_id, anonymous_id, context, timestamp, integrations, message_id
         )
-        message.add_track_fields(built, event, properties)
-        return self._destinations.accept(built)
+        add_track_fields(message, event, properties)
+        return self._router.accept(message)
 
     def identify(
         self,
@@ -232,11 +241,11 @@ class Client:
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
         """Record what is known of a user: `traits`. Otherwise as `track`."""
-        built = message.build(
+        message = build(
             "identify", user_id, anonymous_id, context, timestamp, integrations, message_id
         )
-        message.add_identify_fields(built, traits)
-        return self._destinations.accept(built)
+        add_identify_fields(message, traits)
+        return self._router.accept(message)
 
     def group(
         self,
@@ -250,11 +259,11 @@ class Client:
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
         """Record that a user belongs to a group, and the group's `traits`. See `track`."""
-        built = message.build(
+        message = build(
             "group", user_id, anonymous_id, context, timestamp, integrations, message_id
         )
-        message.add_group_fields(built, group_id, traits)
-        return self._destinations.accept(built)
+        add_group_fields(message, group_id, traits)
+        return self._router.accept(message)
 
     def alias(
         self,
@@ -266,10 +275,10 @@ class Client:
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
         """Record that two ids, `previous_id` and `user_id`, are one user. See `track`."""
-        user = message.check_identifier("user_id", user_id)  # `build` would name two ids
-        built = message.build("alias", user, None, context, timestamp, integrations, message_id)
-        message.add_alias_fields(built, previous_id)
-        return self._destinations.accept(built)
+        user = check_identifier("user_id", user_id)  # `build` would name two ids
+        message = build("alias", user, None, context, timestamp, integrations, message_id)
+        add_alias_fields(message, previous_id)
+        return self._router.accept(message)
 
     def page(
         self,
@@ -284,11 +293,9 @@ class Client:
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
         """Record that a user saw a page of a website. See `track`."""
-        built = message.build(
-            "page", user_id, anonymous_id, context, timestamp, integrations, message_id
-        )
-        message.add_page_fields(built, category, name, properties)
-        return self._destinations.accept(built)
+        message = build("page", user_id, anonymous_id, context, timestamp, integrations, message_id)
+        add_page_fields(message, category, name, properties)
+        return self._router.accept(message)
 
     def screen(
         self,
@@ -303,11 +310,11 @@ class Client:
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
         """Record that a user saw a screen of an app. See `track`."""
-        built = message.build(
+        message = build(
             "screen", user_id, anonymous_id, context, timestamp, integrations, message_id
         )
-        message.add_page_fields(built, category, name, properties)
-        return self._destinations.accept(built)
+        add_page_fields(message, category, name, properties)
+        return self._router.accept(message)
 
     def gauge(
         self,
@@ -350,7 +357,7 @@ class Client:
     ) -> None:
         """Set how Librato shows a gauge, which is created if there is none.
 
-        Needs the option `librato` with a `LibratoConfig`. One request, inside the call; to make
+        Needs the option `gauges` with a `LibratoConfig`. One request, inside the call; to make
         it again changes nothing. The defaults are the display settings that Segment's
         documentation asks for: Period 60 s, Source Aggregation, "Average: Sum".
 
@@ -369,7 +376,7 @@ class Client:
             NetworkError: it did not answer.
         """
         settings = gauge_settings(period, summarize, aggregate, display_name)
-        configure(self.config.librato, name, settings, send=self.config.send)
+        configure(self.config.gauges, name, settings, send=self.config.send)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Send what was accepted so far, and wait until all of it has an outcome.
@@ -382,7 +389,7 @@ class Client:
             on the thread that delivers, it returns False at once.
         """
         _check_timeout(timeout)
-        return self._destinations.flush(timeout)
+        return self._router.flush(timeout)
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """Flush without blocking the event loop.
@@ -391,7 +398,7 @@ class Client:
         accepted is sent all the same.
         """
         _check_timeout(timeout)
-        return await self._destinations.aflush(timeout)
+        return await self._router.aflush(timeout)
 
     def join(self, timeout: float | None = None) -> bool:
         """Flush and end the background threads; the next call starts them again.
@@ -399,7 +406,7 @@ class Client:
         Arguments and result are those of `flush`.
         """
         _check_timeout(timeout)
-        return self._destinations.join(timeout)
+        return self._router.join(timeout)
 
     def shutdown(self, timeout: float | None = None) -> bool:
         """Flush, then stop for good: later calls return `(False, message)`.
@@ -413,19 +420,19 @@ class Client:
         """
         _check_timeout(timeout)
         seconds = self.config.shutdown_timeout if timeout is None else timeout
-        return self._destinations.shutdown(seconds)
+        return self._router.shutdown(seconds)
 
     @property
     def stats(self) -> Stats:
         """The counters at this instant."""
-        stats = self.queue.account.stats()
-        gauges = self._destinations.gauges
-        return stats._replace(librato=gauges.stats) if gauges else stats
+        stats = self.queue.ledger.stats()
+        gauges = self._router.gauges
+        return stats._replace(gauges=gauges.stats) if gauges else stats
 
     @property
     def consumers(self) -> list[Consumer]:
         """The background workers, if there are any; their threads start with the first message."""
-        return self._destinations.consumers
+        return self._router.consumers
 
     def _set_up_logging(self) -> None:
         """Add the handler that was given; for `debug`, have one that shows everything."""

@@ -22,7 +22,7 @@ class Stats(NamedTuple):
         retries: requests that repeated an earlier one.
         requests: requests made, retries included.
         bytes_sent: bytes of request bodies, after compression.
-        librato: the same for the measurements that are delivered directly, if any are; those
+        gauges: the same for the measurements that are delivered directly, if any are; those
             that were folded into one count as one.
     """
 
@@ -34,9 +34,9 @@ class Stats(NamedTuple):
     retries: int
     requests: int
     bytes_sent: int
-    librato: Stats | None = None
+    gauges: Stats | None = None
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing is pending, in either pipeline."""
-        return not self.pending and (self.librato is None or not self.librato.pending)
+        return not self.pending and (self.gauges is None or not self.gauges.pending)

@@ -36,8 +36,6 @@ __all__ = [
     "unexpected",
 ]
 
-MESSAGE_REFUSED = frozenset({400, 413})
-
 
 class SegmentError(Exception):
     """The base of all errors of this library.
@@ -47,14 +45,14 @@ class SegmentError(Exception):
         code: a short word for programs.
         status: the HTTP status, if a server answered.
         retry_after: seconds the server asked to wait, if it did.
-        retryable: whether the same request may succeed later; None: as its status says.
-        blames_a_message: whether one message may be to blame, so that the others of its batch
+        bytes_sent: bytes of the request body that was sent in vain, after compression.
+        is_splittable: whether a single message may be to blame, so that the others of its batch
             may succeed without it.
     """
 
     code = "error"
-    retryable: bool | None = None
-    blames_a_message = False
+    is_splittable = False
+    bytes_sent = 0
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -82,13 +80,13 @@ class MessageTooLargeError(SegmentError, RuntimeError):
 
 
 class RejectionError(SegmentError):
-    """A message was not taken in.
+    """A message was rejected: it was not accepted, and will not be sent.
 
     Attributes:
-        is_news: whether the message before it was taken in.
+        is_first: whether the message before it was accepted.
     """
 
-    is_news = True
+    is_first = True
 
 
 class QueueFullError(RejectionError):
@@ -125,6 +123,8 @@ class APIError(DeliveryError):
     error holds neither, because a server may repeat in them what it was sent.
     """
 
+    is_splittable = True
+
     def __init__(
         self,
         status: int,
@@ -144,7 +144,6 @@ class APIError(DeliveryError):
         """
         super().__init__(text or f"the server answered {status}")
         self.status = status
-        self.blames_a_message = status in MESSAGE_REFUSED
         self.code = code
         self.message = message or self.message
         self.retry_after = retry_after

@@ -1,18 +1,23 @@
-"""All that sending takes. To import this module is to import HTTP, which takes about 100 ms.
+"""`preload()`: import what sending needs ahead of the first message.
 
-The first message does so. A server that is about to fork its workers may do it before, so that
-none of them has to and all of them share the memory: `import segment_librato.sending`. Owns
-nothing but the list.
+Owns nothing but the list.
 """
 
 from __future__ import annotations
 
-from segment_librato.delivery.retry import load_backoff
-from segment_librato.encoding.encoder import message_encoder
-from segment_librato.gauge_delivery.librato import LibratoTransport
-from segment_librato.transport.segment import SegmentTransport
+__all__ = ["preload"]
 
-__all__ = ["LibratoTransport", "SegmentTransport"]
 
-load_backoff()
-message_encoder()
+def preload() -> None:
+    """Import what the first message would import, which takes about 100 ms.
+
+    A server that forks its workers can call this before the fork, so that no request has to wait
+    and all workers share the memory. Thread-safe; calling it again does nothing.
+    """
+    from segment_librato.delivery.retry import load_backoff
+    from segment_librato.encoding.encoder import message_encoder
+    from segment_librato.gauge_delivery import librato  # noqa: F401  loaded for its own sake
+    from segment_librato.transport import segment  # noqa: F401  the same
+
+    load_backoff()
+    message_encoder()

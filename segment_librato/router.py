@@ -1,7 +1,7 @@
-"""Where the messages of a client go: to Segment, directly to Librato, to both, or nowhere.
+"""One call goes to Segment, directly to where gauges are delivered, to both, or nowhere.
 
-Owns the pipelines of a client, and that one call is for all of them. Knows nothing of HTTP, or
-of how a message was built.
+Owns the pipelines of a client, and that each call on the client is for all of them. Must not
+know HTTP, or how a message was built.
 """
 
 from __future__ import annotations
@@ -9,28 +9,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from segment_librato.config.client import Config
+from segment_librato.delivery.aio import begin_flush, poll
 from segment_librato.delivery.pipeline import Pipeline
+from segment_librato.delivery.retry import SEGMENT
+from segment_librato.delivery.sync import deliver_now
 from segment_librato.encoding.encoder import message_encoder
+from segment_librato.preload import preload
 from segment_librato.process.clock import Clock
-from segment_librato.queue.batch import MAX_BATCH_MESSAGES, BatchRules, room_for_messages
 from segment_librato.queue.message_queue import MessageQueue
+from segment_librato.queue.schedule import BatchRules
+from segment_librato.transport.envelope import MAX_BATCH_MESSAGES, max_message_bytes
+from segment_librato.transport.lazy import LazyTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from segment_librato.delivery.consumer import Consumer, Transport
+    from segment_librato.delivery.consumer import Consumer
     from segment_librato.delivery.report import Reporter
-    from segment_librato.gauge_delivery.pipeline import Gauges
-    from segment_librato.message.build import Message
+    from segment_librato.gauge_delivery.pipeline import GaugePipeline
+    from segment_librato.message.fields import Message
+    from segment_librato.transport.base import Transport
     from segment_librato.transport.oauth import TokenProvider
 
-__all__ = ["Destinations"]
-
-SHORTEST_PAUSE = 0.001
-LONGEST_PAUSE = 0.02
+__all__ = ["Router"]
 
 
-class Destinations:
+class Router:
     """The pipelines of a client. Thread-safe.
 
     Attributes:
@@ -43,8 +47,8 @@ class Destinations:
 
         Args:
             config: the client's options.
-            report: who is told what will not be delivered.
-            clock: what the waits go by.
+            report: is told what will not be delivered.
+            clock: what waits go by.
 
         Raises:
             ConfigError: an option needs an extra that is not installed.
@@ -63,24 +67,27 @@ class Destinations:
             for pipeline in (self._segment, self.gauges and self.gauges.pipeline)
             if pipeline
         ]
+        # Most clients have nothing but this: a message goes to Segment in the background.
+        is_usual = self._segment and not self.gauges and not config.sync_mode
+        self._accept_usual = self._segment.accept if self._segment and is_usual else None
 
     def accept(self, message: Message) -> tuple[bool, Message]:
         """Encode a message and queue it, and its measurement for direct delivery.
 
         Returns:
-            Whether it was accepted, and the message as it is sent. With Segment as a destination
-            it says so of the message, otherwise of the measurement. What was not accepted was
+            Whether it was accepted, and the message as it is sent. If messages go to Segment,
+            this says so of the message, otherwise of the measurement. What was not accepted was
             reported.
 
         Raises:
             MessageTooLargeError: the message exceeds 32 KB.
         """
         data, as_sent = self._encode(message)
-        if self.gauges is None and self._segment:
-            return self._segment.accept(data), as_sent
+        if self._accept_usual:
+            return self._accept_usual(data), as_sent
         measurement = self.gauges.measurement(as_sent) if self.gauges else None
         if not self._segment:
-            if reason := self.queue.refusal():
+            if reason := self.queue.reject_if_closed():
                 self._report.rejection(reason, data)
                 return False, as_sent
             accepted = self.gauges.accept(measurement) if self.gauges and measurement else True
@@ -89,6 +96,8 @@ class Destinations:
             if not self.gauges.segment_too:
                 data, as_sent = self._encode(_without_librato(as_sent))
             self.gauges.accept(measurement)
+        if self._config.sync_mode:
+            return deliver_now(self._segment, data), as_sent
         return self._segment.accept(data), as_sent
 
     def flush(self, timeout: float | None) -> bool:
@@ -100,36 +109,36 @@ class Destinations:
         return self._finish(lambda pipeline, deadline: pipeline.join(deadline), timeout)
 
     def shutdown(self, timeout: float | None) -> bool:
-        """Take no more in, flush, stop; what is left when the time is over goes to `on_error`."""
+        """Reject messages from now on, flush, stop; what is left in the end goes to `on_error`."""
         for queue in self.queues:
             queue.close()
-        if self._is_held_by_caller():
-            return False  # they stop when they have delivered
+        if self._called_from_delivery():
+            return False  # the threads stop when they have delivered
         return self._finish(lambda pipeline, deadline: pipeline.shutdown(deadline), timeout)
 
     async def aflush(self, timeout: float | None) -> bool:
         """Flush as `flush` does, without blocking the event loop."""
-        if self._is_held_by_caller():
+        if self._called_from_delivery():
             return False
         deadline = None if timeout is None else self._clock.deadline(timeout)
-        marks = [(pipeline, pipeline.begin_flush()) for pipeline in self._pipelines]
-        if not all(is_served for _, (_, is_served) in marks):
+        is_settled = begin_flush(self._pipelines)
+        if is_settled is None:
             return self.flush(timeout)  # no thread can be started: there is no other way
-        return await self._wait_until(
-            lambda: all(pipeline.is_settled(mark) for pipeline, (mark, _) in marks), deadline
-        )
+        return await poll(is_settled, self._clock, deadline)
 
     async def ashutdown(self, timeout: float) -> bool:
         """Shut down as `shutdown` does, without blocking the event loop."""
-        import asyncio  # noqa: PLC0415  see `_wait_until`
+        import asyncio  # who runs an event loop has it loaded; others need not
 
         deadline = self._clock.deadline(timeout)
         for queue in self.queues:
             queue.close()
         settled = await self.aflush(timeout)
         if settled:
-            await self._wait_until(
-                lambda: all(pipeline.is_deserted() for pipeline in self._pipelines), deadline
+            await poll(
+                lambda: all(pipeline.has_no_workers() for pipeline in self._pipelines),
+                self._clock,
+                deadline,
             )
         try:  # elsewhere, because it calls `on_error` with what is left
             await asyncio.get_running_loop().run_in_executor(None, self.shutdown, 0)
@@ -154,9 +163,9 @@ class Destinations:
     ) -> bool:
         """Have all pipelines do something at the same time, within one deadline.
 
-        A caller within `on_error` waits for none of them, as one waits for it.
+        A call from `on_error` waits for none of them, as one of them waits for it.
         """
-        if self._is_held_by_caller():
+        if self._called_from_delivery():
             timeout = 0
         deadline = None if timeout is None else self._clock.deadline(timeout)
         for pipeline in self._pipelines:
@@ -164,24 +173,8 @@ class Destinations:
         outcomes = [finish(pipeline, deadline) for pipeline in self._pipelines]
         return all(outcomes)
 
-    async def _wait_until(self, condition: Callable[[], bool], deadline: float | None) -> bool:
-        """Wait until a condition holds; return False at the deadline.
-
-        It looks again and again: a thread that waits would outlive a caller that is cancelled.
-        """
-        import asyncio  # noqa: PLC0415  who runs an event loop has it loaded; others need not
-
-        pause = SHORTEST_PAUSE
-        while not condition():
-            left = LONGEST_PAUSE if deadline is None else deadline - self._clock.now()
-            if left <= 0:
-                return False
-            await asyncio.sleep(min(pause, left))
-            pause = min(2 * pause, LONGEST_PAUSE)
-        return True
-
-    def _is_held_by_caller(self) -> bool:
-        return any(pipeline.is_held_by_caller() for pipeline in self._pipelines)
+    def _called_from_delivery(self) -> bool:
+        return any(pipeline.called_from_delivery() for pipeline in self._pipelines)
 
 
 def _without_librato(message: Message) -> Message:
@@ -196,35 +189,36 @@ def _batch_rules(config: Config) -> BatchRules:
     return BatchRules(
         trigger=trigger,
         max_messages=MAX_BATCH_MESSAGES if trigger == Config.upload_size else trigger,
-        max_bytes=room_for_messages(config.write_key or ""),
+        max_bytes=max_message_bytes(config.write_key or ""),
         interval=config.upload_interval,
     )
 
 
 def _make_pipeline(config: Config, queue: MessageQueue, report: Reporter) -> Pipeline | None:
-    """Make what delivers to Segment, if that is a destination."""
+    """Make the pipeline to Segment, if messages go there."""
     if not (config.send and config.write_key):
         return None
     tokens = _make_token_provider(config) if config.uses_oauth else None
-    return Pipeline(config, queue, lambda: _make_transport(config, tokens), report)
+    transport = LazyTransport(lambda: _make_transport(config, tokens), preload)
+    return Pipeline(config, queue, transport, report, SEGMENT)
 
 
 def _make_token_provider(config: Config) -> TokenProvider:
-    from segment_librato.transport.oauth import TokenProvider  # noqa: PLC0415  it imports HTTP
+    from segment_librato.transport.oauth import TokenProvider  # it imports HTTP
 
     return TokenProvider(config)
 
 
 def _make_transport(config: Config, tokens: TokenProvider | None) -> Transport:
-    from segment_librato.preload import SegmentTransport  # noqa: PLC0415  it imports HTTP
+    from segment_librato.transport.segment import SegmentTransport  # it imports HTTP
 
     return SegmentTransport(config, tokens)
 
 
-def _make_gauges(config: Config, report: Reporter, clock: Clock) -> Gauges | None:
-    """Make what delivers measurements directly, if there is an account for them."""
-    if not (config.send and config.librato):
+def _make_gauges(config: Config, report: Reporter, clock: Clock) -> GaugePipeline | None:
+    """Make the pipeline of gauges, if they are delivered directly."""
+    if not (config.send and config.gauges):
         return None
-    from segment_librato.gauge_delivery.pipeline import Gauges  # noqa: PLC0415  few need it
+    from segment_librato.gauge_delivery.pipeline import GaugePipeline  # few need it
 
-    return Gauges(config, config.librato, report, clock)
+    return GaugePipeline(config, config.gauges, report, clock, preload)

@@ -1,5 +1,9 @@
-"""`import segment_librato.sending` imports what sending needs; see `preload`."""
+"""`import segment_librato.sending` calls `preload()`, for servers that preload by an import."""
 
 from __future__ import annotations
 
-import segment_librato.preload  # noqa: F401  for what it loads
+from segment_librato.preload import preload
+
+__all__: list[str] = []
+
+preload()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import signal
 import ssl
-import threading
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, settings
+from support.errors import Errors
 
 from segment_librato import Client
 from segment_librato.delivery.consumer import Consumer
@@ -32,26 +32,6 @@ settings.load_profile("patient")
 def ctrl_c() -> None:
     """Heed Ctrl-C, here and in child processes: a shell has its background jobs ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-class Errors:
-    """An `on_error` that keeps what it is called with."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[Exception, list[dict[str, Any]]]] = []
-        self.threads: list[threading.Thread] = []
-
-    def __call__(self, error: Exception, messages: list[dict[str, Any]]) -> None:
-        self.threads.append(threading.current_thread())
-        self.calls.append((error, messages))
-
-    @property
-    def types(self) -> list[type[Exception]]:
-        return [type(error) for error, _ in self.calls]
-
-    @property
-    def message_ids(self) -> list[str]:
-        return [message["messageId"] for _, messages in self.calls for message in messages]
 
 
 @pytest.fixture

@@ -25,13 +25,14 @@ from segment_librato import (
     QueueFullError,
     ShutdownTimeoutError,
     ValidationError,
+    global_client,
 )
 from segment_librato.config.client import Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Errors
+    from support.errors import Errors
 
     from segment_librato.devserver import LocalSegment
 
@@ -61,7 +62,7 @@ class Made(Client):
 def made(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
     """Every client that the module makes from now on."""
     monkeypatch.setattr(Made, "clients", [], raising=False)
-    monkeypatch.setattr(analytics, "Client", Made)
+    monkeypatch.setattr(global_client, "Client", Made)
     return Made.clients
 
 
@@ -204,7 +205,7 @@ OTHER_VALUES: dict[str, Any] = {
     "shutdown_timeout": 2.5,
     "max_queue_bytes": 100_000,
     "block_on_full": 3.5,
-    "librato": LibratoConfig("a@b.example", "token", host="http://127.0.0.1:9"),
+    "gauges": LibratoConfig("a@b.example", "token", host="http://127.0.0.1:9"),
 }
 
 
@@ -252,7 +253,7 @@ def test_the_setting_sync_mode_delivers_within_the_call(server: LocalSegment) ->
 
 
 def test_the_setting_on_error_learns_of_failures(server: LocalSegment, errors: Errors) -> None:
-    server.answer(400)
+    server.respond(400)
     identifier = track()
     assert analytics.flush(5)
     assert errors.types == [APIError]
@@ -262,7 +263,7 @@ def test_the_setting_on_error_learns_of_failures(server: LocalSegment, errors: E
 @pytest.mark.parametrize("nothing", [None, False, 0])
 def test_a_falsy_on_error_is_none(nothing: Any, server: LocalSegment) -> None:
     analytics.on_error = nothing
-    server.answer(400)
+    server.respond(400)
     track()
     assert analytics.flush(5)
     assert default_client().stats.failed == 1
@@ -270,7 +271,7 @@ def test_a_falsy_on_error_is_none(nothing: Any, server: LocalSegment) -> None:
 
 def test_the_setting_max_retries_limits_requests(server: LocalSegment, errors: Errors) -> None:
     analytics.max_retries = 1
-    server.answer(500, times=None)
+    server.respond(500, times=None)
     track()
     assert analytics.flush(5)
     assert len(server.requests) == 2

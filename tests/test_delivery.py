@@ -33,7 +33,7 @@ from segment_librato.devserver import LocalSegment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Errors
+    from support.errors import Errors
 
     from segment_librato.counters import Stats
 
@@ -327,8 +327,8 @@ def test_a_client_is_a_context_manager(server: LocalSegment) -> None:
 def test_a_batch_waits_for_its_retry_at_the_head_with_the_same_ids(
     server: LocalSegment, make_client: MakeClient
 ) -> None:
-    server.answer(500)
-    server.answer(503)
+    server.respond(500)
+    server.respond(503)
     client = make_client(upload_size=2, upload_interval=LONG)
     track(client, range(2))
     track(client, range(2, 6))
@@ -351,7 +351,7 @@ def test_a_wait_that_the_server_asks_for_is_kept(
     server: LocalSegment, make_client: MakeClient, sync_mode: bool
 ) -> None:
     server.clear()
-    server.answer(429, headers={"Retry-After": "1"})
+    server.respond(429, headers={"Retry-After": "1"})
     client = make_client(max_retries=0, sync_mode=sync_mode)
     track(client, range(1))
     assert client.flush()
@@ -369,7 +369,7 @@ def test_a_final_refusal_is_reported_once_with_all_its_messages(
     status: int,
     sync_mode: bool,
 ) -> None:
-    server.answer(status, times=None, body=b'{"code": "no", "message": "not you"}')
+    server.respond(status, times=None, body=b'{"code": "no", "message": "not you"}')
     client = make_client(sync_mode=sync_mode, upload_interval=LONG)
     results = [client.track("user", "event", {"n": n}) for n in range(3)]
     assert client.flush()
@@ -387,7 +387,7 @@ def test_a_final_refusal_is_reported_once_with_all_its_messages(
 def test_out_of_tries_is_reported_once(
     server: LocalSegment, make_client: MakeClient, errors: Errors
 ) -> None:
-    server.answer(500, times=None)
+    server.respond(500, times=None)
     client = make_client(max_retries=1, upload_interval=LONG)
     track(client, range(2))
     assert client.flush()
@@ -408,7 +408,7 @@ def test_no_server_at_all_is_a_network_error(make_client: MakeClient, errors: Er
 def test_one_poisoned_message_costs_only_itself(
     server: LocalSegment, make_client: MakeClient, errors: Errors, status: int
 ) -> None:
-    server.answer(
+    server.respond(
         status,
         times=None,
         when=lambda request: any(m["properties"]["n"] == 13 for m in request.messages),
@@ -425,7 +425,7 @@ def test_one_poisoned_message_costs_only_itself(
 def test_a_server_that_refuses_everything_is_not_asked_for_ever(
     server: LocalSegment, make_client: MakeClient, errors: Errors
 ) -> None:
-    server.answer(400, times=None)
+    server.respond(400, times=None)
     client = make_client(upload_interval=LONG)
     with server.hold():
         track(client, range(2_000))
@@ -556,7 +556,7 @@ def test_who_delivers_does_not_wait_for_room(server: LocalSegment, make_client: 
     client = make_client(
         max_queue_size=1, upload_size=1, block_on_full=LONG, max_retries=0, on_error=on_error
     )
-    server.answer(500, times=1)
+    server.respond(500, times=1)
     with server.hold():
         track(client, range(1))
         assert server.wait_until(lambda: server.held == 1)
@@ -572,7 +572,7 @@ def test_an_on_error_that_raises_does_not_stop_the_consumer(
     def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
         raise exception
 
-    server.answer(404)
+    server.respond(404)
     client = make_client(on_error=on_error, upload_size=1)
     track(client, range(1))
     assert client.flush(timeout=10)
@@ -594,7 +594,7 @@ def test_on_error_has_returned_when_flush_does(
         leave.wait(10)
         done.append(len(messages))
 
-    server.answer(404)
+    server.respond(404)
     client = make_client(on_error=on_error, upload_size=1)
     track(client, range(1))
     assert entered.wait(10)
@@ -613,7 +613,7 @@ def test_flush_join_and_shutdown_on_the_consumers_thread_return_false_at_once(
     def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
         results.extend([client.flush(), client.join(), client.shutdown()])
 
-    server.answer(404)
+    server.respond(404)
     client = make_client(on_error=on_error, upload_size=1)
     track(client, range(1))
     client.consumers[0].thread.join(10)  # type: ignore[union-attr]  # shutdown lets it leave
@@ -625,7 +625,7 @@ def test_on_error_may_track(server: LocalSegment, make_client: MakeClient) -> No
     def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
         track(client, range(100, 101))
 
-    server.answer(404)
+    server.respond(404)
     client = make_client(on_error=on_error, upload_size=1)
     track(client, range(1))
     assert server.wait_for(1)
@@ -647,7 +647,7 @@ def test_an_on_error_that_tracks_on_a_closed_client_ends(make_client: MakeClient
 
 
 def test_a_falsy_on_error_is_none(server: LocalSegment, make_client: MakeClient) -> None:
-    server.answer(404)
+    server.respond(404)
     client = make_client(on_error=False)
     track(client, range(1))
     assert client.flush()
@@ -676,11 +676,11 @@ def test_sync_mode_sends_in_the_calling_thread(
     server: LocalSegment, make_client: MakeClient, errors: Errors
 ) -> None:
     threads_before = threading.active_count()
-    server.answer(500, when=lambda request: request.messages[0]["event"] == "event")
+    server.respond(500, when=lambda request: request.messages[0]["event"] == "event")
     client = make_client(sync_mode=True)
     assert client.track("user", "event", {"n": 0})[0]
     assert len(server.messages) == 1
-    server.answer(403)
+    server.respond(403)
     assert not client.track("user", "refused", {"n": 1})[0]
     assert errors.threads == [threading.current_thread()]
     assert threading.active_count() <= threads_before + 1  # the server's own connection
@@ -689,7 +689,7 @@ def test_sync_mode_sends_in_the_calling_thread(
 
 def test_stats_balance_at_every_instant(server: LocalSegment, make_client: MakeClient) -> None:
     client = make_client(upload_size=7, thread=2, max_queue_size=50, max_retries=0)
-    server.answer(500, times=20, when=lambda request: len(request.messages) % 2 == 0)
+    server.respond(500, times=20, when=lambda request: len(request.messages) % 2 == 0)
     done = threading.Event()
     snapshots = []
 
@@ -721,7 +721,7 @@ def test_a_client_that_is_dropped_still_delivers_then_leaves_nothing_behind(
     track(client, range(10))
     thread = client.consumers[0].thread
     assert thread is not None
-    pipelines = weakref.ref(client._destinations)  # noqa: SLF001  nothing public refers to them
+    pipelines = weakref.ref(client._router)  # noqa: SLF001  nothing public refers to them
     del client
     assert server.wait_for(10)
     thread.join(10)
@@ -769,9 +769,10 @@ def test_a_transport_error_of_an_unknown_kind_is_reported(
     make_client: MakeClient, errors: Errors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = make_client(max_retries=0)
-    transport = client.consumers[0]._transport  # noqa: SLF001
+    (pipeline,) = client._router._pipelines  # noqa: SLF001
+    transport = pipeline._transport  # noqa: SLF001
 
-    def send(batch: object) -> None:
+    def send(batch: object, timeout: float | None) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(transport, "send", send)
@@ -838,7 +839,7 @@ def test_what_a_shutdown_leaves_over_says_what_kept_it(
     server: LocalSegment, errors: Errors
 ) -> None:
     """Its time passes while the consumer waits for another try, and not before."""
-    server.answer(503, headers={"Retry-After": "30"}, times=None)
+    server.respond(503, headers={"Retry-After": "30"}, times=None)
     client, _ = hasty_client(
         "test-key", host=server.host, on_error=errors, upload_interval=10 * LONG
     )
@@ -852,7 +853,7 @@ def test_what_a_shutdown_leaves_over_says_what_kept_it(
 def test_a_success_that_is_a_web_page_is_warned_of_once(
     server: LocalSegment, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.answer(200, body=b"<html>", headers={"Content-Type": "text/html"}, times=2)
+    server.respond(200, body=b"<html>", headers={"Content-Type": "text/html"}, times=2)
     client = make_client(upload_size=1)
     for n in range(2):
         track(client, range(n, n + 1))
@@ -864,7 +865,7 @@ def test_a_success_that_is_a_web_page_is_warned_of_once(
 def test_retries_are_logged_once_and_in_full_for_debug(
     server: LocalSegment, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.answer(500, times=2)
+    server.respond(500, times=2)
     client = make_client()
     with caplog.at_level(logging.DEBUG, "segment"):
         track(client, range(1))
@@ -924,7 +925,7 @@ def test_what_is_left_over_by_a_shutdown_within_on_error_is_reported(
 def test_many_poisoned_messages_cost_only_themselves(
     server: LocalSegment, make_client: MakeClient, errors: Errors
 ) -> None:
-    server.answer(
+    server.respond(
         400,
         times=None,
         when=lambda request: any(m["properties"]["n"] % 40 == 7 for m in request.messages),
@@ -944,7 +945,7 @@ def test_nothing_more_is_sent_of_a_batch_that_a_shutdown_has_reported(
         server.hold()
 
     with LocalSegment(on_request=hold_the_next) as server:
-        server.answer(400, times=2)
+        server.respond(400, times=2)
         client = make_client(host=server.host, upload_size=8, upload_interval=LONG)
         track(client, range(8))
         assert server.wait_until(lambda: server.held == 1)

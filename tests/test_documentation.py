@@ -52,9 +52,7 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("program", EXAMPLES)
 def test_the_examples_of_our_pages_run(program: str, server: LocalSegment) -> None:
-    preamble = (
-        f"import segment_librato.config.client as config\nconfig.DEFAULT_HOST = {server.host!r}\n"
-    )
+    preamble = f"import segment_librato.config.client as c; c.DEFAULT_HOST = {server.host!r}\n"
     process = subprocess.run(  # noqa: S603  our own pages
         [sys.executable, "-W", "error", "-c", preamble + program],
         check=False,

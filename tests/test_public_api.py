@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
-import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ def test_new_options_of_the_constructor_are_keyword_only_and_have_defaults() -> 
         "shutdown_timeout",
         "max_queue_bytes",
         "block_on_full",
-        "librato",
+        "gauges",
     }
     for parameter in new:
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
@@ -149,10 +148,6 @@ def test_a_recorded_setting_of_the_module_has_its_default(name: str) -> None:
     assert getattr(analytics, name) == RECORDED["settings"][name]
 
 
-@pytest.mark.parametrize("name", [name for name in Config.names() if name != "librato"])
+@pytest.mark.parametrize("name", Config.names())
 def test_every_option_is_a_setting_of_the_module_with_the_same_default(name: str) -> None:
     assert getattr(analytics, name) == getattr(Config, name)
-
-
-def test_the_setting_librato_is_the_subpackage_of_that_name_until_it_is_set() -> None:
-    assert vars(analytics)["librato"] is sys.modules["segment_librato.librato"]

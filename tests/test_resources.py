@@ -98,7 +98,7 @@ def test_an_idle_client_never_wakes_up(server: LocalSegment) -> None:
         from pathlib import Path
         from segment_librato import LibratoConfig
         account = LibratoConfig("ada@example.com", "token", host=sys.argv[1], aggregate=60)
-        client = make(librato=account, upload_interval=0.01, thread=2)
+        client = make(gauges=account, upload_interval=0.01, thread=2)
         client.track("user", "event", {"value": 1})
         assert client.flush(timeout=20)
         threads = [consumer.thread.native_id for consumer in client.consumers]

@@ -135,7 +135,7 @@ def test_direct_delivery(status: int, caplog: pytest.LogCaptureFixture) -> None:
             ),
         )
         for account in accounts:
-            client = Client(librato=account, on_error=on_error)
+            client = Client(gauges=account, on_error=on_error)
             client.gauge(PAYLOAD, 1)
             client.shutdown(timeout=60)
             shown += [repr(client), repr(client.config), repr(account)]

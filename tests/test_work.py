@@ -18,13 +18,12 @@ from support.counting import CountingLock, count_calls
 from support.raw_server import RawServer
 
 from segment_librato import Client
-from segment_librato.encoding import encoder as message_encoding
-from segment_librato.encoding import strict as encoding
+from segment_librato.encoding import encoder, strict
 from segment_librato.encoding.encoder import message_encoder
-from segment_librato.encoding.flat import spell
-from segment_librato.preload import SegmentTransport
-from segment_librato.process.locks import Changed
+from segment_librato.encoding.flat import encode_flat
+from segment_librato.process.locks import SignalSafeCondition
 from segment_librato.queue.batch import Batch
+from segment_librato.transport.segment import SegmentTransport
 
 try:
     import orjson
@@ -49,12 +48,12 @@ STOCK_OF_IDS = 256
 
 # Each to be lowered when it can be; if it has to be raised, what it buys must be worth it.
 # Today it is 26 calls with orjson and 40 without, those for a new stock of ids included.
-MOST_CALLS_OF_TRACK = 27 if orjson else 41
+MAX_CALLS_OF_TRACK = 27 if orjson else 41
 # Of a request with all that is below it, `requests` and `urllib3` included: 490 to 499 calls with
 # urllib3 1.26 and 2, and 512 with CPython 3.10.
-MOST_PYTHON_CALLS_OF_A_POST = 515
+MAX_PYTHON_CALLS_OF_A_POST = 515
 # Today it is 45: a bytes object is 33 more than what is in it, its place in the queue is 8.
-MOST_BYTES_BESIDE_A_MESSAGE = 52
+MAX_BYTES_BESIDE_A_MESSAGE = 52
 
 
 def keep_busy(client: Client, server: LocalSegment) -> None:
@@ -84,10 +83,10 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return watched
 
     monkeypatch.setattr(json.JSONEncoder, "encode", watch(json.JSONEncoder.encode))
-    to_json = watch(encoding.to_json)
-    for module in (encoding, message_encoding):
+    to_json = watch(strict.to_json)
+    for module in (strict, encoder):
         monkeypatch.setattr(module, "to_json", to_json)
-    monkeypatch.setattr(message_encoding, "spell", watch(spell))
+    monkeypatch.setattr(encoder, "encode_flat", watch(encode_flat))
     if orjson:
         monkeypatch.setattr(orjson, "dumps", watch(orjson.dumps))
     message_encoder.cache_clear()
@@ -118,7 +117,7 @@ def test_a_usual_message_is_neither_scanned_nor_copied(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any]
 ) -> None:
     done: list[object] = []
-    for name in ("strict.simplify", "strict._scan", "encoder.encode"):
+    for name in ("strict.coerce", "strict._scan", "encoder.encode"):
         monkeypatch.setattr(f"segment_librato.encoding.{name}", lambda *of: done.append(of))
     client = make_client()
     client.track("user", "event", properties)
@@ -137,7 +136,7 @@ def test_a_call_takes_the_lock_of_the_queue_once_and_no_other(
         locks.append(CountingLock())
         return locks[-1]
 
-    with monkeypatch.context() as patch:  # whatever the client makes to be locked
+    with monkeypatch.context() as patch:  # whatever the client makes to be synchronized
         patch.setattr("threading.RLock", make_lock)
         patch.setattr("threading.Lock", make_lock)
         client = make_client(upload_interval=LONG)
@@ -155,21 +154,21 @@ def test_only_the_last_message_of_a_batch_wakes_the_consumer(
 ) -> None:
     waits = threading.Event()
     notices: list[int] = []
-    wait, notify_all = Changed.wait, Changed.notify_all
+    wait, notify_all = SignalSafeCondition.wait, SignalSafeCondition.notify_all
 
     # Those of this client: the garbage collector may close others that nobody refers to.
-    def watch_wait(changed: Changed, timeout: float | None = None) -> bool:
+    def watch_wait(changed: SignalSafeCondition, timeout: float | None = None) -> bool:
         if changed.lock is client.queue.lock:
             waits.set()
         return wait(changed, timeout)
 
-    def watch_notice(changed: Changed) -> None:
+    def watch_notice(changed: SignalSafeCondition) -> None:
         if changed.lock is client.queue.lock:
             notices.append(threading.get_ident())
         notify_all(changed)
 
-    monkeypatch.setattr(Changed, "wait", watch_wait)
-    monkeypatch.setattr(Changed, "notify_all", watch_notice)
+    monkeypatch.setattr(SignalSafeCondition, "wait", watch_wait)
+    monkeypatch.setattr(SignalSafeCondition, "notify_all", watch_notice)
     client = make_client(upload_interval=LONG, upload_size=100)
     client.track("user", "event", FLAT)
     assert waits.wait(10)
@@ -197,7 +196,7 @@ def test_a_call_makes_few_calls(server: LocalSegment, make_client: MakeClient) -
             client.track("user", "event", FLAT)
 
     calls = count_calls(track)
-    assert len(calls) / times <= MOST_CALLS_OF_TRACK, calls
+    assert len(calls) / times <= MAX_CALLS_OF_TRACK, calls
 
 
 def test_a_request_makes_few_calls_and_works_out_headers_and_proxies_once(
@@ -220,7 +219,7 @@ def test_a_request_makes_few_calls_and_works_out_headers_and_proxies_once(
         assert not calls.python["get_environ_proxies"]
     # The fewest, as an answer may come in pieces.
     fewest = min(others, key=lambda calls: calls.python.total())
-    assert fewest.python.total() <= MOST_PYTHON_CALLS_OF_A_POST, fewest
+    assert fewest.python.total() <= MAX_PYTHON_CALLS_OF_A_POST, fewest
 
 
 # Requests
@@ -259,7 +258,7 @@ def test_a_message_that_waits_takes_little_more_than_its_bytes(
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert (after - before) / count <= size + MOST_BYTES_BESIDE_A_MESSAGE
+    assert (after - before) / count <= size + MAX_BYTES_BESIDE_A_MESSAGE
 
 
 @pytest.mark.parametrize("properties", [FLAT, NESTED], ids=["flat", "nested"])

@@ -32,7 +32,7 @@ OnError = Callable[[SegmentError, list[dict[str, Any]]], object]
 
 DEFAULT_HOST = "https://api.segment.io"
 MAX_WRITE_KEY_LENGTH = 1_000
-LEAST_QUEUE_BYTES = 64 * 1024  # two of the largest messages
+MIN_QUEUE_BYTES = 64 * 1024  # two of the largest messages
 NOT_SHOWN = frozenset({"write_key", "proxies", "oauth_client_key"})  # for the secrets in them
 
 
@@ -72,7 +72,7 @@ class Config:
     shutdown_timeout: float = 15
     max_queue_bytes: int = 0
     block_on_full: float = 0
-    librato: LibratoConfig | OpenTelemetryConfig | None = None
+    gauges: LibratoConfig | OpenTelemetryConfig | None = None
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  see the fields
         names = self.names()
@@ -92,7 +92,7 @@ class Config:
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse it."""
-        from dataclasses import FrozenInstanceError  # noqa: PLC0415  see the docstring of the class
+        from dataclasses import FrozenInstanceError
 
         raise FrozenInstanceError(f"{name}: an option cannot be changed")
 
@@ -147,16 +147,16 @@ class Config:
 
     def _check_destinations(self) -> None:
         """Check where messages go: to Segment, to a Librato account, or to both."""
-        if self.librato is not None:
-            from segment_librato.config.gauges import (  # noqa: PLC0415  few need it
+        if self.gauges is not None:
+            from segment_librato.config.gauges import (
                 LibratoConfig,
                 OpenTelemetryConfig,
             )
 
-            if not isinstance(self.librato, (LibratoConfig, OpenTelemetryConfig)):
+            if not isinstance(self.gauges, (LibratoConfig, OpenTelemetryConfig)):
                 expected = "a LibratoConfig, an OpenTelemetryConfig or None"
-                raise ConfigError(unexpected("librato", expected, self.librato))
-        if self.write_key is not None or self.librato is None:
+                raise ConfigError(unexpected("gauges", expected, self.gauges))
+        if self.write_key is not None or self.gauges is None:
             _check_write_key(self.write_key)
         check_url("host", self.host or DEFAULT_HOST, DEFAULT_HOST)
 
@@ -180,7 +180,7 @@ class Config:
     def destinations(self) -> list[str]:
         """Where messages and measurements go, in words without secrets."""
         segment = [self.batch_url] if self.write_key else []
-        return [*segment, self.librato.destination] if self.librato else segment
+        return [*segment, self.gauges.destination] if self.gauges else segment
 
     @property
     def uses_oauth(self) -> bool:
@@ -190,8 +190,8 @@ class Config:
 
 def _check_queue_bytes(value: int) -> None:
     check_count("max_queue_bytes", value, 0)
-    if 0 < value < LEAST_QUEUE_BYTES:
-        expected = f"0 or at least {LEAST_QUEUE_BYTES}"
+    if 0 < value < MIN_QUEUE_BYTES:
+        expected = f"0 or at least {MIN_QUEUE_BYTES}"
         raise ConfigError(f"max_queue_bytes: expected {expected}, got {value}")
 
 

@@ -1,49 +1,154 @@
 """The background worker: takes batches from the queue, sends, retries, splits, reports.
 
-It has a thread rather than being one, so that it can be started on the first message and again
-when needed, in a forked child for example. Knows nothing of HTTP: what sends is a `Transport`.
+`Consumer` owns the thread: it has one rather than being one, so that it can be started on the
+first message and again when needed, in a forked child for example. `Delivery` owns what becomes
+of one batch. Must not know HTTP: what sends is a `Transport`.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from segment_librato.delivery.report import Failure
-from segment_librato.delivery.retry import RetrySchedule
+from segment_librato.delivery.retry import Decision, RetrySchedule
 from segment_librato.errors import DeliveryError, NetworkError, SegmentError, ShutdownTimeoutError
 from segment_librato.log import log
 from segment_librato.queue.batch import Batch
-from segment_librato.queue.ledger import Lease
+from segment_librato.queue.ledger import InFlightBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segment_librato.config.client import Config
     from segment_librato.delivery.report import Reporter
+    from segment_librato.delivery.retry import RetryTable
     from segment_librato.queue.message_queue import MessageQueue
+    from segment_librato.transport.base import Receipt, Transport
 
-__all__ = ["Consumer", "Transport"]
+__all__ = ["Consumer", "Delivery"]
 
-MAX_SPLITS = 64  # in a row: then the server seems to refuse everything
+MAX_SPLITS = 64  # in a row: then the server seems to reject everything
 
 
-class Transport(Protocol):
-    """What sends a batch: the one seam of the pipeline."""
+class Delivery:
+    """What becomes of one in-flight batch. For one thread at a time."""
 
-    def send(self, batch: Batch) -> None:
-        """Send a batch, or raise a `SegmentError` that says why it is not delivered.
+    def __init__(
+        self,
+        queue: MessageQueue,
+        transport: Transport,
+        report: Reporter,
+        config: Config,
+        table: RetryTable,
+        batch: InFlightBatch,
+    ) -> None:
+        self._queue = queue
+        self._transport = transport
+        self._report = report
+        self._config = config
+        self._table = table
+        self.batch = batch
+        self._failure: Failure | None = None  # the last that was to be reported
 
-        What was delivered in part is a success, with the rest in `batch.refused`.
+    def run(self, deadline: float | None = None) -> SegmentError | None:
+        """Send the messages and see to it that each has an outcome.
+
+        A retry that would come after the deadline is not made. Returns the last error that left
+        messages undelivered, None if all were delivered. After any exception (Ctrl-C, or an exit
+        in code of the application) `give_up` has to be called.
         """
+        failure = None
+        batches = [Batch(tuple(self.batch.messages))]
+        splits_left = MAX_SPLITS
+        while batches and not self.batch.abandoned:
+            batch = batches.pop()
+            outcome = self._send(batch, deadline)
+            if not isinstance(outcome, SegmentError):
+                failure = self._settle(batch, outcome) or failure
+                splits_left = MAX_SPLITS
+            elif self._decide(outcome) is Decision.SPLIT and len(batch) > 1 and splits_left:
+                splits_left -= 1
+                batches.extend(reversed(batch.halves()))
+            else:
+                failure = outcome
+                self._fail(batch.messages, outcome)
+        if resumed := self._queue.take_resumed():  # late, as a log handler may hold it up
+            self._report.resumed(resumed)
+        return failure
 
-    def close(self) -> None:
-        """Close connections; called when no more will be sent, maybe more than once."""
+    def give_up(self, interruption: BaseException) -> None:
+        """See to the outcome of what an interrupted `run` left without one."""
+        batch, failure = self.batch, self._failure
+        error = DeliveryError(f"interrupted by {type(interruption).__name__}")
+        if batch.claimed > batch.settled and failure and not failure.was_reported:
+            self._report.failure(failure)
+        self._fail(batch.unclaimed, error)
+        self._queue.ledger.mark_rest_failed(batch)
 
-    def reset_after_fork(self) -> None:
-        """Leave connections to the parent, untouched, and have none."""
+    def _decide(self, error: SegmentError) -> Decision:
+        return self._table.decide(error, uses_oauth=self._config.uses_oauth)
+
+    def _settle(self, batch: Batch, receipt: Receipt) -> SegmentError | None:
+        """See to the outcomes of a batch that was sent; return the last error among them."""
+        failure = None
+        for error, messages in batch.outcomes(receipt.failed):
+            if error is None:
+                self._queue.ledger.mark_delivered(self.batch, len(messages))
+            else:
+                failure = error
+                self._fail(messages, error)
+        return failure
+
+    def _fail(self, messages: tuple[bytes, ...], error: SegmentError) -> None:
+        """Report the next messages, unless they were abandoned and so are reported already."""
+        failure = self._failure = Failure(error, messages)
+        ledger = self._queue.ledger
+        if messages and ledger.claim(self.batch, len(messages)):
+            try:
+                self._report.failure(failure)
+            except BaseException:  # Ctrl-C
+                if not failure.was_reported:
+                    self._report.failure(failure)
+                raise
+            finally:
+                ledger.mark_failed(self.batch, len(messages))
+
+    def _send(self, batch: Batch, deadline: float | None) -> Receipt | SegmentError:
+        """Send a batch until it succeeds or is not worth another try."""
+        clock = self._queue.clock
+        schedule = RetrySchedule(self._config)
+        while isinstance(outcome := self._attempt(batch, deadline), SegmentError):
+            self.batch.last_error = outcome
+            if self._decide(outcome) is not Decision.RETRY:
+                break
+            now = clock.now()
+            wait = schedule.next_wait(outcome, now)
+            if wait is None:
+                break
+            if deadline is not None and now + wait > deadline:
+                return ShutdownTimeoutError(f"time ran out before another try; {outcome}")
+            self._report.retry(outcome, wait, len(batch), is_first=not batch.retries)
+            if not self._queue.pause(self.batch, now + wait):
+                break
+            batch.retries += 1
+        return outcome
+
+    def _attempt(self, batch: Batch, deadline: float | None) -> Receipt | SegmentError:
+        timeout = None if deadline is None else max(0, deadline - self._queue.clock.now())
+        bytes_sent = 0
+        try:
+            receipt = self._transport.send(batch, timeout)
+            bytes_sent = receipt.bytes_sent
+        except SegmentError as error:
+            bytes_sent = error.bytes_sent
+            return error
+        except Exception as error:  # noqa: BLE001  a transport may be the application's own
+            return NetworkError(f"the transport raised {type(error).__name__}")
+        finally:
+            self._queue.ledger.count_request(bytes_sent, retry=batch.retries > 0)
+        return receipt
 
 
 class Consumer:
@@ -52,15 +157,18 @@ class Consumer:
     def __init__(
         self,
         queue: MessageQueue,
-        transport: Transport,
-        report: Reporter,
-        config: Config,
+        begin: Callable[[InFlightBatch], Delivery],
         on_leave: Callable[[], None],
     ) -> None:
+        """Make a consumer without a thread.
+
+        Args:
+            queue: what it takes from.
+            begin: makes the delivery of a batch.
+            on_leave: called on its thread when that ends.
+        """
         self._queue = queue
-        self._transport = transport
-        self._report = report
-        self._config = config
+        self._begin = begin
         self._on_leave = on_leave
         self.thread: threading.Thread | None = None
 
@@ -69,143 +177,51 @@ class Consumer:
         return self.thread is not None and self.thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread, unless the consumer is there already.
+        """Start the thread, unless the consumer is present already.
 
         Raises:
             RuntimeError: no thread can be started, as late in the interpreter's exit.
         """
-        if sys.is_finalizing():  # it would be started and never run, and `start` wait for ever
+        if sys.is_finalizing():  # it would never run, and `start` would wait forever
             raise RuntimeError("the interpreter exits")
         thread = threading.Thread(target=self._run, name="segment-consumer", daemon=True)
         try:
-            if self._queue.enlist(self, thread):
+            if self._queue.register_worker(self, thread):
                 self.thread = thread
                 thread.start()
         except BaseException:
             if thread.ident is None:
-                self._queue.withdraw(self, thread)
+                self._queue.workers.unregister(self, thread)
             raise
 
     def drain(self, deadline: float | None) -> None:
         """Deliver what waits on the calling thread; leave the rest at the deadline."""
         while deadline is None or self._queue.clock.now() < deadline:
-            lease = Lease()
+            delivery = self._begin(InFlightBatch())
             try:
-                if not self._queue.take_now(lease):
+                if not self._queue.take_now(delivery.batch):
                     return
-                self.deliver(lease, deadline)
+                delivery.run(deadline)
             except BaseException as interruption:
-                self.give_up(lease, interruption)
+                delivery.give_up(interruption)
                 raise
-
-    def deliver(self, lease: Lease, deadline: float | None = None) -> SegmentError | None:
-        """Send the messages of a lease and see to it that each has an outcome.
-
-        A retry that would come after the deadline is not made. Returns the last error that left
-        messages undelivered, None if all were delivered. After any exception (Ctrl-C, or an
-        exit in code of the application) `give_up` has to be called.
-        """
-        failure = None
-        batches = [Batch(tuple(lease.messages))]
-        splits_left = MAX_SPLITS
-        while batches and not lease.abandoned:
-            batch = batches.pop()
-            error = self._send(batch, lease, deadline)
-            if error is None:
-                failure = self._settle(lease, batch) or failure
-                splits_left = MAX_SPLITS
-            elif error.blames_a_message and len(batch) > 1 and splits_left:
-                splits_left -= 1
-                batches.extend(reversed(batch.halves()))
-            else:
-                failure = error
-                self._fail(lease, batch.messages, error)
-        if lease.refused_before:  # said late, as a log handler may hold it up
-            self._report.room(lease.refused_before)
-        return failure
-
-    def give_up(self, lease: Lease, interruption: BaseException) -> None:
-        """See to the outcome of what an interrupted `deliver` left without one."""
-        error = DeliveryError(f"interrupted by {type(interruption).__name__}")
-        if lease.claimed > lease.settled and lease.failure and not lease.failure.is_told:
-            self._report.failure(lease.failure)
-        self._fail(lease, lease.unclaimed, error)
-        self._queue.account.fail_rest(lease)
 
     def _run(self) -> None:
         try:
+            log.debug("consumer started")
             self._work()
+            log.debug("consumer stopped")
         except BaseException:
-            self._queue.leave(self)
+            self._queue.workers.unregister(self)
             raise
 
     def _work(self) -> None:
-        account = self._queue.account  # another in a forked child, where gevent lets this go on
-        while self._queue.account is account and (lease := self._queue.take(self)) is not None:
+        ledger = self._queue.ledger  # another in a forked child, where gevent lets this go on
+        while self._queue.ledger is ledger and (batch := self._queue.take(self)) is not None:
+            delivery = self._begin(batch)
             try:
-                self.deliver(lease)
-            except BaseException as interruption:  # noqa: BLE001, PERF203  it serves others too
-                log.warning("the consumer goes on after %s", type(interruption).__name__)
-                self.give_up(lease, interruption)
-        if self._queue.closed:
-            self._transport.close()
+                delivery.run()
+            except BaseException as interruption:  # noqa: BLE001  it serves others too
+                log.warning("the consumer continues after %s", type(interruption).__name__)
+                delivery.give_up(interruption)
         self._on_leave()
-
-    def _settle(self, lease: Lease, batch: Batch) -> SegmentError | None:
-        """See to the outcomes of a batch that was sent; return the last reason of a refusal."""
-        refusal = None
-        for error, messages in batch.outcomes():
-            if error is None:
-                self._queue.account.confirm(lease, len(messages))
-            else:
-                refusal = error
-                self._fail(lease, messages, error)
-        return refusal
-
-    def _fail(self, lease: Lease, messages: tuple[bytes, ...], error: SegmentError) -> None:
-        """Report the next messages of a lease, unless they were abandoned and so reported."""
-        failure = lease.failure = Failure(error, messages)
-        if messages and self._queue.account.claim(lease, len(messages)):
-            try:
-                self._report.failure(failure)
-            except BaseException:  # Ctrl-C
-                if not failure.is_told:
-                    self._report.failure(failure)
-                raise
-            finally:
-                self._queue.account.fail(lease, len(messages))
-
-    def _send(self, batch: Batch, lease: Lease, deadline: float | None) -> SegmentError | None:
-        """Send a batch until it succeeds or is not worth another try; return the last error."""
-        clock = self._queue.clock
-        schedule = RetrySchedule(self._config)
-        while (error := self._attempt(batch, deadline)) is not None:
-            lease.last_error = error
-            now = clock.now()
-            wait = schedule.next_wait(error, now)
-            if wait is None:
-                return error
-            if deadline is not None and now + wait > deadline:
-                return ShutdownTimeoutError(f"time ran out before another try; {error}")
-            level = logging.DEBUG if batch.retries else logging.WARNING
-            log.log(level, "%s; messages to be sent again in %.1f s: %d", error, wait, len(batch))
-            if not self._queue.pause(lease, now + wait):
-                return error
-            batch.retries += 1
-        return None
-
-    def _attempt(self, batch: Batch, deadline: float | None) -> SegmentError | None:
-        sent_before = batch.bytes_sent
-        if deadline is not None:
-            batch.timeout = max(0, deadline - self._queue.clock.now())
-        try:
-            self._transport.send(batch)
-        except SegmentError as error:
-            return error
-        except Exception as error:  # noqa: BLE001  a transport may be the application's own
-            return NetworkError(f"the transport raised {type(error).__name__}")
-        finally:
-            self._queue.account.count_request(
-                batch.bytes_sent - sent_before, retry=batch.retries > 0
-            )
-        return None

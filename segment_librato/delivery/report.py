@@ -1,12 +1,13 @@
-"""Telling the application which messages will not be delivered, and why.
+"""Tells the application which messages will not be delivered, and why.
 
-Owns the call of `on_error` and the log line beside it. Whatever `on_error` does (raise, track,
-flush, shut down) does no harm. Knows nothing of threads, queues or the network.
+Owns the call of `on_error` and the log lines beside it. Whatever `on_error` does (raise, track,
+flush, shut down) does no harm. Must not know threads, queues or the network.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import traceback
 from typing import TYPE_CHECKING
@@ -29,46 +30,51 @@ class Failure:
 
     Attributes:
         error: why.
-        messages: each one's JSON.
-        is_told: whether `on_error` was called with them.
+        messages: the JSON of each.
+        was_reported: whether `on_error` was called with them.
     """
 
     def __init__(self, error: SegmentError, messages: Sequence[bytes]) -> None:
         self.error = error
         self.messages = messages
-        self.is_told = False
+        self.was_reported = False
 
 
 class Reporter:
-    """Calls `on_error` with an error and the messages it befell. Thread-safe."""
+    """Calls `on_error` with an error and the messages affected. Thread-safe."""
 
     def __init__(self, on_error: OnError | None) -> None:
         self._on_error = on_error or None
         self._calls = threading.local()
 
     def rejection(self, reason: RejectionError, message: bytes) -> None:
-        """Report a message that was not taken in; log it if that is news.
+        """Report a rejected message; log it if it is the first of a series.
 
         While `on_error` runs on the same thread, it is not called for this: a message that it
-        tracks itself would have it called for ever.
+        tracks itself would have it called forever.
         """
         if not self._depth():
-            self._tell(Failure(reason, [message]))
-        if reason.is_news:
+            self._call(Failure(reason, [message]))
+        if reason.is_first:
             log.warning("messages are rejected: %s", reason)
 
-    def room(self, refused: int) -> None:
+    def resumed(self, rejected: int) -> None:
         """Log that messages are accepted again, after so many were rejected."""
-        log.warning("messages are accepted again; rejected before: %d", refused)
+        log.warning("messages are accepted again; rejected before: %d", rejected)
+
+    def retry(self, error: SegmentError, wait: float, count: int, *, is_first: bool) -> None:
+        """Log that `count` messages will be sent again in `wait` seconds."""
+        level = logging.WARNING if is_first else logging.DEBUG
+        log.log(level, "%s; messages to be sent again in %.1f s: %d", error, wait, count)
 
     def failure(self, failure: Failure) -> None:
-        """Report messages that were taken in and will not be delivered.
+        """Report accepted messages that will not be delivered.
 
         Some may fail because of what `on_error` does: it is called for these as well, but not
         if each such call makes the next one fail.
         """
         if self._depth() < MAX_DEPTH:
-            self._tell(failure)
+            self._call(failure)
         log.error("messages not delivered: %d; %s", len(failure.messages), failure.error)
 
     def _depth(self) -> int:
@@ -76,16 +82,15 @@ class Reporter:
         depth: int = getattr(self._calls, "depth", 0)
         return depth
 
-    def _tell(self, failure: Failure) -> None:
+    def _call(self, failure: Failure) -> None:
         """Call `on_error` with the messages as the dicts they would have been sent as."""
         self._calls.depth = self._depth() + 1
         try:
             if self._on_error:
                 messages = [json.loads(message) for message in failure.messages]
-                # fmt: off
-                failure.is_told = True; self._on_error(failure.error, messages)  # noqa: E702  or Ctrl-C may strike in between
-                # fmt: on
-        except Exception as problem:  # noqa: BLE001  it is the application's code
+                failure.was_reported = True  # no call between this and the next statement
+                self._on_error(failure.error, messages)
+        except Exception as problem:  # noqa: BLE001  the application's code may raise anything
             frame = traceback.extract_tb(problem.__traceback__)[-1]
             place = f"{frame.filename}:{frame.lineno}"
             log.error("on_error raised %s at %s", type(problem).__name__, place)

@@ -1,20 +1,21 @@
-"""Whether a failure is worth another try, and how long to wait before it.
+"""What becomes of a batch that was not delivered: sent again, split, or failed; and when.
 
-The table is that of Segment's own libraries (analytics-python 2.4.0, analytics-node): network
-errors, 408, 410, 429, 460 and all 5xx but 501 and 505 are; 511 only where a new bearer token
-may help. The first retry comes at once, the next ones after 0.5 s doubling to 60 s, jittered.
-Waits that the server asks for are taken as they are, up to 300 s each, and do not count as tries.
-Both kinds of waits have a budget of time; a budget of 0 s allows none of its kind.
+One table for each API says which, by status or by the API's own code. The waits are those of
+Segment's own libraries (analytics-python 2.4.0, analytics-node): the first retry comes at once,
+the next ones after 0.5 s doubling to 60 s, jittered. Waits that the server asks for are taken as
+they are, up to 300 s each, and do not count as tries. Both kinds of waits have a budget of time;
+a budget of 0 s allows none of its kind.
 
 It neither sleeps nor reads a clock.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from segment_librato.errors import NetworkError
+from segment_librato.errors import APIError, NetworkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,36 +24,71 @@ if TYPE_CHECKING:
     from segment_librato.config.client import Config
     from segment_librato.errors import SegmentError
 
-__all__ = ["RetrySchedule", "is_worth_retrying", "load_backoff"]
+__all__ = ["LIBRATO", "OTLP", "SEGMENT", "Decision", "RetrySchedule", "RetryTable", "load_backoff"]
 
 FIRST_BACKOFF_SECONDS = 0.5
-LONGEST_BACKOFF_SECONDS = 60
-LONGEST_RETRY_AFTER_SECONDS = 300
-
-RETRIED_CLIENT_ERRORS = frozenset({408, 410, 429, 460})
-SERVER_ERRORS = range(500, 600)
-FINAL_SERVER_ERRORS = frozenset({501, 505})
-NETWORK_AUTHENTICATION_REQUIRED = 511
+MAX_BACKOFF_SECONDS = 60
+MAX_RETRY_AFTER_SECONDS = 300
 
 
-def is_worth_retrying(error: SegmentError, *, uses_oauth: bool) -> bool:
-    """Return whether the same request may succeed later."""
-    if error.retryable is not None:
-        return error.retryable
-    status = error.status
-    if status is None:
-        return isinstance(error, NetworkError)
-    if status == NETWORK_AUTHENTICATION_REQUIRED:
-        return uses_oauth
-    if status in RETRIED_CLIENT_ERRORS:
-        return True
-    return status in SERVER_ERRORS and status not in FINAL_SERVER_ERRORS
+class Decision(Enum):
+    """What becomes of a batch that was not delivered."""
+
+    RETRY = "send it again"
+    SPLIT = "halve it, to find the message that is to blame"
+    FAIL = "report it"
+
+
+class RetryTable(NamedTuple):
+    """What an API's responses mean for the batch; no response at all always means RETRY.
+
+    Attributes:
+        retried: the statuses that mean RETRY.
+        retried_codes: the codes that mean RETRY, whatever the status.
+        split: the statuses that mean SPLIT, if the error may be about a single message.
+        retried_with_oauth: the statuses that mean RETRY with bearer tokens only: a new one may
+            help.
+    """
+
+    retried: frozenset[int]
+    split: frozenset[int]
+    retried_codes: frozenset[str] = frozenset()
+    retried_with_oauth: frozenset[int] = frozenset()
+
+    def decide(self, error: SegmentError, *, uses_oauth: bool = False) -> Decision:
+        """Return what becomes of a batch that was not delivered because of this error."""
+        if isinstance(error, NetworkError):
+            return Decision.RETRY
+        if not isinstance(error, APIError):
+            return Decision.FAIL
+        if error.status in self.retried or error.code in self.retried_codes:
+            return Decision.RETRY
+        if uses_oauth and error.status in self.retried_with_oauth:
+            return Decision.RETRY
+        if error.is_splittable and error.status in self.split:
+            return Decision.SPLIT
+        return Decision.FAIL
+
+
+_SERVER_ERRORS = frozenset(range(500, 600)) - {501, 505, 511}
+_USUAL = frozenset({408, 410, 429, 460}) | _SERVER_ERRORS
+
+# Segment docs, "HTTP API source", and the table of analytics-python 2.4.0 and analytics-node.
+SEGMENT = RetryTable(
+    retried=_USUAL, split=frozenset({400, 413}), retried_with_oauth=frozenset({511})
+)
+# librato/api-docs, "Response Codes & Errors": a rate limit may be a 403 that says so.
+LIBRATO = RetryTable(
+    retried=_USUAL, split=frozenset({400, 413}), retried_codes=frozenset({"rate_limited"})
+)
+# OpenTelemetry Protocol Specification, "OTLP/HTTP Response": only these are retryable.
+OTLP = RetryTable(retried=frozenset({429, 502, 503, 504}), split=frozenset({400, 413}))
 
 
 @cache  # so that it is at hand even when the interpreter has forgotten its modules
 def load_backoff() -> ModuleType:
-    """Import what works out the waits."""
-    import backoff  # noqa: PLC0415  it imports asyncio, which takes 30 ms
+    """Import what computes the waits."""
+    import backoff  # it imports asyncio, which takes 30 ms
 
     return backoff
 
@@ -60,14 +96,14 @@ def load_backoff() -> ModuleType:
 def _backoffs() -> Iterator[float]:
     yield 0.0
     waits: Iterator[float] = load_backoff().expo(
-        factor=FIRST_BACKOFF_SECONDS, max_value=LONGEST_BACKOFF_SECONDS
+        factor=FIRST_BACKOFF_SECONDS, max_value=MAX_BACKOFF_SECONDS
     )
     next(waits)  # backoff's generators yield nothing at first
     yield from waits
 
 
-def _full_jitter(longest: float) -> float:
-    wait: float = load_backoff().full_jitter(longest)
+def _full_jitter(max_wait: float) -> float:
+    wait: float = load_backoff().full_jitter(max_wait)
     return wait
 
 
@@ -89,14 +125,12 @@ class RetrySchedule:
         self._backoffs = _backoffs()
 
     def next_wait(self, error: SegmentError, now: float) -> float | None:
-        """Return the seconds to wait before the next try; None if there is to be none.
+        """Return the seconds to wait before the next try; None if the budget is used up.
 
         Args:
             error: how the last try failed.
             now: the time on a monotonic clock, in seconds.
         """
-        if not is_worth_retrying(error, uses_oauth=self._config.uses_oauth):
-            return None
         if error.retry_after:
             return self._wait_as_asked(error.retry_after, now)
         return self._wait_as_planned(now)
@@ -104,7 +138,7 @@ class RetrySchedule:
     def _wait_as_asked(self, retry_after: float, now: float) -> float | None:
         if self._rate_limited_since is None:
             self._rate_limited_since = now
-        wait = min(retry_after, LONGEST_RETRY_AFTER_SECONDS)
+        wait = min(retry_after, MAX_RETRY_AFTER_SECONDS)
         spent = now + wait - self._rate_limited_since
         return wait if spent <= self._config.max_rate_limit_duration else None
 

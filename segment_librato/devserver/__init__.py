@@ -1,6 +1,6 @@
 """A local stand-in for the Segment HTTP API and Librato's, for tests and development.
 
-    exchange          Request, Answer, Verdict: the values that pass between the modules
+    exchange          Request, Response, Verdict: the values that pass between the modules
     credentials       user name and password of a request
     body              bytes → JSON value
     apis              what an API is to the server: rules and a store

@@ -93,7 +93,7 @@ def _describe_request(request: Request) -> str:
         content = _count(request.batch_size, "message")
     size = f"{request.raw_size / 1024:.1f} KB"
     line = f"{time.strftime('%H:%M:%S')}  {route:<21} {content:>16} {size:>10}  {request.status}"
-    return f"{line}  {request.refusal}" if request.refusal else line
+    return f"{line}  {request.rejection}" if request.rejection else line
 
 
 def _describe_gauge(accepted: JsonObject | Sample) -> str:

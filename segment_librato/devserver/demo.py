@@ -50,13 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Client(
             None if directly else "demo",
             host=server.host,
-            librato=account if directly else None,
+            gauges=account if directly else None,
             on_error=lambda error, _: errors.append(str(error)),
         ) as client:
             track_all(client, until=time.time())
             all_settled = client.flush(timeout=30)
         seconds = time.perf_counter() - began
-        stats = client.stats.librato or client.stats
+        stats = client.stats.gauges or client.stats
         print(describe_delivery(stats, len(server.requests), seconds))
         values = kept_by_librato(server) if directly else mapped_from_segment(server)
         print(describe_gauges(values))

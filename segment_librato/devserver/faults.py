@@ -1,6 +1,6 @@
 """Scripted answers: which request gets another answer than the API's own, and how often.
 
-Must not know sockets or locks: the server calls it with its state locked.
+Must not know sockets or locks: the server calls it with its state synchronized.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from segment_librato.devserver.http.exchange import Answer
+from segment_librato.devserver.http.exchange import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from segment_librato.devserver.http.exchange import Request
 
-__all__ = ["Script", "ScriptedAnswer"]
+__all__ = ["FaultScript", "ScriptedResponse"]
 
 
 @dataclass
-class ScriptedAnswer:
+class ScriptedResponse:
     """An answer in waiting.
 
     Attributes:
@@ -60,7 +60,7 @@ class ScriptedAnswer:
         """Whether what the request holds is accepted."""
         return self.is_success if self.accept is None else self.accept
 
-    def build(self, own: Answer, build_error: Callable[[int, str], Answer]) -> Answer:
+    def build(self, own: Response, build_error: Callable[[int, str], Response]) -> Response:
         """Return the answer to send.
 
         Args:
@@ -69,16 +69,16 @@ class ScriptedAnswer:
         """
         usual = own if self.is_success else build_error(self.status or 0, "scripted")
         body = usual.body if self.body is None else self.body
-        return Answer(self.status, body, {**usual.headers, **self.headers})
+        return Response(self.status, body, {**usual.headers, **self.headers})
 
 
-class Script:
+class FaultScript:
     """The scripted answers that are left, in the order in which they were given."""
 
     def __init__(self) -> None:
-        self._scripted: list[ScriptedAnswer] = []
+        self._scripted: list[ScriptedResponse] = []
 
-    def add(self, scripted: ScriptedAnswer) -> None:
+    def add(self, scripted: ScriptedResponse) -> None:
         """Put an answer at the end."""
         self._scripted.append(scripted)
 
@@ -86,7 +86,7 @@ class Script:
         """Forget all answers."""
         self._scripted.clear()
 
-    def take(self, request: Request) -> ScriptedAnswer | None:
+    def take(self, request: Request) -> ScriptedResponse | None:
         """Return the first answer that matches `request`, and use it up once."""
         for scripted in self._scripted:
             if scripted.when is None or scripted.when(request):
@@ -94,7 +94,7 @@ class Script:
                 return scripted
         return None
 
-    def _use_up(self, scripted: ScriptedAnswer) -> None:
+    def _use_up(self, scripted: ScriptedResponse) -> None:
         if scripted.times is not None:
             scripted.times -= 1
             if scripted.times <= 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
-from segment_librato.devserver.http.exchange import Answer, JsonObject, Request, Verdict
+from segment_librato.devserver.http.exchange import JsonObject, Request, Response, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ Accepted: TypeAlias = "tuple[JsonObject, ...] | tuple[Sample, ...]"
 
 
 class Store(Protocol[AnyVerdict]):
-    """What an API keeps; the server calls it with its state locked."""
+    """What an API keeps; the server calls it with its state synchronized."""
 
     def settle(self, verdict: AnyVerdict) -> AnyVerdict:
         """Return the verdict with the answer, where that depends on what is kept."""
@@ -44,5 +44,5 @@ class Api(Generic[AnyVerdict]):
     """
 
     judge: Callable[[Request, bytes], AnyVerdict]
-    build_error: Callable[[int, str], Answer]
+    build_error: Callable[[int, str], Response]
     store: Store[AnyVerdict]

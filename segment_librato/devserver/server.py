@@ -12,16 +12,16 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from segment_librato.devserver.faults import Script, ScriptedAnswer
+from segment_librato.devserver.faults import FaultScript, ScriptedResponse
 from segment_librato.devserver.http.connection import serve_connection
-from segment_librato.devserver.http.exchange import Answer, JsonObject, Request
+from segment_librato.devserver.http.exchange import JsonObject, Request, Response
 from segment_librato.devserver.http.listener import LOOPBACK, Listener
 from segment_librato.devserver.interfaces import Accepted, Api
 from segment_librato.devserver.librato import api as librato_api
 from segment_librato.devserver.librato.store import LibratoStore
 from segment_librato.devserver.segment import api as segment_api
 from segment_librato.devserver.segment.api import STATUS_ROUTE, Dropped
-from segment_librato.devserver.segment.store import Inbox
+from segment_librato.devserver.segment.store import SegmentStore
 from segment_librato.librato import Measurement, map_message
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ __all__ = ["LocalSegment", "OnRequest"]
 
 OnRequest: TypeAlias = Callable[[Request, Accepted], None]
 
-NO_ANSWER = Answer(status=None)
+NO_ANSWER = Response(status=None)
 
 
 class LocalSegment:
@@ -75,11 +75,11 @@ class LocalSegment:
         self._closed = False
         self._holding = False
         self._held = 0
-        self._script = Script()
+        self._script = FaultScript()
         self._requests: list[Request] = []
-        self._inbox = Inbox()
+        self._segment = SegmentStore()
         self.librato = LibratoStore(self._changed)
-        self._segment_api = Api(segment_api.judge, Answer.of_error, self._inbox)
+        self._segment_api = Api(segment_api.judge, Response.of_error, self._segment)
         self._librato_api = Api(librato_api.judge, librato_api.build_error, self.librato)
         self._listener = Listener(port, self._serve)
         self.port = self._listener.port
@@ -100,7 +100,7 @@ class LocalSegment:
         The context and integrations of a batch are merged into its messages.
         """
         with self._changed:
-            return list(self._inbox.messages)
+            return list(self._segment.messages)
 
     @property
     def measurements(self) -> list[Measurement]:
@@ -118,13 +118,13 @@ class LocalSegment:
     def dropped(self) -> list[Dropped]:
         """The messages that were answered with 200 and thrown away, with the reasons."""
         with self._changed:
-            return list(self._inbox.dropped)
+            return list(self._segment.dropped)
 
     @property
     def duplicates(self) -> int:
         """The number of messages ignored because their messageId had been accepted before."""
         with self._changed:
-            return self._inbox.duplicates
+            return self._segment.duplicates
 
     @property
     def held(self) -> int:
@@ -136,13 +136,13 @@ class LocalSegment:
         """Forget everything received, messageIds included, and all scripted answers."""
         with self._changed:
             self._requests.clear()
-            self._inbox.clear()
+            self._segment.clear()
             self.librato.clear()
             self._script.clear()
 
     def wait_for(self, count: int, timeout: float = 10) -> bool:
         """Wait until `count` messages for Segment were accepted, and return whether they were."""
-        return self.wait_until(lambda: len(self._inbox.messages) >= count, timeout)
+        return self.wait_until(lambda: len(self._segment.messages) >= count, timeout)
 
     def wait_until(self, condition: Callable[[], bool], timeout: float = 10) -> bool:
         """Wait until `condition` holds, and return whether it does.
@@ -155,7 +155,7 @@ class LocalSegment:
             self._changed.wait_for(lambda: self._closed or condition(), timeout)
             return condition()
 
-    def answer(
+    def respond(
         self,
         status: int | None,
         *,
@@ -166,7 +166,7 @@ class LocalSegment:
         delay: float = 0.0,
         when: Callable[[Request], bool] | None = None,
     ) -> None:
-        """Answer the next matching requests like this; several calls queue up.
+        """Response the next matching requests like this; several calls queue up.
 
         Requests that break a rule of the API are refused as ever, and use nothing up.
 
@@ -184,7 +184,7 @@ class LocalSegment:
         Raises:
             ValueError: The status is not between 200 and 599, or `times` is below 1.
         """
-        scripted = ScriptedAnswer(status, body, headers or {}, accept, times, delay, when)
+        scripted = ScriptedResponse(status, body, headers or {}, accept, times, delay, when)
         with self._changed:
             self._script.add(scripted)
 
@@ -217,9 +217,9 @@ class LocalSegment:
             self._listener.close()
 
     def _serve(self, connection: socket.socket, client_address: tuple[str, int]) -> None:
-        serve_connection(connection, client_address, self._respond)
+        serve_connection(connection, client_address, self._handle)
 
-    def _respond(self, request: Request, body: bytes) -> Answer:
+    def _handle(self, request: Request, body: bytes) -> Response:
         """Decide about one request, in the thread of its connection."""
         if (request.method, request.path) == STATUS_ROUTE:
             return self._count()
@@ -228,7 +228,7 @@ class LocalSegment:
         with self._changed:
             if not self._pass_gate():
                 return NO_ANSWER
-            scripted = None if verdict.request.refusal else self._script.take(verdict.request)
+            scripted = None if verdict.request.rejection else self._script.take(verdict.request)
             verdict = api.store.settle(verdict)
             answer = scripted.build(verdict.answer, api.build_error) if scripted else verdict.answer
             accepts = scripted is None or scripted.accepts
@@ -246,11 +246,13 @@ class LocalSegment:
     def _find_api(self, path: str) -> Api[Any]:
         return self._librato_api if librato_api.is_librato_route(path) else self._segment_api
 
-    def _count(self) -> Answer:
-        """Answer a request for the status page."""
+    def _count(self) -> Response:
+        """Response a request for the status page."""
         with self._changed:
             requests = {"requests": len(self._requests)}
-            return Answer.of_json(200, {**requests, **self._inbox.count(), **self.librato.count()})
+            return Response.of_json(
+                200, {**requests, **self._segment.count(), **self.librato.count()}
+            )
 
     def _pass_gate(self) -> bool:
         """Wait while requests are held; return False if the server was closed meanwhile."""

@@ -1,14 +1,12 @@
-"""A plain JSON copy of any Python value, within a budget of bytes.
+"""Any value becomes plain JSON values: a copy, made within a budget of bytes.
 
 What JSON has no word for is replaced, by null or by its text, and reported to the logger
 `segment`: once for each path and type, never with the value.
 
 Code of the application runs on the way (`__iter__`, `__str__`, properties, ...). Whatever it
 raises costs only the value it was raised for. An endless value ends with the budget, and one
-that contains itself is null in the place where it does. All of it is one module, because the
-conversions call one another.
-
-Knows nothing of messages, threads or the network.
+that contains itself is null in the place where it does. It is one long module because the
+conversions call one another. Must not know messages, threads or the network.
 """
 
 from __future__ import annotations
@@ -16,32 +14,31 @@ from __future__ import annotations
 import io
 import json
 import math
-import numbers
-import os
-import sys
 from base64 import b64encode
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping
-from datetime import date, time, timedelta
-from decimal import Decimal
+from contextlib import suppress
 from enum import Enum
-from functools import cache
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from segment_librato.encoding.replacements import report_replacement
+from segment_librato.encoding.kinds import conversions, dump_method, field_names
 from segment_librato.errors import MessageTooLargeError
+from segment_librato.log import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["MAX_DEPTH", "MAX_PLAIN_INTEGER", "simplify"]
+__all__ = ["MAX_DEPTH", "MAX_PLAIN_INTEGER", "coerce"]
 
 MAX_DEPTH = 100
 """How many containers may be inside one another."""
 MAX_PLAIN_INTEGER = 2**63 - 1
 """Up to this integer, and down to its negative, nobody needs to count digits."""
+MAX_REPORTS = 1_000
+MAX_PATH_LENGTH = 200
 
+_reported: dict[tuple[str, str], object] = {}
 _ITEM = "[]"  # the name of every item of a list, so that a list is reported once
 _STORED = frozenset({dict, OrderedDict, defaultdict, Counter, list, tuple, set, frozenset, deque})
 _ARRAY_ATTRIBUTES = ("dtype", "item", "ndim", "shape")
@@ -50,7 +47,7 @@ _key_encoder = json.JSONEncoder(ensure_ascii=False, check_circular=False, separa
 _Entry = TypeVar("_Entry")
 
 
-def simplify(value: object, limit: int) -> Any:  # noqa: ANN401 - JSON has no type
+def coerce(value: object, limit: int) -> Any:
     """Return a copy made only of dict, list, str, int, float, bool and None.
 
     The order of keys is kept, and no key vanishes: of two with the same text, one gets a
@@ -71,7 +68,7 @@ class _Conversion:
         self._room = limit
         self._open: dict[int, str] = {}  # from the root to here: identity and name
 
-    def plain(self, value: Any, name: str = "") -> Any:  # noqa: ANN401 - JSON has no type
+    def plain(self, value: Any, name: str = "") -> Any:
         """Convert a value, known to its parent as `name`; to null if there is no other way."""
         kind = type(value)
         if kind is str and value.isascii():
@@ -110,12 +107,12 @@ class _Conversion:
         if size > self._room:
             self._spend(size)
 
-    def _again(self, value: object) -> Any:  # noqa: ANN401 - JSON has no type
+    def _again(self, value: object) -> Any:
         """Convert what a value stands for: the two are one value, paid for once."""
         self._room += 1
         return self.plain(value)
 
-    def _convert(self, value: Any) -> Any:  # noqa: ANN401 - JSON has no type
+    def _convert(self, value: Any) -> Any:
         kind = type(value)
         if kind in _STORED:
             return self._container(value)
@@ -131,7 +128,7 @@ class _Conversion:
             return number if math.isfinite(number) else self._replaced(value)
         return self._convert_rare(value)
 
-    def _convert_rare(self, value: Any) -> Any:  # noqa: ANN401 - JSON has no type
+    def _convert_rare(self, value: Any) -> Any:
         kind = type(value)
         if isinstance(value, (type, io.IOBase)):  # a file would be read, and might block
             return self._replaced(value)
@@ -139,7 +136,7 @@ class _Conversion:
             return self._bytes(memoryview(value))
         if all(hasattr(kind, attribute) for attribute in _ARRAY_ATTRIBUTES):
             return self._array(value)
-        for kinds, step in _steps():
+        for kinds, step in conversions():
             if isinstance(value, kinds):
                 return self._again(step(value))
         return self._container(value)
@@ -168,7 +165,7 @@ class _Conversion:
         except UnicodeDecodeError:
             return self._text(b64encode(data).decode("ascii"))
 
-    def _array(self, value: Any) -> Any:  # noqa: ANN401 - any class like those of numpy
+    def _array(self, value: Any) -> Any:
         if value.ndim:
             self._expect(math.prod(value.shape))
             return self._list(value)
@@ -176,15 +173,15 @@ class _Conversion:
         # The item of a `numpy.longdouble` is one again.
         return self._again(float(item) if type(item) is type(value) else item)
 
-    def _container(self, value: Any) -> Any:  # noqa: ANN401 - JSON has no type
+    def _container(self, value: Any) -> Any:
         if len(self._open) > MAX_DEPTH:
             return self._replaced(value)
         if isinstance(value, Mapping):
             return self._dict(self._entries(value, value.items))
-        names = _field_names(value)
+        names = field_names(value)
         if names is not None:
             return self._dict((name, getattr(value, name, None)) for name in names)
-        dump = _dump_method(type(value))
+        dump = dump_method(type(value))
         if dump is not None:
             return self._again(getattr(value, dump)())
         if isinstance(value, (Collection, Iterator)):
@@ -216,19 +213,19 @@ class _Conversion:
             return {text: item for text, _, item in entries}
         return _with_distinct_names(entries, exact)
 
-    def _key(self, key: Any) -> str:  # noqa: ANN401 - a key is any value
+    def _key(self, key: Any) -> str:
         """Spell a key as `json.dumps` does, and what it refuses by the text of its value."""
         plain = float.__float__(key) if issubclass(type(key), float) else self.plain(key)
         return plain if isinstance(plain, str) else _key_encoder.encode(plain)
 
-    def _unknown(self, value: object) -> Any:  # noqa: ANN401 - a text or null
+    def _unknown(self, value: object) -> Any:
         if type(value).__str__ is object.__str__:
             return self._replaced(value)
         text = self._text(value)
         report_replacement(self._open.values(), value, "its text")
         return text
 
-    def _replaced(self, value: object, *name: str) -> Any:  # noqa: ANN401 - always None
+    def _replaced(self, value: object, *name: str) -> Any:
         """Report a value that becomes null; one that is not open yet needs its name."""
         report_replacement([*self._open.values(), *name], value, "null")
 
@@ -255,57 +252,17 @@ def _snapshot(read: Callable[[], Iterable[_Entry]], most: int, attempts: int = 5
         return _snapshot(read, most, attempts - 1)
 
 
-def _field_names(value: Any) -> list[str] | None:  # noqa: ANN401 - any class
-    """Return the names of the fields of a dataclass or attrs instance."""
-    if hasattr(type(value), "__dataclass_fields__"):
-        from dataclasses import fields  # noqa: PLC0415  it is loaded, as there is a dataclass
+def report_replacement(names: Iterable[str], value: object, sent_as: str) -> None:
+    """Log a replacement, once for each path and type; never the value.
 
-        return [field.name for field in fields(value)]
-    attributes = getattr(type(value), "__attrs_attrs__", None)
-    return None if attributes is None else [attribute.name for attribute in attributes]
-
-
-def _dump_method(kind: type) -> str | None:
-    """Return the method that turns a pydantic model into a dict, of version 2 or 1."""
-    if hasattr(kind, "model_dump"):
-        return "model_dump"
-    return "dict" if hasattr(kind, "__fields__") and hasattr(kind, "dict") else None
-
-
-def _moment_text(value: date | time) -> str | None:
-    """Return the ISO 8601 text; None for the "not a time" of pandas."""
-    return value.isoformat() if value == value else None  # noqa: PLR0124 - NaT equals nothing
-
-
-def _decimal_number(value: Decimal) -> float:
-    """Return an int if it is one, of a size that a float could have; else a float."""
-    if not value.is_finite():
-        return math.nan
-    if value.adjusted() <= sys.float_info.max_10_exp and value == value.to_integral_value():
-        return int(value)
-    return float(value)
-
-
-def _plain_number(value: numbers.Number) -> float:
-    return int(value) if isinstance(value, numbers.Integral) else float(value)  # type: ignore[arg-type]
-
-
-@cache
-def _steps() -> tuple[tuple[Any, Callable[[Any], object]], ...]:
-    """Return what is done to which types.
-
-    The first row that fits is taken, and what it returns is converted in turn.
+    Neither a lock (a signal handler may come back here) nor an exception leaves this function.
     """
-    # 5 ms, for the few that need it
-    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network  # noqa: PLC0415
-    from uuid import UUID  # noqa: PLC0415
-
-    return (
-        ((date, time), _moment_text),
-        (timedelta, timedelta.total_seconds),
-        (Decimal, _decimal_number),
-        ((UUID, IPv4Address, IPv4Network, IPv6Address, IPv6Network), str),
-        (os.PathLike, os.fspath),
-        (complex, str),
-        (numbers.Number, _plain_number),
-    )
+    with suppress(Exception):  # a metaclass may raise anything
+        path = ".".join(filter(None, names)).replace(".[]", "[]")[:MAX_PATH_LENGTH]
+        path = path.encode("unicode_escape").decode("ascii")[:MAX_PATH_LENGTH] or "message"
+        entry = (path, type(value).__qualname__)
+        ticket = object()
+        # Threads that race past the size may each add one more.
+        if len(_reported) >= MAX_REPORTS or _reported.setdefault(entry, ticket) is not ticket:
+            return
+        log.warning("%s: a value of type %s cannot be written as JSON; sent as %s", *entry, sent_as)

@@ -1,51 +1,73 @@
-"""A built message becomes bytes: by the fastest encoder if it is usual, by that for all if not.
+"""A built message becomes bytes, once: the fast paths, and the proof that they may be taken.
 
-What is usual is proven without a look at each value. Knows how a built message looks; nothing of
-threads or the network.
+An encoder writes a value as often as it meets it, a million times if need be, and accepts values
+that JSON does not have. So before a message goes to a fast encoder it has to be *plain*: nothing
+but dicts with str keys, lists, tuples, str, int, float, bool and None, not too many of them, and
+none of them too deep. Anything else goes to `strict.encode`, which looks at each value.
+
+The proof costs a fraction of the encoding, because CPython's garbage collector has done most of
+it. `gc.is_tracked(dict)` is False only if the dict has never held a container or an object of a
+Python class; `gc.get_referents` lists the values of a dict (and its keys, unless all are str) in
+one C call. Per version of CPython:
+
+- 3.10 to 3.12: an untracked dict is flat. It holds str, numbers, None, and objects of C types
+  that no encoder accepts, all of which an encoder rejects by itself. Tracked ones are looked into.
+- 3.13: the collector does not see the values that an object keeps inline for its `__dict__`, so
+  such a dict has fewer referents than entries (`is_partly_hidden`) and counts as not plain.
+- 3.14: all dicts are tracked, and so all are looked into. `is_partly_hidden` holds as well.
+- PyPy has no `gc.is_tracked`: every message goes to `strict.encode`.
+
+Two things the collector cannot tell are checked on the result: keys that are not str, by counting
+referents, and NaN, which orjson writes as null, by counting the nulls.
+
+Must not know threads or the network.
 """
 
 from __future__ import annotations
 
+import gc
+import sys
 from functools import cache
 from gc import get_referents
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from segment_librato.encoding.flat import spell
-from segment_librato.encoding.plain import (
-    MAY_HIDE,
-    check_keys,
-    check_nones,
-    hides,
-    is_tracked,
-    look_into,
-)
+from segment_librato.encoding.flat import encode_flat
 from segment_librato.encoding.strict import encode, to_json
-from segment_librato.message.build import MAX_MESSAGE_BYTES
+from segment_librato.message.fields import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from segment_librato.message.build import Message
+    from segment_librato.message.fields import Message
 
 __all__ = ["message_encoder"]
 
-FEW_VALUES = 100  # an encoder may write the largest of them as often
+MAX_VALUES = 100  # that are not looked into: an encoder may write the largest of them as often
+MAX_LEVELS = 8
+
+_CONTAINERS = frozenset({dict, list, tuple})
+_SIZED = _CONTAINERS | {str}
+
+MAY_HIDE = sys.version_info >= (3, 13)  # see above
+
+is_tracked: Any = getattr(gc, "is_tracked", None)  # PyPy has none, and makes no use of the rest
 
 EncodeMessage: TypeAlias = "Callable[[Message], tuple[bytes, Message]]"
 
 
 @cache
 def message_encoder() -> EncodeMessage:
-    """Return what encodes messages: with orjson, if it is installed.
+    """Return the function that encodes messages: with orjson, if it is installed.
 
-    It takes a message that was built, returns its bytes and the message they spell, and raises
-    MessageTooLargeError if there are more than 32 KB. The first client imports orjson, as not
-    every program that imports this library has one, and it takes as long as half the library.
+    It takes a built message, returns its bytes and the message they encode, and raises
+    MessageTooLargeError if there are more than 32 KB. The first client imports orjson, because
+    not every program that imports this library makes one, and orjson takes half as long as the
+    library.
     """
     if not is_tracked:
         return lambda message: encode(message, MAX_MESSAGE_BYTES)
     try:
-        import orjson  # noqa: PLC0415  see above
+        import orjson  # see above
     except ImportError:
         return _make_encoder(None, 0)
     options = (
@@ -58,9 +80,9 @@ def message_encoder() -> EncodeMessage:
 
 
 def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMessage:
-    """Return what encodes usual messages with the `dumps` of orjson, or without it.
+    """Return the function that encodes plain messages with the `dumps` of orjson, or without it.
 
-    It is written in one piece, as each function costs 2 % of a call.
+    It is written in one piece, because each function costs 2 % of a call.
     """
 
     def encode_message(message: Message) -> tuple[bytes, Message]:
@@ -71,30 +93,95 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
             below: list[Any] = []
             if len(context) > 1 or integrations or is_tracked(own):  # 1: the library
                 values = get_referents(own, context, integrations)
-                below = get_referents(*values[:FEW_VALUES])
-                is_deep = len(values) + len(below) > FEW_VALUES
-                is_deep = is_deep or (MAY_HIDE and any(map(hides, values)))
-                for one in below[:FEW_VALUES]:  # with `any` and `map` a call takes 3 % longer
-                    # An object of a class in Python is met with its class, which is tracked.
+                below = get_referents(*values[:MAX_VALUES])
+                is_deep = len(values) + len(below) > MAX_VALUES
+                is_deep = is_deep or (MAY_HIDE and any(map(is_partly_hidden, values)))
+                for one in below[:MAX_VALUES]:  # with `any` and `map` a call takes 3 % longer
+                    # An object of a Python class comes with its class, which is tracked.
                     is_deep = is_deep or is_tracked(one)
                 if is_deep:
-                    values, below = look_into(values, MAX_MESSAGE_BYTES), []
+                    values, below = collect_values(values, MAX_MESSAGE_BYTES), []
             if dumps:
                 # What it returns keeps the buffer it was written to, of over 1,000 bytes.
                 data = dumps(message, None, options)[:-1]
-                # It spells NaN as null: there are more of them then than there are None.
+                # It writes NaN as null: there are more nulls then than there are None.
                 nones = [message["userId"], message["anonymousId"], *values].count(None)
                 if (nulls := data.count(b"null")) != nones:
                     check_nones(nulls, message)
             elif values:
-                check_keys([own, context, integrations, *values, *below])  # json would take others
+                check_keys([own, context, integrations, *values, *below])  # json accepts others
                 data = to_json(message).encode()
             else:
-                data = spell(message)
+                data = encode_flat(message)
             if len(data) <= MAX_MESSAGE_BYTES:
                 return data, message
-        except Exception:  # noqa: BLE001, S110  something is not as usual
+        except Exception:  # noqa: BLE001, S110  the message is not plain
             pass
         return encode(message, MAX_MESSAGE_BYTES)
 
     return encode_message
+
+
+def collect_values(values: list[Any], limit: int) -> list[Any]:
+    """Check that not too much is nested in some values, and nothing but plain ones.
+
+    Args:
+        values: what a dict holds.
+        limit: the number of bytes of JSON that is too much.
+
+    Returns:
+        The values and those nested in them, except those in dicts that are not tracked; these
+        are counted, as a byte each, but not met.
+
+    Raises:
+        ValueError: there are too many values, bytes of text or levels to say so.
+        TypeError: they are not plain.
+    """
+    met: list[Any] = []
+    room = limit
+    for _ in range(MAX_LEVELS):
+        met += values
+        room -= sum(len(one) for one in values if type(one) in _SIZED)
+        if room < 0:
+            raise ValueError("many bytes")
+        if MAY_HIDE and any(map(is_partly_hidden, values)):
+            raise TypeError("not plain")
+        tracked = [*filter(is_tracked, values)]
+        if not _CONTAINERS.issuperset(map(type, tracked)):
+            raise TypeError("not plain")
+        if not tracked:
+            return met
+        values = get_referents(*tracked)
+    raise ValueError("many levels")
+
+
+def is_partly_hidden(value: object) -> bool:
+    """Return whether it is a dict some of whose values the collector does not see."""
+    return type(value) is dict and len(get_referents(value)) < len(value)
+
+
+def check_keys(values: list[Any]) -> None:
+    """Check that all keys of the dicts among some values are str.
+
+    The collector lists only the values of such a dict.
+
+    Raises:
+        TypeError: they are not.
+    """
+    dicts = [one for one in values if isinstance(one, dict)]
+    if [*map(len, map(get_referents, dicts))] != [*map(len, dicts)]:
+        raise TypeError("not plain")
+
+
+def check_nones(count: int, value: dict[str, Any]) -> None:
+    """Check that there are `count` None in a dict that was looked into.
+
+    Raises:
+        ValueError: there are more, or fewer.
+    """
+    values = get_referents(value)
+    for _ in range(MAX_LEVELS + 2):  # two above those that were looked into; more if it changes
+        count -= values.count(None)
+        values = get_referents(*values)
+    if count or values:
+        raise ValueError("not plain")

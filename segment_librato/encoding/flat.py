@@ -1,25 +1,25 @@
-"""A built message as JSON, written down as it is found: twice as fast as by the encoder of `json`.
+"""A flat message as JSON, written by hand: twice as fast as the encoder of `json`.
 
-Most messages are made of a few fields that are always the same, and a flat dict of texts and
-numbers. Whatever else there is raises. Knows how a built message looks.
+Most messages consist of a few fields that are always the same, and a dict of str and numbers.
+Anything else raises. Knows how a built message looks; must not know threads or the network.
 """
 
 from __future__ import annotations
 
 from itertools import islice
-from json.encoder import encode_basestring as spell_text
+from json.encoder import encode_basestring as encode_text
 from typing import TYPE_CHECKING, Any
 
-from segment_librato.message.build import LIBRARY
+from segment_librato.message.fields import LIBRARY
 
 if TYPE_CHECKING:
-    from segment_librato.message.build import Message
+    from segment_librato.message.fields import Message
 
-__all__ = ["spell"]
+__all__ = ["encode_flat"]
 
 COMMON_FIELDS = 7  # those of the type come after them
-MOST_ITEMS = 50  # of a dict: one long text may be all of them
-MOST_KEYS, LONGEST_KEY = 1_000, 100
+MAX_ITEMS = 50  # of a dict: one long text may be all of them
+MAX_KEYS, MAX_KEY_LENGTH = 1_000, 100
 
 LIBRARY_ONLY = '{{"library":{{"name":"{name}","version":"{version}"}}}}'.format(**LIBRARY)
 
@@ -28,46 +28,46 @@ class _Keys(dict[str, str]):
     """The JSON of the keys that were met, each with its colon."""
 
     def __missing__(self, key: str) -> str:
-        if type(key) is not str or len(key) > LONGEST_KEY:
+        if type(key) is not str or len(key) > MAX_KEY_LENGTH:
             raise ValueError("not plain, or too long to be kept")
-        if len(self) >= MOST_KEYS:
+        if len(self) >= MAX_KEYS:
             self.clear()
-        spelled = self[key] = f"{spell_text(key)}:"
-        return spelled
+        encoded = self[key] = f"{encode_text(key)}:"
+        return encoded
 
 
 _keys = _Keys()
 
 
-def spell(message: Message) -> bytes:
-    """Return the JSON of a message of which nothing is nested; raise anything if it is unusual."""
+def encode_flat(message: Message) -> bytes:
+    """Return the JSON of a message in which nothing is nested; raise anything if it is unusual."""
     user, anonymous = message["userId"], message["anonymousId"]
     text = (
         f'{{"type":"{message["type"]}","timestamp":"{message["timestamp"]}"'
-        f',"messageId":{spell_text(message["messageId"])}'
-        f',"userId":{"null" if user is None else spell_text(user)}'
-        f',"anonymousId":{"null" if anonymous is None else spell_text(anonymous)}'
+        f',"messageId":{encode_text(message["messageId"])}'
+        f',"userId":{"null" if user is None else encode_text(user)}'
+        f',"anonymousId":{"null" if anonymous is None else encode_text(anonymous)}'
         f',"integrations":{{}},"context":{LIBRARY_ONLY}'
     )
     for key, item in islice(message.items(), COMMON_FIELDS, None):
         if type(item) is str:
-            text += f",{_keys[key]}{spell_text(item)}"
+            text += f",{_keys[key]}{encode_text(item)}"
         elif type(item) is dict:
-            text += f",{_keys[key]}{_spell_dict(item)}"
+            text += f",{_keys[key]}{_encode_dict(item)}"
         else:
-            text += f",{_spell_dict({key: item})[1:-1]}"
+            text += f",{_encode_dict({key: item})[1:-1]}"
     return (text + "}").encode()
 
 
-def _spell_dict(value: dict[str, Any]) -> str:
+def _encode_dict(value: dict[str, Any]) -> str:
     """Return the JSON of a dict; raise anything if it is not flat, or not plain."""
-    if len(value) > MOST_ITEMS:
+    if len(value) > MAX_ITEMS:
         raise ValueError("many items")
     items = []
     for key, item in value.items():
         kind = type(item)
         if kind is str:
-            items.append(f"{_keys[key]}{spell_text(item)}")
+            items.append(f"{_keys[key]}{encode_text(item)}")
         elif kind is int or (kind is float and item - item == 0):  # NaN and infinity are not
             items.append(f"{_keys[key]}{item!r}")
         elif kind is bool:

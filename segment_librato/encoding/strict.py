@@ -1,7 +1,7 @@
 """Any mapping becomes strict JSON: UTF-8, compact, no NaN, no lone surrogates, no key twice.
 
 What holds nothing but plain JSON values, as one scan proves, is left to the standard library's
-encoder. Only when the scan or the encoder objects is a plain copy made first, by `simplify`.
+encoder. Only when the scan or the encoder objects is a plain copy made first, by `coerce`.
 
 Knows nothing of messages, threads or the network.
 """
@@ -13,7 +13,7 @@ from json.encoder import encode_basestring
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from segment_librato.encoding.coerce import MAX_DEPTH, MAX_PLAIN_INTEGER, simplify
+from segment_librato.encoding.coerce import MAX_DEPTH, MAX_PLAIN_INTEGER, coerce
 from segment_librato.errors import MessageTooLargeError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def encode(value: Mapping[str, Any], limit: int) -> tuple[bytes, dict[str, Any]]
     plain = value if type(value) is dict else {}
     data = _encode_plain(value, limit)
     if data is None:
-        plain, data = _encode_simplified(value, limit)
+        plain, data = _encode_coerced(value, limit)
     if len(data) > limit:
         raise MessageTooLargeError(
             f"message: expected at most {limit} bytes of JSON, got {len(data)}"
@@ -74,17 +74,17 @@ def _encode_plain(value: object, limit: int) -> bytes | None:
     return None
 
 
-def _encode_simplified(value: object, limit: int) -> tuple[dict[str, Any], bytes]:
+def _encode_coerced(value: object, limit: int) -> tuple[dict[str, Any], bytes]:
     """Return a plain copy and its JSON."""
     try:
-        simplified = simplify(value, limit)
-        plain = simplified if type(simplified) is dict else {}
+        coerced = coerce(value, limit)
+        plain = coerced if type(coerced) is dict else {}
         return plain, to_json(plain).encode()
     except (MemoryError, RecursionError):
         raise MessageTooLargeError("message: no memory or stack left to encode it") from None
 
 
-def _scan(  # noqa: C901 - one loop without calls, as it runs for many messages
+def _scan(  # noqa: C901  one loop without calls, as it runs for many messages
     container: dict[str, Any] | list[Any] | tuple[Any, ...], room: int, levels: int
 ) -> int:
     """Return what remains of `room` bytes, or a negative number if a copy must be made.

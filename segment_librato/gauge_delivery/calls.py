@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from segment_librato.errors import ConfigError, ValidationError, unexpected
 from segment_librato.librato.mapper import MAX_VALUE, gauge_name
-from segment_librato.message.build import check_event
+from segment_librato.message.fields import check_event
 
 if TYPE_CHECKING:
     from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
@@ -39,7 +39,7 @@ def gauge_settings(
     period: object, summarize: object, aggregate: object, display_name: object
 ) -> dict[str, Any]:
     """Return the properties of a gauge as the API takes them."""
-    from segment_librato.config.gauges import (  # noqa: PLC0415  few need it
+    from segment_librato.config.gauges import (
         MAX_PERIOD_SECONDS,
         MIN_PERIOD_SECONDS,
     )
@@ -75,16 +75,16 @@ def configure(
     Raises:
         ConfigError: there is no Librato account.
         ValidationError: no gauge can have this name.
-        APIError: Librato answered, but not with success.
+        APIError: Librato answered without success.
         NetworkError: it did not answer.
     """
-    from segment_librato.config.gauges import LibratoConfig  # noqa: PLC0415  few need it
+    from segment_librato.config.gauges import LibratoConfig
 
     if not isinstance(account, LibratoConfig):
-        raise ConfigError(unexpected("librato", "a LibratoConfig to set up gauges", account))
+        raise ConfigError(unexpected("gauges", "a LibratoConfig to set up gauges", account))
     name = _gauge_name(name)
     if send:
-        from segment_librato.gauge_delivery.librato import put_gauge  # noqa: PLC0415  it imports HTTP
+        from segment_librato.gauge_delivery.librato import put_gauge
 
         put_gauge(account, name, settings)
 

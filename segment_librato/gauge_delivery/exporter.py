@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
 
     from segment_librato.config.gauges import OpenTelemetryConfig
-    from segment_librato.http.response import Answer
-    from segment_librato.queue.batch import Batch
+    from segment_librato.http.response import Response
 
 __all__ = ["Exporter"]
 
@@ -49,8 +48,8 @@ class Exporter:
     """
 
     def __init__(self, account: OpenTelemetryConfig) -> None:
-        from opentelemetry.exporter.otlp.proto.http import Compression  # noqa: PLC0415  an extra
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415  an extra
+        from opentelemetry.exporter.otlp.proto.http import Compression
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import (
             OTLPMetricExporter,
         )
 
@@ -77,7 +76,7 @@ class Exporter:
         """The values of headers that nobody should see."""
         return self._relay.secrets
 
-    def export(self, metrics: MetricsData, batch: Batch) -> Answer:
+    def export(self, metrics: MetricsData, timeout: float | None) -> tuple[int, Response]:
         """Send the metrics and return the answer; the batch learns how many bytes that took.
 
         Raises:
@@ -85,7 +84,7 @@ class Exporter:
             NetworkError: no answer came.
         """
         self._relay.outcome = None
-        self._relay.seconds = batch.timeout
+        self._relay.seconds = timeout
         with suppress(Exception):  # older releases raise what newer ones log
             self._exporter.export(metrics)
         outcome = self._relay.outcome
@@ -94,10 +93,10 @@ class Exporter:
                 "the OpenTelemetry exporter sent nothing; check `endpoint` or "
                 "OTEL_EXPORTER_OTLP_ENDPOINT"
             )
-        batch.bytes_sent += self._relay.bytes_sent
         if isinstance(outcome, NetworkError):
+            outcome.bytes_sent = self._relay.bytes_sent
             raise outcome
-        return outcome
+        return self._relay.bytes_sent, outcome
 
     def close(self) -> None:
         """Close the connections."""
@@ -113,7 +112,7 @@ class _Relay(HTTPAdapter):
         self._session: Session | None = None
         self.url = ""
         self.secrets: tuple[str, ...] = ()
-        self.outcome: Answer | NetworkError | None = None
+        self.outcome: Response | NetworkError | None = None
         self.bytes_sent = 0
         self.seconds: float | None = None  # for the next request
 

@@ -1,7 +1,7 @@
 """One POST of measurements to the Librato Metrics API, and the settings of a gauge there.
 
 Owns the two forms of the API (gauges with a source; measurements with tags), authentication, and
-what an answer means. Facts: librato/api-docs, "Submit Metrics", "Create a Measurement", "Update
+what an response means. Facts: librato/api-docs, "Submit Metrics", "Create a Measurement", "Update
 Metric by Name" and "Response Codes & Errors". Knows nothing of queues or of retries.
 """
 
@@ -16,18 +16,17 @@ from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError, DeliveryError
-from segment_librato.http.response import presentable
+from segment_librato.http.response import REDIRECT, SUCCESS, redact
 from segment_librato.http.session import Session, Sessions
+from segment_librato.transport.base import Receipt
 
 if TYPE_CHECKING:
     from segment_librato.config.gauges import LibratoConfig
-    from segment_librato.http.response import Answer
+    from segment_librato.http.response import Response
     from segment_librato.queue.batch import Batch
 
 __all__ = ["LibratoTransport", "put_gauge"]
 
-SUCCESS = range(200, 300)
-REDIRECT = range(300, 400)
 BAD_REQUEST = 400
 UNAUTHORIZED = 401
 FORBIDDEN = 403
@@ -47,25 +46,27 @@ class LibratoTransport:
         """Leave the connections to the parent, untouched, and have none."""
         self._sessions.reset_after_fork()
 
-    def send(self, batch: Batch) -> None:
-        """Post a batch of measurements; those that Librato would find too old are refused here.
+    def send(self, batch: Batch, timeout: float | None = None) -> Receipt:
+        """Post a batch of measurements; those too old for Librato are not sent.
 
         Raises:
-            APIError: the server answered, but not with success.
-            NetworkError: no answer came.
+            APIError: the server answered without success.
+            NetworkError: no response came.
         """
         measurements = [json.loads(message) for message in batch.messages]
-        batch.refused = self._outside_window(measurements)
-        wanted = [one for at, one in enumerate(measurements) if at not in batch.refused]
+        failed = self._outside_window(measurements)
+        wanted = [one for at, one in enumerate(measurements) if at not in failed]
         if not wanted:
-            return
+            return Receipt(0, failed)
         body = _encode(self._collate(wanted))
-        batch.bytes_sent += len(body)
-        answer = self._sessions.post(body, _headers(self._account), batch.timeout)
-        if answer.status not in SUCCESS:
-            raise _refusal(self._account, answer)
-        if error := self._doubts(answer, len(wanted)):
-            batch.refuse_rest(error)
+        response = self._sessions.post(body, _headers(self._account), timeout)
+        if response.status not in SUCCESS:
+            error = _error(self._account, response)
+            error.bytes_sent = len(body)
+            raise error
+        if doubt := self._doubts(response, len(wanted)):
+            failed = {at: failed.get(at, doubt) for at in range(len(batch))}
+        return Receipt(len(body), failed)
 
     def close(self) -> None:
         """Close the connections."""
@@ -94,17 +95,17 @@ class LibratoTransport:
             return {"gauges": [{**one, **properties} for one in measurements]}
         return {"measurements": [{**_tagged(one), **properties} for one in measurements]}
 
-    def _doubts(self, answer: Answer, count: int) -> DeliveryError | None:
+    def _doubts(self, response: Response, count: int) -> DeliveryError | None:
         """Return an error if a success says that not all was taken.
 
         Which measurements were not, it does not say; and to send them again would count the
         others twice.
         """
-        content = answer.json_object()
+        content = response.json_object()
         if not content.get("errors"):
             return None
         error = DeliveryError(
-            f"{self._sessions.host} answered {answer.status} with errors: "
+            f"{self._sessions.host} answered {response.status} with errors: "
             f"up to {count} measurements were not taken"
         )
         error.message = _texts(self._account, content) or error.message
@@ -115,14 +116,14 @@ def put_gauge(account: LibratoConfig, name: str, properties: dict[str, Any]) -> 
     """Set the properties of a gauge, which is created if there is none.
 
     Raises:
-        APIError: the server answered, but not with success.
-        NetworkError: no answer came.
+        APIError: the server answered without success.
+        NetworkError: no response came.
     """
     url = f"{account.host.rstrip('/')}/v1/metrics/{name}"
     with Session(url, account.proxies, account.timeout) as session:
-        answer = session.send("PUT", _encode({"type": "gauge", **properties}), _headers(account))
-    if answer.status not in SUCCESS:
-        raise _refusal(account, answer)
+        response = session.send("PUT", _encode({"type": "gauge", **properties}), _headers(account))
+    if response.status not in SUCCESS:
+        raise _error(account, response)
 
 
 def _encode(content: dict[str, Any]) -> bytes:
@@ -153,17 +154,17 @@ def _tagged(measurement: dict[str, Any]) -> dict[str, Any]:
     return rest
 
 
-def _refusal(account: LibratoConfig, answer: Answer) -> APIError:
-    """Return the answer as an error."""
-    status = answer.status
-    content = answer.json_object()
+def _error(account: LibratoConfig, response: Response) -> APIError:
+    """Return the response as an error."""
+    status = response.status
+    content = response.json_object()
     errors = content.get("errors")
     text = f"{urlsplit(account.host).hostname} answered {status}"
     message = _texts(account, content)
     code = "unknown"
     if status in REDIRECT:
         code = "redirect"
-        target = presentable(answer.redirect_target(account.host), _secrets(account))
+        target = redact(response.redirect_target(account.host), _secrets(account))
         text = f"{text}, a redirect to {target}; set `host` to where the API is"
     elif status == UNAUTHORIZED:
         code = "unauthorized"
@@ -171,16 +172,14 @@ def _refusal(account: LibratoConfig, answer: Answer) -> APIError:
     elif status == FORBIDDEN and RATE_LIMIT.search(message):
         code = "rate_limited"
         text = f"{text}, a rate limit"
-    error = APIError(status, code, message or text, answer.retry_after(), text)
-    if code == "rate_limited":
-        error.retryable = True
+    error = APIError(status, code, message or text, response.retry_after(), text)
     if status == BAD_REQUEST and isinstance(errors, dict):
-        error.blames_a_message = "params" in errors
+        error.is_splittable = "params" in errors
     return error
 
 
 def _texts(account: LibratoConfig, content: dict[str, Any]) -> str:
-    """Return the sentences in the errors of an answer, shortened and without secrets."""
+    """Return the sentences in the errors of an response, shortened and without secrets."""
     sentences: list[str] = []
     pending: list[tuple[str, object]] = [("", content.get("errors") or content.get("error"))]
     while pending:
@@ -191,7 +190,7 @@ def _texts(account: LibratoConfig, content: dict[str, Any]) -> str:
             pending += [(name, error) for error in reversed(errors)]
         elif isinstance(errors, str):
             sentences.append(f"{name}: {errors}" if name else errors)
-    return presentable("; ".join(sentences), _secrets(account))
+    return redact("; ".join(sentences), _secrets(account))
 
 
 def _secrets(account: LibratoConfig) -> tuple[str, str]:

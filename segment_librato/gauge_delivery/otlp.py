@@ -1,6 +1,6 @@
 """One POST of measurements to an OTLP/HTTP endpoint, as points of OpenTelemetry gauges.
 
-Owns what a measurement is in OpenTelemetry and what an answer means (OpenTelemetry Protocol
+Owns what a measurement is in OpenTelemetry and what an response means (OpenTelemetry Protocol
 Specification, "OTLP/HTTP Response"). Knows nothing of encoding and of connections, of queues or
 of retries.
 """
@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError, ConfigError, DeliveryError
 from segment_librato.gauge_delivery.exporter import Exporter
-from segment_librato.http.pool import Pool
-from segment_librato.http.response import presentable
+from segment_librato.http.response import REDIRECT, SUCCESS, redact
+from segment_librato.http.session import Pool
 from segment_librato.log import log
+from segment_librato.transport.base import Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,17 +28,14 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from segment_librato.config.gauges import OpenTelemetryConfig
-    from segment_librato.http.response import Answer
+    from segment_librato.http.response import Response
     from segment_librato.queue.batch import Batch
 
 __all__ = ["OpenTelemetryTransport"]
 
-SUCCESS = range(200, 300)
-REDIRECT = range(300, 400)
-RETRYABLE = frozenset({429, 502, 503, 504})
 NANOSECONDS = 10**9
-LATEST_SECONDS = 2**64 // NANOSECONDS - 1  # a time is an unsigned number of nanoseconds
-GREATEST_INTEGER = 2**63 - 1
+MAX_TIME_SECONDS = 2**64 // NANOSECONDS - 1  # a time is an unsigned number of nanoseconds
+MAX_INTEGER = 2**63 - 1
 
 
 class OpenTelemetryTransport:
@@ -50,11 +48,11 @@ class OpenTelemetryTransport:
             ConfigError: the extra is not installed.
         """
         try:
-            from google.rpc.status_pb2 import Status  # noqa: PLC0415  an extra
-            from opentelemetry.proto.collector.metrics.v1 import (  # noqa: PLC0415  an extra
+            from google.rpc.status_pb2 import Status
+            from opentelemetry.proto.collector.metrics.v1 import (
                 metrics_service_pb2,
             )
-            from opentelemetry.sdk.resources import Resource  # noqa: PLC0415  an extra
+            from opentelemetry.sdk.resources import Resource
 
             self._success = metrics_service_pb2.ExportMetricsServiceResponse
             self._status = Status
@@ -64,50 +62,53 @@ class OpenTelemetryTransport:
                 pass  # whatever it imports is imported now, on the application's thread
         except ImportError:
             needed = "pip install segment-librato[otel]"
-            raise ConfigError(f"librato: OpenTelemetryConfig needs the extra; {needed}") from None
+            raise ConfigError(f"gauges: OpenTelemetryConfig needs the extra; {needed}") from None
         self._warned = False
 
     def reset_after_fork(self) -> None:
         """Leave the exporters to the parent, untouched, and have none."""
         self._exporters.reset_after_fork()
 
-    def send(self, batch: Batch) -> None:
+    def send(self, batch: Batch, timeout: float | None = None) -> Receipt:
         """Post a batch of measurements.
 
         Raises:
-            APIError: the server answered, but not with success.
+            APIError: the server answered without success.
             DeliveryError: nothing could be sent.
-            NetworkError: no answer came.
+            NetworkError: no response came.
         """
         measurements = [json.loads(message) for message in batch.messages]
-        batch.refused = _out_of_time(measurements)
-        wanted = [one for at, one in enumerate(measurements) if at not in batch.refused]
+        failed = _out_of_time(measurements)
+        wanted = [one for at, one in enumerate(measurements) if at not in failed]
         if not wanted:
-            return
+            return Receipt(0, failed)
         metrics = _metrics_data(wanted, self._resource, int(time.time()))
         with self._exporters.lend() as exporter:
-            answer = exporter.export(metrics, batch)
-            if answer.status not in SUCCESS:
-                raise self._refusal(answer, exporter)
-            error = self._doubts(answer, exporter)
-        if error:
-            batch.refuse_rest(error)
+            bytes_sent, response = exporter.export(metrics, timeout)
+            if response.status not in SUCCESS:
+                error = self._error(response, exporter)
+                error.bytes_sent = bytes_sent
+                raise error
+            doubt = self._doubts(response, exporter)
+        if doubt:
+            failed = {at: failed.get(at, doubt) for at in range(len(batch))}
+        return Receipt(bytes_sent, failed)
 
     def close(self) -> None:
         """Close the connections."""
         self._exporters.close()
 
-    def _doubts(self, answer: Answer, exporter: Exporter) -> DeliveryError | None:
+    def _doubts(self, response: Response, exporter: Exporter) -> DeliveryError | None:
         """Return an error if a success says that not all was taken.
 
         Which points were not, it does not say, and the specification forbids to send them again.
         """
-        response = self._success()
-        if not _parse(response, answer.body):
+        success = self._success()
+        if not _parse(success, response.body):
             return None
-        rejected = response.partial_success.rejected_data_points
+        rejected = success.partial_success.rejected_data_points
         host = urlsplit(exporter.url).hostname
-        text = presentable(response.partial_success.error_message, exporter.secrets)
+        text = redact(success.partial_success.error_message, exporter.secrets)
         if rejected:
             error = DeliveryError(f"{host} rejected {rejected} of the data points of a request")
             error.message = text or error.message
@@ -117,21 +118,19 @@ class OpenTelemetryTransport:
             log.warning("%s took all data points, with a warning", host)
         return None
 
-    def _refusal(self, answer: Answer, exporter: Exporter) -> APIError:
-        """Return the answer as an error, its texts shortened and without secrets."""
-        text = f"{urlsplit(exporter.url).hostname} answered {answer.status}"
+    def _error(self, response: Response, exporter: Exporter) -> APIError:
+        """Return the response as an error, its texts shortened and without secrets."""
+        text = f"{urlsplit(exporter.url).hostname} answered {response.status}"
         code, message = "unknown", ""
-        if answer.status in REDIRECT:
-            target = presentable(answer.redirect_target(exporter.url), exporter.secrets)
+        if response.status in REDIRECT:
+            target = redact(response.redirect_target(exporter.url), exporter.secrets)
             code = "redirect"
             text = f"{text}, a redirect to {target}; set `endpoint` to where metrics go"
         else:
             status = self._status()
-            if _parse(status, answer.body):
-                message = presentable(status.message, exporter.secrets)
-        error = APIError(answer.status, code, message or text, answer.retry_after(), text)
-        error.retryable = answer.status in RETRYABLE
-        return error
+            if _parse(status, response.body):
+                message = redact(status.message, exporter.secrets)
+        return APIError(response.status, code, message or text, response.retry_after(), text)
 
 
 def _out_of_time(measurements: list[dict[str, Any]]) -> dict[int, DeliveryError]:
@@ -140,7 +139,7 @@ def _out_of_time(measurements: list[dict[str, Any]]) -> dict[int, DeliveryError]
     return {
         at: error
         for at, one in enumerate(measurements)
-        if not 0 <= one.get("measure_time", 0) <= LATEST_SECONDS
+        if not 0 <= one.get("measure_time", 0) <= MAX_TIME_SECONDS
     }
 
 
@@ -148,8 +147,8 @@ def _metrics_data(
     measurements: Iterable[dict[str, Any]], resource: Resource, now: int
 ) -> MetricsData:
     """Return the measurements as the exporter takes them, one metric for each name."""
-    from opentelemetry.sdk.metrics import export  # noqa: PLC0415  an extra
-    from opentelemetry.sdk.util.instrumentation import InstrumentationScope  # noqa: PLC0415  an extra
+    from opentelemetry.sdk.metrics import export
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
     points: dict[str, list[export.NumberDataPoint]] = defaultdict(list)
     for measurement in measurements:
@@ -178,12 +177,12 @@ def _gauges(measurement: dict[str, Any]) -> Iterator[tuple[str, float]]:
 
 def _number(value: float) -> float:
     """Return a number that a point can hold: an int of 64 bits, or a float."""
-    return value if -GREATEST_INTEGER <= value <= GREATEST_INTEGER else float(value)
+    return value if -MAX_INTEGER <= value <= MAX_INTEGER else float(value)
 
 
-def _parse(message: Any, body: bytes) -> bool:  # noqa: ANN401  any message of protobuf
+def _parse(message: Any, body: bytes) -> bool:
     """Read a body into a message; return whether it is one."""
-    from google.protobuf.message import DecodeError  # noqa: PLC0415  an extra
+    from google.protobuf.message import DecodeError
 
     try:
         message.ParseFromString(body)

@@ -1,7 +1,7 @@
-"""The direct delivery of measurements: a second pipeline, made of the same parts as the first.
+"""The second pipeline: measurements are delivered directly, by the same parts as messages.
 
 Owns what that pipeline is made of: its queue, the size of its batches, its budgets and its
-transport. Knows nothing of messages, or of how a measurement is sent.
+transport. Must not know messages, or how a measurement is sent.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from segment_librato.config.gauges import LibratoConfig
 from segment_librato.delivery.pipeline import Pipeline
+from segment_librato.delivery.retry import LIBRATO, OTLP
+from segment_librato.delivery.sync import deliver_now
 from segment_librato.gauge_delivery.aggregate import MultiSample
 from segment_librato.gauge_delivery.queue import GaugeQueue
 from segment_librato.librato.mapper import map_message
-from segment_librato.queue.batch import BatchRules
 from segment_librato.queue.message_queue import MessageQueue
+from segment_librato.queue.schedule import BatchRules
+from segment_librato.transport.lazy import LazyTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,18 +27,18 @@ if TYPE_CHECKING:
     from segment_librato.config.client import Config
     from segment_librato.config.gauges import OpenTelemetryConfig
     from segment_librato.counters import Stats
-    from segment_librato.delivery.consumer import Transport
     from segment_librato.delivery.report import Reporter
     from segment_librato.librato.mapper import Measurement
     from segment_librato.process.clock import Clock
+    from segment_librato.transport.base import Transport
 
-__all__ = ["Gauges"]
+__all__ = ["GaugePipeline"]
 
 MAX_MEASUREMENTS = 300  # what the documentation of the API advises for one request
 MAX_REQUEST_BYTES = 500_000  # 300 measurements are less than half of it
 
 
-class Gauges:
+class GaugePipeline:
     """The measurements that are delivered directly. Thread-safe.
 
     Attributes:
@@ -50,8 +53,16 @@ class Gauges:
         account: LibratoConfig | OpenTelemetryConfig,
         report: Reporter,
         clock: Clock,
+        load: Callable[[], object],
     ) -> None:
         """Make the pipeline; it connects when it first sends.
+
+        Args:
+            config: the client's options.
+            account: where measurements go.
+            report: is told what will not be delivered.
+            clock: what waits go by.
+            load: imports what sending needs.
 
         Raises:
             ConfigError: the extra that the account needs is not installed.
@@ -64,7 +75,8 @@ class Gauges:
             oauth_key_id=None,
             **account.budget,
         )
-        # what is sent inside its call finds nothing to be folded with
+        self._is_sync = config.sync_mode
+        # What is sent inside its call finds nothing to be folded with.
         self._period = 0 if config.sync_mode else account.aggregate
         rules = BatchRules(
             trigger=MAX_MEASUREMENTS,
@@ -73,7 +85,9 @@ class Gauges:
             interval=options.upload_interval,
         )
         self.queue = _make_queue(options, rules, self._period, clock)
-        self.pipeline = Pipeline(options, self.queue, _transport_maker(account), report)
+        transport = LazyTransport(_transport_maker(account), load)
+        table = LIBRATO if isinstance(account, LibratoConfig) else OTLP
+        self.pipeline = Pipeline(options, self.queue, transport, report, table)
 
     def measurement(self, message: Mapping[str, Any]) -> Measurement | None:
         """Return what a message measures, as it is sent."""
@@ -87,12 +101,13 @@ class Gauges:
         fields = measurement.as_dict()
         if measurement.measure_time is None:
             del fields["measure_time"]
-        return self.pipeline.accept(json.dumps(fields, separators=(",", ":")).encode())
+        data = json.dumps(fields, separators=(",", ":")).encode()
+        return deliver_now(self.pipeline, data) if self._is_sync else self.pipeline.accept(data)
 
     @property
     def stats(self) -> Stats:
         """The counters; measurements that were folded count as one."""
-        return self.queue.account.stats()
+        return self.queue.ledger.stats()
 
 
 def _make_queue(options: Config, rules: BatchRules, period: float, clock: Clock) -> MessageQueue:
@@ -106,13 +121,13 @@ def _transport_maker(account: LibratoConfig | OpenTelemetryConfig) -> Callable[[
     """Return what makes the transport; that an extra is missing shows now."""
     if isinstance(account, LibratoConfig):
         return lambda: _make_librato_transport(account)
-    from segment_librato.gauge_delivery.otlp import OpenTelemetryTransport  # noqa: PLC0415  an extra
+    from segment_librato.gauge_delivery.otlp import OpenTelemetryTransport  # an extra
 
     transport = OpenTelemetryTransport(account)
     return lambda: transport
 
 
 def _make_librato_transport(account: LibratoConfig) -> Transport:
-    from segment_librato.preload import LibratoTransport  # noqa: PLC0415  it imports HTTP
+    from segment_librato.gauge_delivery.librato import LibratoTransport  # it imports HTTP
 
     return LibratoTransport(account)

@@ -1,11 +1,11 @@
-"""The queue of gauges: samples are folded together for as long as they wait.
+"""The queue of gauges: samples of one gauge, source and period wait as one.
 
 Owns when a gauge leaves: at the end of the period of the clock in which its first sample came,
 or at once if the queue is flushed or drained. So a source makes one measurement of a gauge a
-period, however many samples it gives. The times that the samples bear have no say in it: late
-ones are folded as they arrive.
+period, however many samples it gives. The times that samples bear have no say in it: late ones
+are folded as they arrive.
 
-Knows nothing of what samples add up to, of threads or of the network.
+Must not know what samples add up to, threads or the network.
 """
 
 from __future__ import annotations
@@ -15,38 +15,81 @@ import time
 from bisect import bisect_right
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from segment_librato.gauge_delivery.aggregate import MultiSample
-from segment_librato.process.locks import locked
-from segment_librato.queue.message_queue import NEVER, MessageQueue
+from segment_librato.process.clock import Clock
+from segment_librato.process.locks import synchronized
+from segment_librato.queue.message_queue import MessageQueue
+from segment_librato.queue.schedule import UNBOUNDED, Schedule
 
 if TYPE_CHECKING:
-    from segment_librato.errors import RejectionError
-    from segment_librato.process.clock import Clock
-    from segment_librato.queue.batch import BatchRules
-    from segment_librato.queue.ledger import Lease
+    from collections import deque
 
-__all__ = ["GaugeQueue"]
+    from segment_librato.errors import RejectionError
+    from segment_librato.queue.schedule import BatchRules, Item
+
+__all__ = ["GaugeQueue", "PeriodSchedule"]
+
+
+class PeriodSchedule(Schedule):
+    """Nothing but the end of its period makes a gauge due."""
+
+    def __init__(self, rules: BatchRules, period: float, clock: Clock) -> None:
+        """Make a schedule.
+
+        Args:
+            rules: how large a batch may be; `trigger` and `interval` do not matter.
+            period: seconds; what came in one period, counted from the epoch, leaves at its end.
+            clock: what deadlines go by.
+        """
+        super().__init__(rules, UNBOUNDED, UNBOUNDED)
+        self.trigger_messages = self.trigger_bytes = UNBOUNDED
+        self._period = period
+        self._clock = clock
+        self._period_ends_at = -math.inf
+
+    def end_of_period(self) -> float:
+        """Return when the current period ends: the same number until then, then a later one.
+
+        A change of the wall clock counts from the next period on.
+        """
+        now = self._clock.now()
+        if now >= self._period_ends_at:
+            self._period_ends_at = now + self._period - time.time() % self._period
+        return self._period_ends_at
+
+    def due_at(self, waiting: deque[Any], oldest_at: float) -> float:
+        """Return when the oldest gauge is due."""
+        return waiting[0].due_at if waiting else -math.inf
+
+    def max_leaving(self, waiting: deque[Any], now: float) -> int:
+        """Return how many gauges are due, as many as a batch may hold."""
+        # The clocks of tests may have stopped: the oldest is due, whatever they say.
+        now = max(now, self.due_at(waiting, now))
+        snapshot = waiting.copy()  # a `__del__` may put one in meanwhile
+        due = bisect_right(snapshot, now, key=attrgetter("due_at"))
+        return min(due, self.rules.max_messages)
 
 
 class _Waiting:
-    """What waits, and until when."""
+    """A sample that waits, and until when."""
 
-    __slots__ = ("due_at", "item")
+    __slots__ = ("due_at", "sample")
 
-    def __init__(self, item: bytes | MultiSample, due_at: float) -> None:
-        self.item = item
+    def __init__(self, sample: bytes | Item, due_at: float) -> None:
+        self.sample = sample
         self.due_at = due_at
 
     def __len__(self) -> int:
         """Return about how many bytes it will have."""
-        return len(self.item)
+        return len(self.sample)
 
     def __bytes__(self) -> bytes:
-        """Return what leaves, which nothing is folded into any more."""
-        if isinstance(self.item, MultiSample):
-            self.item.seal()
-        return bytes(self.item)
+        """Return what leaves; nothing is folded into it any more."""
+        if isinstance(self.sample, MultiSample):
+            self.sample.seal()
+        return bytes(self.sample)
 
 
 class GaugeQueue(MessageQueue):
@@ -63,78 +106,33 @@ class GaugeQueue(MessageQueue):
         """Make an empty queue.
 
         Args:
-            max_size: at most so many gauges wait, whatever their samples; 0 is no bound.
-            rules: how large a batch may be, in bytes only about; `trigger` and `interval` do not
-                matter.
-            period: seconds; what came in one period, counted from the epoch, leaves at its end.
-            max_bytes: at most about so many bytes wait; 0 is no bound.
-            clock: what the waits go by.
+            max_size: maximum number of waiting gauges, however many samples; 0 means unlimited.
+            rules: how large a batch may be, in bytes only about.
+            period: seconds; see `PeriodSchedule`.
+            max_bytes: maximum number of waiting bytes, about; 0 means unlimited.
+            clock: what waits go by.
         """
-        self._period = period
-        super().__init__(max_size, rules, max_bytes, clock)
-        self._trigger_messages = self._trigger_bytes = NEVER  # nothing but the time makes it due
+        clock = clock or Clock()
+        self._periods = PeriodSchedule(rules, period, clock)
+        super().__init__(max_size, rules, max_bytes, clock, self._periods)
 
     def reset(self) -> None:
-        """Forget all, as a forked child must: its parent delivers what waits."""
+        """Forget everything, as a forked child must: its parent delivers what waits."""
         super().reset()
-        self._open: dict[tuple[str, str, int], MultiSample] = {}
-        self._period_ends_at = -math.inf
+        # Those that more samples can be folded into: one that has left is not kept alive.
+        self._open: WeakValueDictionary[tuple[str, str, int], MultiSample] = WeakValueDictionary()
 
-    @locked
-    def put(
-        self, message: bytes | MultiSample, deadline: float | None = None
-    ) -> RejectionError | None:
+    @synchronized
+    def put(self, message: bytes | Item, deadline: float | None = None) -> RejectionError | None:
         """Take a message or samples in; return the reason if they are rejected.
 
         Samples are folded into those with their key that wait; without such they are a message.
         """
-        if not isinstance(message, MultiSample):
-            return self._append(message, deadline)
-        waiting = self._open.get(message.key)
-        if waiting is not None and not self._closed and waiting.fold(message):
-            return None
-        rejection = self._append(message, deadline)
-        if rejection is None:
+        if isinstance(message, MultiSample):
+            waiting = self._open.get(message.key)
+            if waiting is not None and not self.closed and waiting.fold(message):
+                return None
+        rejection = super().put(_Waiting(message, self._periods.end_of_period()), deadline)
+        if rejection is None and isinstance(message, MultiSample):
             self._open[message.key] = message
-            if message.is_sealed():  # it has left: a signal handler flushed
-                self._forget(message)
         return rejection
-
-    # Under the lock
-
-    def _append(self, item: bytes | MultiSample, deadline: float | None) -> RejectionError | None:
-        waiting: Any = _Waiting(item, self._end_of_period())  # `_fill` makes bytes of it
-        return super().put(waiting, deadline)
-
-    def _end_of_period(self) -> float:
-        """Return when the current period ends: the same number until then, then a later one.
-
-        A change of the wall clock counts from the next period on.
-        """
-        now = self.clock.now()
-        if now >= self._period_ends_at:
-            self._period_ends_at = now + self._period - time.time() % self._period
-        return self._period_ends_at
-
-    def _due_at(self) -> float:
-        return self._waiting[0].due_at if self._waiting else -math.inf
-
-    def _may_leave(self) -> int:
-        if self._is_urgent():
-            return self._rules.max_messages
-        # The clocks of tests may have stopped: the oldest is due, whatever they say.
-        now = max(self.clock.now(), self._due_at())
-        waiting = self._waiting.copy()  # a `__del__` may put one in meanwhile
-        return min(bisect_right(waiting, now, key=attrgetter("due_at")), self._rules.max_messages)
-
-    def _fill(self, lease: Lease, max_messages: int, max_bytes: int) -> bool:
-        is_filled = super()._fill(lease, max_messages, max_bytes)
-        waited: list[Any] = lease.messages[:]
-        lease.messages[:] = map(bytes, waited)
-        for waiting in waited:
-            self._forget(waiting.item)
-        return is_filled
-
-    def _forget(self, item: bytes | MultiSample) -> None:
-        if isinstance(item, MultiSample) and self._open.get(item.key) is item:
-            self._open.pop(item.key, None)

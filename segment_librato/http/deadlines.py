@@ -1,9 +1,9 @@
-"""The deadlines of a request: for the headers of its answer, for the body, and for all of it.
+"""The deadlines of a request: for the headers of the response, for its body, and for both.
 
-The timeout of a socket is for one piece of data only: a server that drips can go on for ever. So
-an answer is read from a stream that knows until when.
+The timeout of a socket is for one piece of data only: a server that drips bytes can go on forever.
+So a response is read from a stream that has a deadline.
 
-Owns connections, and how long they wait. Must not know what is sent or what an answer means.
+Owns how long connections wait. Must not know what is sent, or what a response means.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["DeadlineAdapter", "seconds_until", "timeout_within"]
 
-MAX_ANSWER_SECONDS = 2.0
-SHORTEST_TIMEOUT = 0.001  # urllib3 takes no 0
+MAX_BODY_SECONDS = 2.0
+MIN_TIMEOUT = 0.001  # urllib3 takes no 0
 
 
 def seconds_until(deadline: float | None) -> float | None:
-    """Return what is left until a time of `time.monotonic`; None without one."""
+    """Return the seconds left until a time of `time.monotonic`; None without one."""
     return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
@@ -46,7 +46,7 @@ def timeout_within(timeout: Timeout, seconds: float | None) -> Any:  # noqa: ANN
     if seconds is None:
         return timeout
     connect, read = timeout if isinstance(timeout, tuple) else (timeout,) * 2
-    return DeadlineTimeout(connect=connect, read=read, total=max(seconds, SHORTEST_TIMEOUT))
+    return DeadlineTimeout(connect=connect, read=read, total=max(seconds, MIN_TIMEOUT))
 
 
 class DeadlineAdapter(HTTPAdapter):
@@ -96,7 +96,7 @@ class _Response(http.client.HTTPResponse):
         super().begin()
         self.msg.defects.clear()  # urllib3 would log what the server sent instead of headers
         self.msg.set_payload("")
-        self._stream.deadline = min(self._stream.deadline, time.monotonic() + MAX_ANSWER_SECONDS)
+        self._stream.deadline = min(self._stream.deadline, time.monotonic() + MAX_BODY_SECONDS)
 
 
 class _Stream(io.RawIOBase):
@@ -107,7 +107,7 @@ class _Stream(io.RawIOBase):
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
-        self.deadline = time.monotonic() + (sock.gettimeout() or MAX_ANSWER_SECONDS)
+        self.deadline = time.monotonic() + (sock.gettimeout() or MAX_BODY_SECONDS)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Return the stream in the form that `http.client` asks a socket for."""

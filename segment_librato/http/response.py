@@ -1,6 +1,6 @@
-"""An HTTP answer: what its headers and its body say, whatever the server put there.
+"""An HTTP response: what its headers and its body say, whatever the server put there.
 
-Pure. Must not know connections, or what the Segment API means by a status.
+Pure. Must not know connections, or what an API means by a status.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from urllib.parse import urljoin, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Answer", "presentable"]
+__all__ = ["REDIRECT", "SUCCESS", "Response", "redact"]
+
+SUCCESS = range(200, 300)
+REDIRECT = range(300, 400)
 
 MAX_TEXT_LENGTH = 200
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The answer to a request.
+class Response:
+    """The response to a request.
 
     Attributes:
         status: the HTTP status.
@@ -83,12 +86,12 @@ class Answer:
         return f"{target.scheme}://{host}{port}"
 
 
-def presentable(text: object, secrets: Iterable[str]) -> str:
-    """Return what a server wrote, shortened and without secrets; nothing if it is no text."""
+def redact(text: object, secrets: Iterable[str]) -> str:
+    """Return a server's text, shortened and without secrets; an empty str if it is no text."""
     if not isinstance(text, str):
         return ""
     for secret in filter(None, secrets):
-        # `urlsplit` makes small letters of a host name
+        # `urlsplit` lower-cases a host name
         text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
     return text[:MAX_TEXT_LENGTH]
 

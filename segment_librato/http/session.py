@@ -1,10 +1,10 @@
-"""An HTTP session: one request after another to one URL, each of which ends in time.
+"""HTTP sessions: one request after another to one URL, each of which ends in time.
 
-Owns proxies, certificates, the limit of an answer in bytes, and what an error tells of a failure.
-Must not know what is sent, what an answer means, or how its deadlines are kept.
+Owns connections and their pool, proxies, certificates, the size limit of a response, and the text
+of an error. Must not know what is sent, what a response means, or how deadlines are kept.
 
-The status line is the answer: once it and the headers are there, nothing that happens to the
-body makes it an error, or holds it up.
+The status line decides: once it and the headers are there, nothing that happens to the body makes
+a failure of it, or holds it up.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import os
 import re
 import sys
 import time
+from contextlib import contextmanager
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -23,20 +24,19 @@ from requests.utils import get_environ_proxies
 
 from segment_librato.errors import NetworkError
 from segment_librato.http.deadlines import DeadlineAdapter, timeout_within
-from segment_librato.http.pool import Pool
-from segment_librato.http.response import Answer
+from segment_librato.http.response import Response
 from segment_librato.log import log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from typing_extensions import Self
 
     from segment_librato.config.validators import Timeout
 
-__all__ = ["Session", "Sessions"]
+__all__ = ["Pool", "Session", "Sessions"]
 
-MAX_ANSWER_BYTES = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 TUNNEL_FAILURE = re.compile(r"Tunnel connection failed: \d{3}")
 
 
@@ -78,7 +78,7 @@ class Session:
         # All that `requests` works out anew for each request takes as long as the request itself.
         self._prepared = self._requests.prepare_request(requests.Request("POST", url))
         self._headers = dict(self._prepared.headers)
-        self._way: dict[str, Any] = {
+        self._send_options: dict[str, Any] = {
             "proxies": {**get_environ_proxies(url), **(proxies or {})},
             "verify": (_ca_bundle() or True) if verify is True else verify,
             "cert": cert,
@@ -95,7 +95,7 @@ class Session:
 
     def send(
         self, method: str, body: bytes, headers: Mapping[str, str], seconds: float | None = None
-    ) -> Answer:
+    ) -> Response:
         """Send a body; redirects are not followed.
 
         Args:
@@ -116,10 +116,10 @@ class Session:
         )
         try:
             with self._adapter.send(
-                request, timeout=timeout_within(self._timeout, seconds), **self._way
+                request, timeout=timeout_within(self._timeout, seconds), **self._send_options
             ) as response:
                 received_at = time.time()
-                return Answer(
+                return Response(
                     status=response.status_code,
                     reason=response.reason or "",
                     headers=response.headers,
@@ -131,18 +131,70 @@ class Session:
         finally:
             request.body = None
 
-    def post(self, body: bytes, headers: Mapping[str, str], seconds: float | None = None) -> Answer:
-        """Post a body as `send` does, and log the answer."""
+    def post(
+        self, body: bytes, headers: Mapping[str, str], seconds: float | None = None
+    ) -> Response:
+        """Post a body as `send` does, and log the status."""
         began = time.monotonic()
-        answer = self.send("POST", body, headers, seconds)
+        response = self.send("POST", body, headers, seconds)
         took = time.monotonic() - began
         size = len(body)
-        log.debug("%s answered %d to %d bytes after %.3f s", self._host, answer.status, size, took)
-        return answer
+        log.debug(
+            "%s answered %d to %d bytes after %.3f s", self._host, response.status, size, took
+        )
+        return response
 
     def close(self) -> None:
         """Close the connections."""
         self._requests.close()
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Lent = TypeVar("Lent", bound=_Closable)
+
+# What belongs to a parent process. Closing it here could wait for a lock of a thread that was not
+# forked, so it is kept forever.
+_inherited: list[list[Any]] = []
+
+
+class Pool(Generic[Lent]):
+    """Objects that are each used by one thread at a time, made on demand and kept. Thread-safe."""
+
+    def __init__(self, make: Callable[[], Lent]) -> None:
+        self._make = make
+        self._idle: list[Lent] = []
+        self._closed = False
+
+    @contextmanager
+    def lend(self) -> Iterator[Lent]:
+        """Have an object to oneself inside the `with` block."""
+        lent = self._take_idle() or self._make()
+        try:
+            yield lent
+        finally:
+            self._idle.append(lent)
+            if self._closed:
+                self.close()
+
+    def close(self) -> None:
+        """Close the objects; one that is lent is closed when it comes back."""
+        self._closed = True
+        while (idle := self._take_idle()) is not None:
+            idle.close()
+
+    def reset_after_fork(self) -> None:
+        """Leave the objects to the parent, untouched, and have none."""
+        _inherited.append(self._idle)
+        self._idle = []
+
+    def _take_idle(self) -> Lent | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
 
 class Sessions(Pool[Session]):
@@ -152,10 +204,20 @@ class Sessions(Pool[Session]):
         super().__init__(lambda: Session(url, proxies, timeout))
         self.host = urlsplit(url).hostname
 
-    def post(self, body: bytes, headers: Mapping[str, str], seconds: float | None = None) -> Answer:
-        """Post a body; see `Session.post`."""
+    def post(
+        self, body: bytes, headers: Mapping[str, str], seconds: float | None = None
+    ) -> Response:
+        """Post a body; see `Session.post`.
+
+        Raises:
+            NetworkError: no response came; `bytes_sent` is the size of the body.
+        """
         with self.lend() as session:
-            return session.post(body, headers, seconds)
+            try:
+                return session.post(body, headers, seconds)
+            except NetworkError as error:
+                error.bytes_sent = len(body)
+                raise
 
 
 _warned: set[str] = set()
@@ -187,7 +249,7 @@ def _read_body(response: requests.Response) -> bytes:
     read = getattr(response.raw, "read1", response.raw.read)
     body = b""
     try:
-        while piece := read(MAX_ANSWER_BYTES - len(body), decode_content=False):
+        while piece := read(MAX_BODY_BYTES - len(body), decode_content=False):
             body += piece
     except Exception as error:  # noqa: BLE001  a broken body changes nothing about the status
         log.debug("the body of an answer ended with %s", type(error).__name__)

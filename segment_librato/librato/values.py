@@ -143,7 +143,7 @@ def _zone(name: str | None, offset_seconds: int | None) -> timezone:
 @cache
 def _date_parser() -> parser:
     """Return dateutil's parser, with a fixed century for years of two digits."""
-    from dateutil.parser import parser, parserinfo  # noqa: PLC0415 - takes 40 ms, and few need it
+    from dateutil.parser import parser, parserinfo
 
     class FixedCentury(parserinfo):
         """dateutil's vocabulary, without its look at the current year."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from segment_librato.process import exit as lifecycle
+from segment_librato.process.fork import register_after_fork
 
 __all__ = ["new_id"]
 
@@ -24,7 +24,7 @@ class _MessageIds:
 
     def __init__(self) -> None:
         self.reset_after_fork()
-        lifecycle.renew_in_child(self)
+        register_after_fork(self)
 
     def reset_after_fork(self) -> None:
         """Have none, but new ones at the next call."""

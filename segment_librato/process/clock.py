@@ -1,15 +1,19 @@
 """Time as the waits of the library see it: what it is, and how to wait until it is later.
 
-Whoever waits, waits here, so that a test can hand in a clock whose time passes faster. Knows
-nothing of what is waited for.
+Every wait for a deadline is made here, so that a test can hand in a clock whose time passes
+faster. Must not know what is waited for.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 
-__all__ = ["Clock"]
+__all__ = ["ALREADY_OVER", "Clock"]
+
+ALREADY_OVER = -math.inf
+"""A deadline for those who want to look, not to wait."""
 
 
 class Clock:
@@ -20,11 +24,11 @@ class Clock:
         return time.monotonic()
 
     def deadline(self, timeout: float) -> float:
-        """Return the time after so many seconds, however many they are."""
+        """Return the time `timeout` seconds from now, however large it is."""
         return self.now() + min(timeout, threading.TIMEOUT_MAX)
 
     def wait(self, changed: threading.Condition, deadline: float | None) -> bool:
-        """Wait for a notice with the lock held; return False at the deadline."""
+        """Wait for a notification with the lock held; return False at the deadline."""
         if deadline is None:
             return changed.wait()
         seconds = deadline - self.now()

@@ -20,11 +20,11 @@ from urllib.parse import urlencode
 from segment_librato.errors import APIError, ConfigError, NetworkError
 from segment_librato.http.deadlines import seconds_until
 from segment_librato.http.session import Session
-from segment_librato.process.locks import locked
+from segment_librato.process.locks import synchronized
 
 if TYPE_CHECKING:
     from segment_librato.config.client import Config
-    from segment_librato.http.response import Answer
+    from segment_librato.http.response import Response
 
 __all__ = ["TokenProvider"]
 
@@ -34,7 +34,7 @@ DEFAULT_TOKEN_SECONDS = 120
 CLOCK_MARGIN_SECONDS = 5
 
 SUCCESS = 200
-ASSERTION_REFUSED = frozenset({400, 401})  # RFC 6749, 5.2
+ASSERTION_REJECTED = frozenset({400, 401})  # RFC 6749, 5.2
 ERROR_CODE = re.compile("[a-z_]{1,40}")  # anything else may repeat what was sent
 
 
@@ -49,7 +49,7 @@ class TokenProvider:
         """
         missing = "oauth_client_id: needs PyJWT; pip install segment-librato[oauth]"
         try:
-            import jwt  # noqa: PLC0415  an optional dependency
+            import jwt
         except ImportError:
             raise ConfigError(missing) from None
         self._config = config
@@ -87,7 +87,7 @@ class TokenProvider:
         """
         return self._token_after(self._failures, deadline)
 
-    @locked
+    @synchronized
     def _token_after(self, failures_before: int, deadline: float | None) -> str:
         token = self._token
         if token and time.monotonic() < self._fresh_until:
@@ -113,19 +113,19 @@ class TokenProvider:
         with Session(
             f"{self._server}/token", self._config.proxies, self._config.timeout
         ) as session:
-            answer = self._ask(session, deadline)
-            if answer.status in ASSERTION_REFUSED and self._note_clock_skew(answer):
-                answer = self._ask(session, deadline)
-        self._note_clock_skew(answer)
-        if answer.status != SUCCESS:
-            raise _refusal(answer)
-        content = answer.json_object()
+            response = self._ask(session, deadline)
+            if response.status in ASSERTION_REJECTED and self._note_clock_skew(response):
+                response = self._ask(session, deadline)
+        self._note_clock_skew(response)
+        if response.status != SUCCESS:
+            raise _error(response)
+        content = response.json_object()
         token = content.get("access_token")
         if not (isinstance(token, str) and token.isascii() and token.isprintable() and token):
             raise NetworkError("the token server: its answer has no usable access_token")
         return token, _lifetime(content.get("expires_in"))
 
-    def _ask(self, session: Session, deadline: float | None) -> Answer:
+    def _ask(self, session: Session, deadline: float | None) -> Response:
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": ASSERTION_TYPE,
@@ -148,9 +148,9 @@ class TokenProvider:
         key = config.oauth_client_key or ""
         return self._sign(claims, key, algorithm="RS256", headers={"kid": config.oauth_key_id})
 
-    def _note_clock_skew(self, answer: Answer) -> bool:
+    def _note_clock_skew(self, response: Response) -> bool:
         """Learn how far the local clock is ahead; return whether that makes a difference."""
-        skew = answer.clock_skew()
+        skew = response.clock_skew()
         if skew is None:
             return False
         change, self._clock_skew = skew - self._clock_skew, skew
@@ -164,19 +164,19 @@ def _lifetime(expires_in: object) -> float:
     return DEFAULT_TOKEN_SECONDS
 
 
-def _refusal(answer: Answer) -> APIError:
-    """Return the refusal as an error, for which no message is to blame."""
-    status = answer.status
-    code = answer.json_object().get("error")
+def _error(response: Response) -> APIError:
+    """Return the response as an error; no message of the batch is to blame for it."""
+    status = response.status
+    code = response.json_object().get("error")
     if not (isinstance(code, str) and ERROR_CODE.fullmatch(code)):
         code = "unknown"
-    if status in ASSERTION_REFUSED:
+    if status in ASSERTION_REJECTED:
         options = "oauth_client_id, oauth_client_key and oauth_key_id"
         text = f"the token server answered {status} ({code}); check {options}"
         retry_after = None
     else:
         text = f"the token server answered {status}"
-        retry_after = answer.retry_after("X-RateLimit-Reset") or answer.retry_after()
+        retry_after = response.retry_after("X-RateLimit-Reset") or response.retry_after()
     error = APIError(status, code, text, retry_after, text)
-    error.blames_a_message = False
+    error.is_splittable = False
     return error

@@ -1,7 +1,7 @@
 """One POST of one batch to the Segment API.
 
-Owns authentication, compression, which session posts, and what an answer means. Knows nothing
-of connections, of queues, or of retries beyond the number that it tells the server.
+Owns authentication, compression, and what a response means. Must not know connections, queues,
+or retries beyond the number that it tells the server.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError
 from segment_librato.http.deadlines import seconds_until
-from segment_librato.http.response import presentable
+from segment_librato.http.response import REDIRECT, SUCCESS, redact
 from segment_librato.http.session import Sessions
 from segment_librato.log import log
+from segment_librato.transport.base import Receipt
+from segment_librato.transport.envelope import build_body
 
 if TYPE_CHECKING:
     from segment_librato.config.client import Config
-    from segment_librato.http.response import Answer
+    from segment_librato.http.response import Response
     from segment_librato.queue.batch import Batch
     from segment_librato.transport.oauth import TokenProvider
 
@@ -29,9 +31,7 @@ __all__ = ["SegmentTransport"]
 
 GZIP_LEVEL = 6  # level 9 takes twice the time for 1 % fewer bytes
 
-SUCCESS = range(200, 300)
-REDIRECT = range(300, 400)
-TOKEN_REFUSED = frozenset({400, 401, 403, 511})
+TOKEN_REJECTED = frozenset({400, 401, 403, 511})
 
 
 class SegmentTransport:
@@ -49,7 +49,7 @@ class SegmentTransport:
         self._write_key = config.write_key or ""
         self._sessions = Sessions(config.batch_url, config.proxies, config.timeout)
         self._host = self._sessions.host
-        self._doubted = False
+        self._warned_of_web_page = False
 
     def reset_after_fork(self) -> None:
         """Leave the sessions to the parent, untouched, and have none."""
@@ -57,17 +57,17 @@ class SegmentTransport:
         if self._tokens:
             self._tokens.reset_after_fork()
 
-    def send(self, batch: Batch) -> None:
-        """Post a batch.
+    def send(self, batch: Batch, timeout: float | None = None) -> Receipt:
+        """Post a batch; see `Transport.send`.
 
         Raises:
-            APIError: the server, or that of the bearer tokens, answered, but not with success.
-            NetworkError: no answer came.
+            APIError: the server, or that of the bearer tokens, answered without success.
+            NetworkError: no response came.
         """
-        deadline = None if batch.timeout is None else time.monotonic() + batch.timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
         scheme, credentials = self._credentials(deadline)
         sent_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        body = batch.body(self._write_key, sent_at)
+        body = build_body(batch.messages, self._write_key, sent_at)
         headers = {
             "Authorization": f"{scheme} {credentials}",
             "Content-Type": "application/json",
@@ -78,14 +78,15 @@ class SegmentTransport:
         if self._config.gzip:
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
-        batch.bytes_sent += len(body)
-        answer = self._sessions.post(body, headers, seconds_until(deadline))
-        if answer.status in SUCCESS:
-            self._doubt_web_page(answer)
-        else:
-            if self._tokens and answer.status in TOKEN_REFUSED:
+        response = self._sessions.post(body, headers, seconds_until(deadline))
+        if response.status not in SUCCESS:
+            if self._tokens and response.status in TOKEN_REJECTED:
                 self._tokens.discard(credentials)
-            raise self._refusal(answer, credentials)
+            error = self._error(response, credentials)
+            error.bytes_sent = len(body)
+            raise error
+        self._warn_of_web_page(response)
+        return Receipt(len(body))
 
     def close(self) -> None:
         """Close the sessions; one that is in use is closed when it comes back."""
@@ -97,23 +98,23 @@ class SegmentTransport:
             return "Bearer", self._tokens.token(deadline)
         return "Basic", base64.b64encode(f"{self._write_key}:".encode()).decode()
 
-    def _doubt_web_page(self, answer: Answer) -> None:
-        """Warn once of a success that came as a web page, as a portal or a home page would."""
-        if "html" in answer.headers.get("Content-Type", "") and not self._doubted:
-            self._doubted = True
+    def _warn_of_web_page(self, response: Response) -> None:
+        """Warn once if a success is a web page, as a captive portal or a home page would send."""
+        is_web_page = "html" in response.headers.get("Content-Type", "")
+        if is_web_page and not self._warned_of_web_page:
+            self._warned_of_web_page = True
             log.warning("%s answered with a web page; is `host` where the API is?", self._host)
 
-    def _refusal(self, answer: Answer, credentials: str) -> APIError:
-        """Return the answer as an error, its texts shortened and without secrets."""
+    def _error(self, response: Response, credentials: str) -> APIError:
+        """Return the response as an error, its texts shortened and without secrets."""
         secrets = (self._write_key, credentials)
-        text = f"{self._host} answered {answer.status}"
-        if answer.status in REDIRECT:
+        text = f"{self._host} answered {response.status}"
+        if response.status in REDIRECT:
             code = "redirect"
-            target = presentable(answer.redirect_target(self._config.batch_url), secrets)
+            target = redact(response.redirect_target(self._config.batch_url), secrets)
             text = message = f"{text}, a redirect to {target}; set `host` to where the API is"
         else:
-            content = answer.json_object()
-            code = presentable(content.get("code"), secrets) or "unknown"
-            said = presentable(content.get("message"), secrets)
-            message = said or presentable(answer.reason, secrets)
-        return APIError(answer.status, code, message, answer.retry_after(), text)
+            content = response.json_object()
+            code = redact(content.get("code"), secrets) or "unknown"
+            message = redact(content.get("message"), secrets) or redact(response.reason, secrets)
+        return APIError(response.status, code, message, response.retry_after(), text)

@@ -73,7 +73,7 @@ WRONG_TYPES: list[tuple[str, Any, str, str]] = [
     ("oauth_key_id", 1, "a str", "int"),
     ("oauth_auth_server", None, "a str", "NoneType"),
     ("oauth_scope", None, "a str", "NoneType"),
-    ("librato", "token", "a LibratoConfig, an OpenTelemetryConfig or None", "str"),
+    ("gauges", "token", "a LibratoConfig, an OpenTelemetryConfig or None", "str"),
 ]
 
 WRONG_VALUES: list[tuple[str, Any]] = [

@@ -187,7 +187,7 @@ def test_the_defaults_are_those_of_the_client() -> None:
 )
 def test_the_repr_hides_secrets(account: Any) -> None:
     assert SECRET not in repr(account)
-    assert SECRET not in repr(Config(write_key="key", librato=account))
+    assert SECRET not in repr(Config(write_key="key", gauges=account))
     assert EMAIL not in repr(account)
 
 
@@ -210,8 +210,8 @@ def test_no_option_can_be_changed(account: Any) -> None:
 
 
 def test_with_an_account_the_write_key_may_be_missing_but_not_wrong() -> None:
-    assert Config(librato=librato()).write_key is None
-    assert str(refusal(Config, librato=librato(), write_key="")).startswith("write_key: expected")
+    assert Config(gauges=librato()).write_key is None
+    assert str(refusal(Config, gauges=librato(), write_key="")).startswith("write_key: expected")
 
 
 def test_without_an_account_the_write_key_may_not_be_missing() -> None:

@@ -14,7 +14,7 @@ from segment_librato import Client, ShutdownTimeoutError, ValidationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Errors
+    from support.errors import Errors
 
     from segment_librato.devserver import LocalSegment
 
@@ -58,8 +58,8 @@ def test_a_flush_covers_what_came_before_it_and_nothing_more(
     server: LocalSegment, make_client: MakeClient
 ) -> None:
     client = make_client(upload_size=1)
-    server.answer(200, times=1)
-    server.answer(500, times=None)
+    server.respond(200, times=1)
+    server.respond(500, times=None)
 
     async def main() -> bool:
         client.track("user", "event")
@@ -113,7 +113,7 @@ def test_a_flush_within_on_error_returns_false_at_once(
         results.append(asyncio.run(client.aflush()))
 
     client = make_client(on_error=on_error, upload_interval=LONG)
-    server.answer(404)
+    server.respond(404)
     client.track("user", "event")
     assert client.flush(timeout=10)
     assert results == [False]

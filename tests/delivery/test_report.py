@@ -37,7 +37,7 @@ def test_a_rejection_is_logged_only_if_it_is_news(caplog: pytest.LogCaptureFixtu
     calls: list[Exception] = []
     report = Reporter(lambda error, messages: calls.append(error))
     first, second = QueueFullError("3 messages are waiting"), QueueFullError("3 messages")
-    second.is_news = False
+    second.is_first = False
     report.rejection(first, MESSAGE)
     report.rejection(second, MESSAGE)
     assert len(calls) == 2

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from segment_librato.config.client import Config
-from segment_librato.delivery.retry import RetrySchedule, is_worth_retrying
+from segment_librato.delivery.retry import LIBRATO, OTLP, SEGMENT, Decision, RetrySchedule
 from segment_librato.errors import (
     APIError,
     ClientClosedError,
@@ -21,6 +21,9 @@ from segment_librato.errors import (
     SegmentError,
     ShutdownTimeoutError,
 )
+
+if TYPE_CHECKING:
+    from segment_librato.delivery.retry import RetryTable
 
 OAUTH = {"oauth_client_id": "id", "oauth_client_key": "key", "oauth_key_id": "kid"}
 
@@ -50,7 +53,7 @@ def test_the_statuses_that_are_retried_are_those_of_segments_own_libraries(
     retried = {
         status
         for status in range(100, 1_000)
-        if is_worth_retrying(APIError(status), uses_oauth=uses_oauth)
+        if SEGMENT.decide(APIError(status), uses_oauth=uses_oauth) is Decision.RETRY
     }
     new_token_may_help = {511} if uses_oauth else set()
     server_errors = set(range(500, 600)) - {501, 505, 511}
@@ -72,13 +75,31 @@ def test_the_statuses_that_are_retried_are_those_of_segments_own_libraries(
 def test_without_a_status_only_network_errors_are_retried(
     error: SegmentError, expected: bool
 ) -> None:
-    assert is_worth_retrying(error, uses_oauth=False) is expected
-    assert (schedule().next_wait(error, 0) is not None) is expected
+    for table in (SEGMENT, LIBRATO, OTLP):
+        assert table.decide(error) is (Decision.RETRY if expected else Decision.FAIL)
 
 
-def test_a_new_token_may_help_where_oauth_is_used() -> None:
-    assert schedule().next_wait(APIError(511), 0) is None
-    assert schedule(**OAUTH).next_wait(APIError(511), 0) == 0
+@pytest.mark.parametrize("table", [SEGMENT, LIBRATO, OTLP])
+def test_a_rejection_for_which_one_message_may_be_to_blame_is_split(table: RetryTable) -> None:
+    split = {
+        status for status in range(100, 1_000) if table.decide(APIError(status)) is Decision.SPLIT
+    }
+    assert split == {400, 413}
+    error = APIError(400)
+    error.is_splittable = False
+    assert table.decide(error) is Decision.FAIL
+
+
+def test_librato_says_by_its_code_that_a_403_is_a_rate_limit() -> None:
+    assert LIBRATO.decide(APIError(403, "rate_limited")) is Decision.RETRY
+    assert LIBRATO.decide(APIError(403, "unknown")) is Decision.FAIL
+
+
+def test_of_otlp_only_the_statuses_of_its_specification_are_retried() -> None:
+    retried = {
+        status for status in range(100, 1_000) if OTLP.decide(APIError(status)) is Decision.RETRY
+    }
+    assert retried == {429, 502, 503, 504}
 
 
 def test_the_first_retry_comes_at_once_and_then_the_waits_double_up_to_a_minute() -> None:
@@ -120,7 +141,7 @@ def test_a_wait_that_the_server_asks_for_is_taken_as_it_is(status: int) -> None:
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 413, 501, 505, 511])
 def test_asking_for_a_wait_makes_no_error_retryable(status: int) -> None:
-    assert schedule().next_wait(APIError(status, retry_after=1), 0) is None
+    assert SEGMENT.decide(APIError(status, retry_after=1)) is not Decision.RETRY
 
 
 def test_waits_that_the_server_asks_for_do_not_count_as_tries() -> None:

@@ -50,7 +50,7 @@ def test_the_demo_fails_if_a_message_is_lost(
     class RefusingServer(LocalSegment):
         def __init__(self) -> None:
             super().__init__()
-            self.answer(403)
+            self.respond(403)
 
     monkeypatch.setattr(demo, "LocalSegment", RefusingServer)
     assert demo.main([]) == 1

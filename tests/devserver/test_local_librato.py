@@ -88,7 +88,7 @@ def summary(name: str = "cpu", **fields: Any) -> dict[str, Any]:
 
 
 def params(response: Response) -> dict[str, list[str]]:
-    """Return the errors of a refusal that concerns fields, checking its form."""
+    """Return the errors of a rejection that concerns fields, checking its form."""
     assert response.status == 400
     assert set(response.json) == {"errors"}
     assert set(response.json["errors"]) == {"params"}
@@ -98,7 +98,7 @@ def params(response: Response) -> dict[str, list[str]]:
 
 
 def request_errors(response: Response) -> list[str]:
-    """Return the errors of a refusal that concerns the request itself, checking its form."""
+    """Return the errors of a rejection that concerns the request itself, checking its form."""
     assert set(response.json) == {"errors"}
     assert set(response.json["errors"]) == {"request"}
     errors: list[str] = response.json["errors"]["request"]
@@ -222,7 +222,7 @@ class TestRequestForm:
 
         assert response.status == 400
         (text,) = request_errors(response)
-        assert server.requests[0].refusal == text
+        assert server.requests[0].rejection == text
         assert server.requests[0].measurements == ()
 
     def test_gzip_is_taken(self, server: LocalSegment) -> None:
@@ -357,7 +357,7 @@ class TestGauges:
         response = post(server, gauge("fine"), gauge("secret", "payload"), gauge("fine"))
 
         assert params(response) == {"value": ["is not a number"]}
-        assert server.requests[0].refusal == "measurement 1: value is not a number"
+        assert server.requests[0].rejection == "measurement 1: value is not a number"
         assert server.requests[0].measurements == ()
         assert (server.librato.samples, server.librato.metrics) == ([], {})
 
@@ -888,7 +888,7 @@ class TestPoints:
         response = get(server, "cpu")
 
         assert response.status == 404
-        assert server.requests[0].refusal in request_errors(response)
+        assert server.requests[0].rejection in request_errors(response)
 
     def test_all_metrics_are_listed(self, server: LocalSegment) -> None:
         post(server, gauge("a"), gauge("b"), gauge("A"))
@@ -920,7 +920,7 @@ class TestAsPartOfTheServer:
     def test_a_scripted_error_has_the_form_of_the_api_that_was_asked(
         self, server: LocalSegment
     ) -> None:
-        server.answer(503, times=5, headers={"Retry-After": "7"})
+        server.respond(503, times=5, headers={"Retry-After": "7"})
         body = {"type": "track", "userId": "u", "event": "e", "writeKey": "key"}
 
         segment = ask(server, "POST", "/v1/track", body)
@@ -940,7 +940,7 @@ class TestAsPartOfTheServer:
     def test_a_scripted_success_has_the_body_of_the_api_and_accepts(
         self, server: LocalSegment
     ) -> None:
-        server.answer(200, times=None)
+        server.respond(200, times=None)
 
         assert post(server, gauge()).json is None
         assert post_tagged(server, tagged()).json["measurements"]["summary"]["accepted"] == 1
@@ -949,13 +949,13 @@ class TestAsPartOfTheServer:
         assert len(server.librato.samples) == 2
 
     def test_a_scripted_body_is_sent_as_it_is(self, server: LocalSegment) -> None:
-        server.answer(200, body=b'{"errors": {"params": {"name": "cpu"}}}', accept=False)
+        server.respond(200, body=b'{"errors": {"params": {"name": "cpu"}}}', accept=False)
 
         assert post(server, gauge()).json == {"errors": {"params": {"name": "cpu"}}}
         assert server.librato.samples == []
 
     def test_requests_can_be_chosen_by_their_measurements(self, server: LocalSegment) -> None:
-        server.answer(
+        server.respond(
             400,
             times=None,
             when=lambda request: any(one["name"] == "bad" for one in request.measurements),
@@ -968,15 +968,15 @@ class TestAsPartOfTheServer:
         assert [sample.name for sample in server.librato.samples] == ["good"]
 
     def test_a_request_that_breaks_the_rules_uses_no_answer_up(self, server: LocalSegment) -> None:
-        server.answer(503)
+        server.respond(503)
         assert post(server, gauge("")).status == 400
         assert post(server, gauge()).status == 503
 
     def test_a_lost_answer_keeps_the_samples_and_a_retry_counts_twice(
         self, server: LocalSegment
     ) -> None:
-        server.answer(None, accept=True)
-        server.answer(504, accept=True)
+        server.respond(None, accept=True)
+        server.respond(504, accept=True)
 
         with pytest.raises(http.client.RemoteDisconnected):
             post(server, gauge())
@@ -989,18 +989,18 @@ class TestAsPartOfTheServer:
     def test_a_lost_answer_to_a_change_of_properties_changes_them(
         self, server: LocalSegment
     ) -> None:
-        server.answer(500, accept=True)
+        server.respond(500, accept=True)
         assert put(server, "cpu", type="gauge", period=10).status == 500
         assert server.librato.metrics["cpu"]["period"] == 10
 
-        server.answer(500, accept=True)
+        server.respond(500, accept=True)
         assert put(server, "unknown", period=10).status == 500
         assert list(server.librato.metrics) == ["cpu"]
 
     def test_an_answer_can_be_late_and_the_samples_are_there_before(
         self, server: LocalSegment
     ) -> None:
-        server.answer(200, delay=600)
+        server.respond(200, delay=600)
 
         def send() -> None:
             with suppress(OSError, http.client.HTTPException):
@@ -1068,7 +1068,7 @@ class TestAsPartOfTheServer:
         assert [text.split()[0] for text in server.librato.warnings] == ["301", "1,000"]
 
     def test_a_request_that_is_not_accepted_leaves_no_warning(self, server: LocalSegment) -> None:
-        server.answer(503)
+        server.respond(503)
         post(server, *[gauge()] * 301)
         assert server.librato.warnings == []
 
@@ -1082,7 +1082,7 @@ class TestAsPartOfTheServer:
             on_request=lambda request, accepted: seen.append((len(request.measurements), accepted))
         ) as server:
             post(server, gauge())
-            server.answer(503)
+            server.respond(503)
             post(server, gauge(), gauge())
             get(server, "cpu")
             samples = server.librato.samples
@@ -1128,7 +1128,7 @@ class TestCommandLine:
             post_tagged(server, tagged(value=0.5))
             post(server, gauge(value="payload"))
             post(server, *[gauge()] * 301)
-            server.answer(503)
+            server.respond(503)
             post(server, gauge())
             get(server, "unknown")
             raise KeyboardInterrupt

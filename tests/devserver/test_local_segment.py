@@ -154,7 +154,7 @@ class TestAcceptance:
 
     def test_clear_forgets_everything(self, server: LocalSegment) -> None:
         post(server, batch(track("a"), track("a"), track("x" * 100)))
-        server.answer(503, times=None)
+        server.respond(503, times=None)
 
         server.clear()
 
@@ -261,7 +261,7 @@ class TestRefusal:
 
         assert status == 400
         assert answer["code"] == "invalid_request"
-        assert answer["message"] == server.requests[0].refusal
+        assert answer["message"] == server.requests[0].rejection
 
     @pytest.mark.parametrize(
         "message",
@@ -430,7 +430,7 @@ class TestRequests:
         assert request.message_ids == ("a", None)
         assert request.messages == (track("a"), track())
         assert request.size == request.raw_size
-        assert request.refusal == ""
+        assert request.rejection == ""
         assert before < request.received_at < time.monotonic()
 
     def test_a_record_shows_neither_keys_nor_messages(self, server: LocalSegment) -> None:
@@ -448,7 +448,7 @@ class TestRequests:
 
         (request,) = server.requests
         assert (request.status, request.batch_size) == (400, 0)
-        assert request.refusal == "message 0: track needs a string event"
+        assert request.rejection == "message 0: track needs a string event"
 
     def test_the_status_page_counts_and_is_not_recorded(self, server: LocalSegment) -> None:
         post(server, batch(track("a"), track("a"), track("x" * 100)))
@@ -493,7 +493,7 @@ class TestRequests:
 
 class TestScriptedAnswers:
     def test_an_error_is_answered_once_and_nothing_accepted(self, server: LocalSegment) -> None:
-        server.answer(503, headers={"retry-after": "7"})
+        server.respond(503, headers={"retry-after": "7"})
 
         connection = connect(server)
         connection.request("POST", "/v1/batch", json.dumps(batch(track("a"))))
@@ -508,15 +508,15 @@ class TestScriptedAnswers:
         assert [request.status for request in server.requests] == [503, 200]
 
     def test_answers_queue_up(self, server: LocalSegment) -> None:
-        server.answer(500, times=2)
-        server.answer(429, body=b'{"code": "slow_down"}')
+        server.respond(500, times=2)
+        server.respond(429, body=b'{"code": "slow_down"}')
 
         statuses = [post(server, batch(track()))[0] for _ in range(4)]
 
         assert statuses == [500, 500, 429, 200]
 
     def test_an_answer_without_limit_lasts_until_clear(self, server: LocalSegment) -> None:
-        server.answer(400, times=None)
+        server.respond(400, times=None)
         assert [post(server, batch(track()))[0] for _ in range(3)] == [400, 400, 400]
 
         server.clear()
@@ -524,13 +524,13 @@ class TestScriptedAnswers:
         assert post(server, batch(track()))[0] == 200
 
     def test_a_success_of_another_kind_accepts_the_messages(self, server: LocalSegment) -> None:
-        server.answer(202, body=b"[]")
+        server.respond(202, body=b"[]")
 
         assert post(server, batch(track("a"))) == (202, [])
         assert server.messages == [track("a")]
 
     def test_a_status_without_body_keeps_the_connection_in_step(self, server: LocalSegment) -> None:
-        server.answer(204)
+        server.respond(204)
         connection = connect(server)
         for expected in (204, 200):
             connection.request("POST", "/v1/batch", json.dumps(batch(track())))
@@ -540,13 +540,13 @@ class TestScriptedAnswers:
         connection.close()
 
     def test_a_status_that_http_does_not_know_can_be_answered(self, server: LocalSegment) -> None:
-        server.answer(460)
+        server.respond(460)
 
         assert post(server, batch(track()))[0] == 460
 
     def test_only_requests_that_match_get_the_answer(self, server: LocalSegment) -> None:
         # The predicate may use the server while it decides.
-        server.answer(
+        server.respond(
             413, times=None, when=lambda request: "bad" in request.message_ids and not server.held
         )
 
@@ -556,7 +556,7 @@ class TestScriptedAnswers:
         assert server.messages == [track("good")]
 
     def test_a_request_that_breaks_the_rules_uses_no_answer_up(self, server: LocalSegment) -> None:
-        server.answer(503)
+        server.respond(503)
 
         assert post(server, b"")[0] == 400
         assert post(server, batch(track()))[0] == 503
@@ -564,7 +564,7 @@ class TestScriptedAnswers:
     def test_a_connection_can_be_cut_off_before_anything_is_accepted(
         self, server: LocalSegment
     ) -> None:
-        server.answer(None)
+        server.respond(None)
 
         with pytest.raises(http.client.RemoteDisconnected):
             post(server, batch(track("a")))
@@ -575,7 +575,7 @@ class TestScriptedAnswers:
     def test_an_answer_can_be_lost_after_the_messages_were_accepted(
         self, server: LocalSegment
     ) -> None:
-        server.answer(None, accept=True)
+        server.respond(None, accept=True)
 
         with pytest.raises(http.client.RemoteDisconnected):
             post(server, batch(track("a")))
@@ -585,13 +585,13 @@ class TestScriptedAnswers:
         assert server.duplicates == 1
 
     def test_an_answer_can_be_cut_short(self, server: LocalSegment) -> None:
-        server.answer(200, headers={"Content-Length": "999", "Connection": "close"})
+        server.respond(200, headers={"Content-Length": "999", "Connection": "close"})
 
         with pytest.raises(http.client.IncompleteRead):
             post(server, batch(track("a")))
 
     def test_an_answer_can_be_late(self, server: LocalSegment) -> None:
-        server.answer(200, delay=0.05)
+        server.respond(200, delay=0.05)
 
         post(server, batch(track("a")))
 
@@ -602,18 +602,18 @@ class TestScriptedAnswers:
         self, server: LocalSegment, status: int
     ) -> None:
         with pytest.raises(ValueError, match="status"):
-            server.answer(status)
+            server.respond(status)
 
     def test_an_answer_for_no_request_is_a_mistake(self, server: LocalSegment) -> None:
         with pytest.raises(ValueError, match="times"):
-            server.answer(200, times=0)
+            server.respond(200, times=0)
 
     def test_a_predicate_that_raises_is_noticed(
         self, server: LocalSegment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         raised: list[object] = []
         monkeypatch.setattr(threading, "excepthook", lambda call: raised.append(call.exc_type))
-        server.answer(500, when=lambda _: 1 // 0 == 0)
+        server.respond(500, when=lambda _: 1 // 0 == 0)
 
         with pytest.raises(http.client.RemoteDisconnected):
             post(server, batch(track()))
@@ -817,7 +817,7 @@ class TestLife:
         assert server_threads() == []
 
     def test_closing_cuts_a_late_answer_short(self, server: LocalSegment) -> None:
-        server.answer(200, delay=600)
+        server.respond(200, delay=600)
         sending = in_background(server, track("a"))
         assert server.wait_for(1)
 

@@ -27,9 +27,8 @@ import numpy as np
 import pydantic
 import pytest
 
-from segment_librato.encoding import coerce as simplify_module
-from segment_librato.encoding import replacements
-from segment_librato.encoding.coerce import MAX_DEPTH, simplify
+from segment_librato.encoding import coerce as coerce_module
+from segment_librato.encoding.coerce import MAX_DEPTH, coerce
 from segment_librato.errors import MessageTooLargeError
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ LIMIT = 32 * 1024
 
 @pytest.fixture(autouse=True)
 def _nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replacements, "_reported", {})
+    monkeypatch.setattr(coerce_module, "_reported", {})
 
 
 class Color(Enum):
@@ -299,7 +298,7 @@ LONG_INTEGER = 10 ** (sys.get_int_max_str_digits() + 1)
 def test_a_value_becomes_what_it_stands_for(
     value: object, expected: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    plain = simplify(value, LIMIT)
+    plain = coerce(value, LIMIT)
     assert plain == expected
     assert type(plain) is type(expected)
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
@@ -338,7 +337,7 @@ def test_a_value_becomes_what_it_stands_for(
 def test_a_value_without_a_json_form_becomes_null_and_is_reported(
     value: object, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert simplify({"properties": {"user": value}}, LIMIT) == {"properties": {"user": None}}
+    assert coerce({"properties": {"user": value}}, LIMIT) == {"properties": {"user": None}}
     assert [record.getMessage() for record in caplog.records] == [
         f"properties.user: a value of type {kind} cannot be written as JSON; sent as null"
     ]
@@ -349,14 +348,14 @@ def test_a_value_without_a_json_form_becomes_null_and_is_reported(
 def test_an_unknown_value_with_a_text_is_sent_as_that_and_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    assert simplify({"user": Named()}, LIMIT) == {"user": "a name"}
+    assert coerce({"user": Named()}, LIMIT) == {"user": "a name"}
     assert caplog.messages == [
         "user: a value of type Named cannot be written as JSON; sent as its text"
     ]
 
 
 def test_lone_surrogates_are_replaced_and_reported(caplog: pytest.LogCaptureFixture) -> None:
-    assert simplify(["\ud83c", "a\udf89b", "\udf89\ud83c", "\ufffd"], LIMIT) == [
+    assert coerce(["\ud83c", "a\udf89b", "\udf89\ud83c", "\ufffd"], LIMIT) == [
         "\ufffd",
         "a\ufffdb",
         "\ufffd\ufffd",
@@ -368,19 +367,19 @@ def test_lone_surrogates_are_replaced_and_reported(caplog: pytest.LogCaptureFixt
 
 
 def test_mocks_end_in_something_plain() -> None:
-    plain = simplify({"mock": Mock(), "magic": MagicMock(), "spec": Mock(spec=Decimal)}, LIMIT)
+    plain = coerce({"mock": Mock(), "magic": MagicMock(), "spec": Mock(spec=Decimal)}, LIMIT)
     assert list(plain) == ["mock", "magic", "spec"]
     json.dumps(plain)
 
 
 def test_an_integer_longer_than_python_will_spell_is_refused_if_it_exceeds_the_budget() -> None:
     with pytest.raises(MessageTooLargeError):
-        simplify(10**40_000, LIMIT)
+        coerce(10**40_000, LIMIT)
 
 
 def test_an_array_of_many_dimensions_is_checked_by_the_number_of_its_items() -> None:
     with pytest.raises(MessageTooLargeError):
-        simplify(np.broadcast_to(0, (1_000, 1_000, 1_000)), LIMIT)
+        coerce(np.broadcast_to(0, (1_000, 1_000, 1_000)), LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -408,18 +407,18 @@ def test_an_array_of_many_dimensions_is_checked_by_the_number_of_its_items() -> 
     ],
 )
 def test_a_key_becomes_a_text(key: object, name: str) -> None:
-    plain = simplify({key: "value"}, LIMIT)
+    plain = coerce({key: "value"}, LIMIT)
     assert plain == {name: "value"}
     assert type(next(iter(plain))) is str
 
 
 def test_no_key_vanishes_when_two_have_the_same_text() -> None:
-    plain = simplify({1: "a", "1": "b", "1_2": "c", Decimal("1.0"): "d"}, LIMIT)
+    plain = coerce({1: "a", "1": "b", "1_2": "c", Decimal("1.0"): "d"}, LIMIT)
     assert list(plain.items()) == [("1_3", "d"), ("1", "b"), ("1_2", "c")]
-    plain = simplify({None: "a", Session(): "b", "null": "c", Session(): "d"}, LIMIT)
+    plain = coerce({None: "a", Session(): "b", "null": "c", Session(): "d"}, LIMIT)
     assert list(plain.items()) == [("null_2", "a"), ("null_3", "b"), ("null", "c"), ("null_4", "d")]
     high, low = "\ud800", "\udfff"
-    plain = simplify({high: 1, "\ufffd": 2, low: 3}, LIMIT)
+    plain = coerce({high: 1, "\ufffd": 2, low: 3}, LIMIT)
     assert list(plain.items()) == [("\ufffd_2", 1), ("\ufffd", 2), ("\ufffd_3", 3)]
 
 
@@ -428,7 +427,7 @@ def test_a_mapping_that_yields_a_key_twice_keeps_both() -> None:
         def items(self) -> Any:
             return iter([("accept", 1), ("accept", 2)])
 
-    assert simplify(Headers(), LIMIT) == {"accept": 1, "accept_2": 2}
+    assert coerce(Headers(), LIMIT) == {"accept": 1, "accept_2": 2}
 
 
 def test_a_container_that_changes_while_it_is_read_is_read_again() -> None:
@@ -440,7 +439,7 @@ def test_a_container_that_changes_while_it_is_read_is_read_again() -> None:
             raise RuntimeError("dictionary changed size during iteration")
         yield 1
 
-    assert simplify_module._snapshot(read, 10) == [1]  # noqa: SLF001 - a race cannot be staged
+    assert coerce_module._snapshot(read, 10) == [1]  # noqa: SLF001 - a race cannot be staged
     assert len(attempts) == 3
 
 
@@ -450,7 +449,7 @@ def test_a_container_that_never_stops_changing_is_given_up() -> None:
         yield 1
 
     with pytest.raises(RuntimeError):
-        simplify_module._snapshot(read, 10)  # noqa: SLF001 - a race cannot be staged
+        coerce_module._snapshot(read, 10)  # noqa: SLF001 - a race cannot be staged
 
 
 def test_a_record_at_the_deepest_level_is_kept_and_one_below_it_is_null() -> None:
@@ -460,8 +459,8 @@ def test_a_record_at_the_deepest_level_is_kept_and_one_below_it_is_null() -> Non
             value = Item("outer", parts=[value])
         return value
 
-    assert "deepest" in json.dumps(simplify(nested(MAX_DEPTH // 2 - 1), LIMIT))
-    assert "deepest" not in json.dumps(simplify(nested(MAX_DEPTH // 2), LIMIT))
+    assert "deepest" in json.dumps(coerce(nested(MAX_DEPTH // 2 - 1), LIMIT))
+    assert "deepest" not in json.dumps(coerce(nested(MAX_DEPTH // 2), LIMIT))
 
 
 def test_a_record_that_contains_itself_is_null_where_it_does(
@@ -469,7 +468,7 @@ def test_a_record_that_contains_itself_is_null_where_it_does(
 ) -> None:
     item = Item("loop")
     item.parts.append(item)
-    assert simplify({"item": item}, LIMIT)["item"]["parts"] == [None]
+    assert coerce({"item": item}, LIMIT)["item"]["parts"] == [None]
     assert caplog.messages == [
         "item.parts[]: a value of type Item cannot be written as JSON; sent as null"
     ]
@@ -479,7 +478,7 @@ def test_a_replacement_is_reported_once_for_each_path_and_type(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     for _ in range(3):
-        simplify({"items": [Session()] * 5 + [{"x": len}] * 5, "y": Session()}, LIMIT)
+        coerce({"items": [Session()] * 5 + [{"x": len}] * 5, "y": Session()}, LIMIT)
     assert [message.split(" cannot")[0] for message in caplog.messages] == [
         "items[]: a value of type Session",
         "items[].x: a value of type builtin_function_or_method",
@@ -489,14 +488,14 @@ def test_a_replacement_is_reported_once_for_each_path_and_type(
 
 def test_the_memory_of_reports_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     for number in range(1_200):
-        simplify({f"key{number}": len}, LIMIT)
+        coerce({f"key{number}": len}, LIMIT)
     assert len(caplog.records) == 1_000
-    assert len(replacements._reported) == 1_000  # noqa: SLF001 - memory has no other witness
+    assert len(coerce_module._reported) == 1_000  # noqa: SLF001 - memory has no other witness
 
 
 def test_a_path_is_short_and_plain(caplog: pytest.LogCaptureFixture) -> None:
-    simplify({"a\nb\udcffé": len, "k" * 10_000: {"in": len}}, LIMIT)
-    simplify(len, LIMIT)
+    coerce({"a\nb\udcffé": len, "k" * 10_000: {"in": len}}, LIMIT)
+    coerce(len, LIMIT)
     first, second, third = (
         message.split(": ")[0] for message in caplog.messages if "str" not in message
     )
@@ -517,7 +516,7 @@ def test_neither_a_value_nor_its_text_is_in_the_log(caplog: pytest.LogCaptureFix
         def __str__(self) -> str:
             raise ValueError("hunter2")
 
-    simplify({"a": Secret(), "b": Failing(), "c": "hunter2\ud800"}, LIMIT)
+    coerce({"a": Secret(), "b": Failing(), "c": "hunter2\ud800"}, LIMIT)
     assert len(caplog.records) == 3
     assert "hunter2" not in caplog.text
 
@@ -531,13 +530,13 @@ def test_a_logging_handler_that_raises_does_no_harm() -> None:
     handler = Raising()
     logger.addHandler(handler)
     try:
-        assert simplify({"a": len, "b": 1}, LIMIT) == {"a": None, "b": 1}
+        assert coerce({"a": len, "b": 1}, LIMIT) == {"a": None, "b": 1}
     finally:
         logger.removeHandler(handler)
 
 
 def test_a_type_without_a_name_does_no_harm() -> None:
-    assert simplify([Nameless()], LIMIT) == [None]
+    assert coerce([Nameless()], LIMIT) == [None]
 
 
 def test_a_logging_handler_may_simplify_the_same_value() -> None:
@@ -546,13 +545,13 @@ def test_a_logging_handler_may_simplify_the_same_value() -> None:
     class Recursive(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             seen.append(record.getMessage())
-            simplify({"a": len}, LIMIT)
+            coerce({"a": len}, LIMIT)
 
     logger = logging.getLogger("segment")
     handler = Recursive()
     logger.addHandler(handler)
     try:
-        simplify({"a": len}, LIMIT)
+        coerce({"a": len}, LIMIT)
     finally:
         logger.removeHandler(handler)
     assert len(seen) == 1

@@ -27,22 +27,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_strict import keys, laughs, load_strictly, nested, stable_values
+from support.values import keys, laughs, load_strictly, nested, stable_values
 
-from segment_librato.encoding import flat as spelling
+from segment_librato.encoding import flat
 from segment_librato.encoding.coerce import MAX_DEPTH
-from segment_librato.encoding.encoder import message_encoder
-from segment_librato.encoding.plain import check_nones
+from segment_librato.encoding.encoder import check_nones, message_encoder
 from segment_librato.encoding.strict import encode
 from segment_librato.errors import MessageTooLargeError
-from segment_librato.message import build as message
-from segment_librato.message.build import MAX_MESSAGE_BYTES
+from segment_librato.message import build as message_build
+from segment_librato.message.fields import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segment_librato.encoding.encoder import EncodeMessage
-    from segment_librato.message.build import Message
+    from segment_librato.message.fields import Message
 
 NOW = 1_795_209_420.123
 texts = st.text(max_size=20)
@@ -107,12 +106,12 @@ def build(**others: Any) -> Message:
         "now": NOW,
         **others,
     }
-    return message.build("track", **arguments)
+    return message_build.build("track", **arguments)
 
 
 def track(properties: dict[Any, Any], event: str = "event", **others: Any) -> Message:
     built = build(**others)
-    message.add_track_fields(built, event, properties)
+    message_build.add_track_fields(built, event, properties)
     return built
 
 
@@ -147,15 +146,15 @@ def test_any_context_and_integrations_are_too(
 @pytest.mark.parametrize(
     "add_fields, arguments",
     [
-        (message.add_identify_fields, ({"email": "ada@example.com", "age": 36},)),
-        (message.add_group_fields, ("group", {"name": "Initech"})),
-        (message.add_group_fields, (7, None)),
-        (message.add_group_fields, (7.5, {"rating": 4.5})),
-        (message.add_alias_fields, ("anonymous",)),
-        (message.add_alias_fields, (7,)),
-        (message.add_page_fields, (None, None, None)),
-        (message.add_page_fields, ("Docs", None, {"path": "/"})),
-        (message.add_page_fields, ("Docs", "Home", {})),
+        (message_build.add_identify_fields, ({"email": "ada@example.com", "age": 36},)),
+        (message_build.add_group_fields, ("group", {"name": "Initech"})),
+        (message_build.add_group_fields, (7, None)),
+        (message_build.add_group_fields, (7.5, {"rating": 4.5})),
+        (message_build.add_alias_fields, ("anonymous",)),
+        (message_build.add_alias_fields, (7,)),
+        (message_build.add_page_fields, (None, None, None)),
+        (message_build.add_page_fields, ("Docs", None, {"path": "/"})),
+        (message_build.add_page_fields, ("Docs", "Home", {})),
     ],
 )
 @pytest.mark.parametrize("ids", [{}, {"user_id": None, "anonymous_id": 'some\n"body"'}])
@@ -254,7 +253,7 @@ def test_odd_keys_are_too(key: object) -> None:
 def test_any_number_of_keys_is() -> None:
     for number in range(0, 3_000, 3):
         assert_same(track({f"key-{number + more}": more for more in range(3)}))
-    assert len(spelling._keys) <= spelling.MOST_KEYS  # noqa: SLF001  it would be a leak
+    assert len(flat._keys) <= flat.MAX_KEYS  # noqa: SLF001  it would be a leak
     assert_same(track({f"key-{number}": number for number in range(200)}))
 
 

@@ -10,13 +10,21 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from decimal import Decimal
 from itertools import count, repeat
-from typing import TYPE_CHECKING, Any, NoReturn
-from unittest.mock import MagicMock, Mock
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.values import (
+    Unreadable,
+    keys,
+    laughs,
+    load_strictly,
+    nested,
+    stable_values,
+    values,
+)
 
 from segment_librato.encoding.coerce import MAX_DEPTH
 from segment_librato.encoding.strict import encode
@@ -37,56 +45,11 @@ EVENT = {
 }
 
 
-def refuse_constant(name: str) -> NoReturn:
-    raise AssertionError(name)
-
-
-def mapping_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    mapping = dict(pairs)
-    assert len(mapping) == len(pairs)
-    return mapping
-
-
-def load_strictly(data: bytes) -> Any:
-    return json.loads(
-        data.decode("utf-8", "strict"),
-        parse_constant=refuse_constant,
-        object_pairs_hook=mapping_without_duplicates,
-    )
-
-
 def encoded(value: Any) -> Any:
     """Encode a value as a property, check what holds for every encoding, and return it."""
     data, plain = encode({"value": value}, LIMIT)
     assert load_strictly(data) == json.loads(json.dumps(plain))
     return load_strictly(data)["value"]
-
-
-def nested(levels: int, leaf: Any = None) -> dict[str, Any]:
-    """Return as many dicts inside one another."""
-    value = {"in": leaf}
-    for _ in range(levels - 1):
-        value = {"in": value}
-    return value
-
-
-class Hostile:
-    """An object of which nothing can be asked."""
-
-    def refuse(self, *_: object) -> NoReturn:
-        raise RuntimeError("no")
-
-    __iter__ = __str__ = __repr__ = __len__ = __bool__ = __contains__ = refuse
-    __class__ = property(refuse)
-    __eq__ = __hash__ = refuse
-    __getattr__ = refuse
-
-
-class Unreadable(dict[str, Any]):
-    """A dict that cannot be read."""
-
-    def items(self) -> NoReturn:
-        raise ValueError("no")
 
 
 class Endless:
@@ -161,13 +124,6 @@ def test_a_refusal_never_repeats_the_payload() -> None:
         "message: expected at most 32768 bytes of JSON, got more than 32768"
     )
     assert caught.value.__cause__ is None
-
-
-def laughs() -> list[Any]:
-    value: list[Any] = ["lol"]
-    for _ in range(9):
-        value = [value] * 10
-    return value
 
 
 @pytest.mark.parametrize(
@@ -311,59 +267,12 @@ def test_a_mapping_that_another_thread_changes_is_encoded_all_the_same() -> None
         changer.join()
 
 
-plain_values = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
-surrogates = st.text(st.characters(categories=["Cs", "Ll", "Lo"]))
-rare_values = st.one_of(
-    surrogates,
-    st.decimals(),
-    st.fractions(),
-    st.complex_numbers(),
-    st.uuids(),
-    st.datetimes(),
-    st.dates(),
-    st.times(),
-    st.timedeltas(),
-    st.binary(),
-    st.ip_addresses(),
-    st.integers().map(np.float64),
-    st.floats().map(np.array),
-    st.functions(),
-    st.sampled_from([str, Hostile, json, object(), np.datetime64("NaT", "s"), np.bool_(True)]),  # noqa: FBT003 - a value
-    st.builds(Hostile),
-    st.builds(Unreadable, st.just({"a": 1})),
-    st.builds(Mock),
-    st.builds(MagicMock),
-)
-keys = (
-    st.text() | surrogates | plain_values | st.decimals(allow_nan=False) | st.uuids() | st.dates()
-)
-
-
-def containers(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    lists = st.lists(children, max_size=4)
-    return (
-        lists
-        | lists.map(tuple)
-        | lists.map(iter)
-        | st.dictionaries(keys | st.tuples(keys), children, max_size=4)
-        | st.frozensets(keys, max_size=4)
-    )
-
-
-values = st.recursive(plain_values | rare_values, containers, max_leaves=12)
-
-
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(keys, values, max_size=5))
 def test_any_mapping_becomes_the_strict_json_of_what_is_returned(value: dict[Any, Any]) -> None:
     data, plain = encode(value, 10**6)
     assert load_strictly(data) == json.loads(json.dumps(plain))
     assert len(plain) == len(value)
-
-
-stable_values = st.recursive(
-    plain_values | st.decimals() | st.binary() | st.uuids() | st.dates(), containers, max_leaves=9
-).filter(lambda value: "iterator" not in repr(value))
 
 
 @settings(max_examples=100, deadline=None)

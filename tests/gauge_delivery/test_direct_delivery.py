@@ -37,7 +37,7 @@ from segment_librato.devserver import LocalSegment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Errors
+    from support.errors import Errors
 
     from segment_librato.devserver import Request
     from segment_librato.queue.message_queue import MessageQueue
@@ -84,7 +84,7 @@ def track(client: Client, name: str, values: Any, source: str = "web-1", **optio
 
 def settle(queue: MessageQueue) -> None:
     """Wait for the outcomes of all that a queue has taken in."""
-    assert queue.wait_until_settled(queue.flush(), queue.clock.deadline(10))
+    assert queue.wait_until_settled(queue.begin_flush(), queue.clock.deadline(10))
 
 
 def values(server: LocalSegment, name: str) -> dict[str, list[float]]:
@@ -98,7 +98,7 @@ def values(server: LocalSegment, name: str) -> dict[str, list[float]]:
 def test_what_maps_goes_to_both_and_counts_once(
     server: LocalSegment, make_client: MakeClient, account: Account
 ) -> None:
-    client = make_client(librato=account())
+    client = make_client(gauges=account())
     client.track("user", "Queue Depth", {"value": 42}, {"Librato": {"source": "web-1"}})
     client.page("user", "Docs", "Python", {"value": 2})
     client.screen("user", name="Home")
@@ -115,7 +115,7 @@ def test_what_maps_goes_to_both_and_counts_once(
 def test_what_makes_no_measurement_goes_to_segment_as_it_is(
     server: LocalSegment, make_client: MakeClient, account: Account
 ) -> None:
-    client = make_client(librato=account())
+    client = make_client(gauges=account())
     client.identify("user", {"value": 1})
     client.track("user", "Free Text", {"value": "many"})
     client.track("user", "Switched Off", {"value": 1}, integrations={"Librato": False})
@@ -128,14 +128,14 @@ def test_what_makes_no_measurement_goes_to_segment_as_it_is(
         {"All": False},
     ]
     assert server.librato.samples == []
-    assert client.stats.librato is not None
-    assert client.stats.librato.accepted == 0
+    assert client.stats.gauges is not None
+    assert client.stats.gauges.accepted == 0
 
 
 def test_the_call_returns_the_message_as_it_is_sent(
     server: LocalSegment, make_client: MakeClient, account: Account
 ) -> None:
-    client = make_client(librato=account())
+    client = make_client(gauges=account())
     integrations = {"Librato": {"source": "web 7"}, "Other": {"a": 1}}
     accepted, message = client.track("user", "E", {"value": 1}, integrations=integrations)
     assert accepted
@@ -149,7 +149,7 @@ def test_the_call_returns_the_message_as_it_is_sent(
 def test_the_gauge_may_be_left_to_the_cloud_as_well(
     server: LocalSegment, make_client: MakeClient, account: Account
 ) -> None:
-    client = make_client(librato=account(segment_too=True))
+    client = make_client(gauges=account(segment_too=True))
     track(client, "E", [3])
     assert client.flush(10)
     assert server.messages[0]["integrations"] == {}
@@ -160,7 +160,7 @@ def test_the_gauge_may_be_left_to_the_cloud_as_well(
 def test_without_a_write_key_nothing_goes_to_segment(
     server: LocalSegment, account: Account, errors: Errors
 ) -> None:
-    with Client(librato=account(), host=server.host, on_error=errors) as client:
+    with Client(gauges=account(), host=server.host, on_error=errors) as client:
         assert client.track("user", "E", {"value": 1})[0]
         assert client.identify("user")[0]
         assert client.flush(10)
@@ -176,7 +176,7 @@ def test_without_a_write_key_the_result_is_about_the_measurement(
     server: LocalSegment, account: Account, errors: Errors
 ) -> None:
     with server.hold():
-        client = Client(librato=account(max_queue_size=1, upload_interval=LONG), on_error=errors)
+        client = Client(gauges=account(max_queue_size=1, upload_interval=LONG), on_error=errors)
         assert client.track("user", "E", {"value": 1})[0]
         assert server.wait_until(lambda: server.held == 1)
         assert client.track("user", "E", {"value": 2})[0]
@@ -190,17 +190,17 @@ def test_without_a_write_key_the_result_is_about_the_measurement(
 def test_a_client_that_sends_nothing_measures_nothing(
     server: LocalSegment, make_client: MakeClient, account: Account
 ) -> None:
-    client = make_client(librato=account(), send=False)
+    client = make_client(gauges=account(), send=False)
     track(client, "E", [1])
     assert client.flush(10)
     assert server.requests == []
-    assert client.stats.librato is None
+    assert client.stats.gauges is None
 
 
 def test_a_request_has_at_most_300_measurements(
     server: LocalSegment, make_client: MakeClient, account: Account
 ) -> None:
-    client = make_client(librato=account(upload_interval=LONG))
+    client = make_client(gauges=account(upload_interval=LONG))
     track(client, "E", range(1_000))
     assert client.flush(10)
     sizes = [len(r.measurements) for r in server.requests if of_librato(r)]
@@ -214,7 +214,7 @@ def test_a_request_has_at_most_300_measurements(
 def test_a_gauge_is_made_with_the_period_and_the_attributes_of_the_account(
     server: LocalSegment, make_client: MakeClient, account: Account
 ) -> None:
-    client = make_client(librato=account(period=30, attributes={"display_min": 0}))
+    client = make_client(gauges=account(period=30, attributes={"display_min": 0}))
     track(client, "E", [1])
     assert client.flush(10)
     assert server.librato.metrics["E"]["period"] == 30
@@ -224,7 +224,7 @@ def test_a_gauge_is_made_with_the_period_and_the_attributes_of_the_account(
 def test_the_source_becomes_a_tag(
     server: LocalSegment, make_client: MakeClient, account: Account
 ) -> None:
-    client = make_client(librato=account(api="measurements"))
+    client = make_client(gauges=account(api="measurements"))
     at = datetime.now(timezone.utc) - timedelta(minutes=5)
     track(client, "E", [1.5], timestamp=at)
     assert client.flush(10)
@@ -238,7 +238,7 @@ def test_the_source_becomes_a_tag(
 
 def test_app_optics_takes_the_token_alone(server: LocalSegment, make_client: MakeClient) -> None:
     account = LibratoConfig(token=TOKEN, host=server.host + "/", api="measurements")
-    client = make_client(librato=account)
+    client = make_client(gauges=account)
     track(client, "E", [1])
     assert client.flush(10)
     assert values(server, "E") == {"web-1": [1]}
@@ -248,8 +248,8 @@ def test_app_optics_takes_the_token_alone(server: LocalSegment, make_client: Mak
 def test_a_poisoned_measurement_costs_only_itself(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors, api: str
 ) -> None:
-    server.answer(400, body=REFUSED, times=None, when=has_name("poison"))
-    client = make_client(librato=account(api=api, upload_interval=LONG))
+    server.respond(400, body=REFUSED, times=None, when=has_name("poison"))
+    client = make_client(gauges=account(api=api, upload_interval=LONG))
     track(client, "E", range(100))
     track(client, "poison", [1])
     track(client, "E", range(100, 200))
@@ -259,9 +259,9 @@ def test_a_poisoned_measurement_costs_only_itself(
     assert isinstance(error, APIError)
     assert (error.status, error.message) == (400, "value: is not allowed")
     assert measurement["name"] == "poison"
-    assert client.stats.librato is not None
-    assert (client.stats.librato.delivered, client.stats.librato.failed) == (200, 1)
-    assert client.stats.librato.requests < 25
+    assert client.stats.gauges is not None
+    assert (client.stats.gauges.delivered, client.stats.gauges.failed) == (200, 1)
+    assert client.stats.gauges.requests < 25
     assert client.stats.delivered == 201
 
 
@@ -269,8 +269,8 @@ def test_a_request_that_is_refused_as_a_whole_is_not_split(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
 ) -> None:
     body = b'{"errors": {"request": ["Please use secured connection through https!"]}}'
-    server.answer(400, body=body, times=None, when=of_librato)
-    client = make_client(librato=account(upload_interval=LONG))
+    server.respond(400, body=body, times=None, when=of_librato)
+    client = make_client(gauges=account(upload_interval=LONG))
     track(client, "E", range(50))
     assert client.flush(10)
     [(error, measurements)] = errors.calls
@@ -289,21 +289,21 @@ def test_a_request_that_is_refused_as_a_whole_is_not_split(
 def test_a_rate_limit_is_retried_though_it_is_a_403(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors, body: bytes
 ) -> None:
-    server.answer(403, body=body, times=2, when=of_librato)
-    client = make_client(librato=account())
+    server.respond(403, body=body, times=2, when=of_librato)
+    client = make_client(gauges=account())
     track(client, "E", [1])
     assert client.flush(10)
     assert values(server, "E") == {"web-1": [1]}
     assert errors.calls == []
-    assert client.stats.librato is not None
-    assert client.stats.librato.retries == 2
+    assert client.stats.gauges is not None
+    assert client.stats.gauges.retries == 2
 
 
 def test_a_rate_limit_that_does_not_end_says_so(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
 ) -> None:
-    server.answer(403, body=b'{"error": "API limit"}', times=None, when=of_librato)
-    client = make_client(librato=account(max_retries=1))
+    server.respond(403, body=b'{"error": "API limit"}', times=None, when=of_librato)
+    client = make_client(gauges=account(max_retries=1))
     track(client, "E", [1])
     assert client.flush(10)
     [(error, _)] = errors.calls
@@ -314,8 +314,8 @@ def test_a_rate_limit_that_does_not_end_says_so(
 def test_another_403_is_final(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
 ) -> None:
-    server.answer(403, body=b'{"errors": {"request": ["no SSL"]}}', times=None, when=of_librato)
-    client = make_client(librato=account())
+    server.respond(403, body=b'{"errors": {"request": ["no SSL"]}}', times=None, when=of_librato)
+    client = make_client(gauges=account())
     track(client, "E", [1])
     assert client.flush(10)
     assert [error.status for error, _ in errors.calls] == [403]  # type: ignore[attr-defined]
@@ -329,8 +329,8 @@ def test_a_wrong_account_is_one_error_and_disturbs_nobody(
     errors: Errors,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    server.answer(401, times=None, when=of_librato)
-    client = make_client(librato=account(upload_interval=LONG))
+    server.respond(401, times=None, when=of_librato)
+    client = make_client(gauges=account(upload_interval=LONG))
     track(client, "E", range(20))
     assert client.flush(10)
     [(error, measurements)] = errors.calls
@@ -346,8 +346,8 @@ def test_a_redirect_is_not_followed(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
 ) -> None:
     location = f"http://elsewhere.invalid/{TOKEN}"
-    server.answer(302, headers={"Location": location}, when=of_librato)
-    client = make_client(librato=account())
+    server.respond(302, headers={"Location": location}, when=of_librato)
+    client = make_client(gauges=account())
     track(client, "E", [1])
     assert client.flush(10)
     [(error, _)] = errors.calls
@@ -362,8 +362,8 @@ def test_a_success_with_errors_is_reported_and_not_repeated(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
 ) -> None:
     body = json.dumps({"errors": [{"param": "name", "reason": f"{TOKEN} is odd"}]}).encode()
-    server.answer(202, body=body, when=of_librato)
-    client = make_client(librato=account(api="measurements", upload_interval=LONG))
+    server.respond(202, body=body, when=of_librato)
+    client = make_client(gauges=account(api="measurements", upload_interval=LONG))
     track(client, "E", range(3))
     assert client.flush(10)
     [(error, measurements)] = errors.calls
@@ -377,7 +377,7 @@ def test_a_success_with_errors_is_reported_and_not_repeated(
 def test_what_librato_would_find_too_old_is_reported_and_the_rest_is_sent(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
 ) -> None:
-    client = make_client(librato=account(upload_interval=LONG, time_window=3_600))
+    client = make_client(gauges=account(upload_interval=LONG, time_window=3_600))
     now = datetime.now(timezone.utc)
     for value, hours in enumerate([0, -2, -3, 0.5, 2, 0]):
         track(client, "E", [value], timestamp=now + timedelta(hours=hours))
@@ -393,7 +393,7 @@ def test_what_librato_would_find_too_old_is_reported_and_the_rest_is_sent(
 def test_nothing_is_sent_if_all_is_too_old(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
 ) -> None:
-    client = make_client(librato=account())
+    client = make_client(gauges=account())
     track(client, "E", range(5), timestamp="2001-02-03")
     assert client.flush(10)
     assert sum(len(messages) for _, messages in errors.calls) == 5
@@ -404,15 +404,15 @@ def test_segment_goes_on_while_librato_hangs(
     server: LocalSegment, make_client: MakeClient, account: Account
 ) -> None:
     with LocalSegment() as other:
-        client = make_client(librato=account(host=other.host))
+        client = make_client(gauges=account(host=other.host))
         with other.hold():
             track(client, "E", range(10))
             assert not client.flush(0.3)
             assert server.wait_for(10)
             settle(client.queue)
             assert client.stats.pending == 0
-            assert client.stats.librato is not None
-            assert client.stats.librato.pending == 10
+            assert client.stats.gauges is not None
+            assert client.stats.gauges.pending == 10
         assert client.shutdown()
         assert sum(map(len, values(other, "E").values())) == 10
 
@@ -421,31 +421,31 @@ def test_librato_goes_on_while_segment_hangs(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
 ) -> None:
     with LocalSegment() as other, other.hold():
-        client = make_client(host=other.host, librato=account(), max_queue_size=5)
+        client = make_client(host=other.host, gauges=account(), max_queue_size=5)
         track(client, "E", range(50))
         assert not client.flush(0.3)
         assert server.wait_until(lambda: len(server.librato.samples) == 50)
         assert client.stats.rejected > 0
         assert set(errors.types) == {QueueFullError}
-        settle(client._destinations.queues[1])  # noqa: SLF001  nothing public settles one of them
+        settle(client._router.queues[1])  # noqa: SLF001  nothing public settles one of them
         assert not client.shutdown(timeout=0.1)
-    assert client.stats.librato is not None
-    assert client.stats.librato.delivered == 50
+    assert client.stats.gauges is not None
+    assert client.stats.gauges.delivered == 50
 
 
 def test_what_is_left_over_is_reported_by_each_pipeline(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
 ) -> None:
     with server.hold():
-        client = make_client(librato=account())
+        client = make_client(gauges=account())
         track(client, "E", range(10))
         assert not client.shutdown(timeout=0.1)
     assert set(errors.types) == {ShutdownTimeoutError}
     left_over = Counter("messageId" in m for _, messages in errors.calls for m in messages)
     assert left_over == {True: 10, False: 10}
     stats = client.stats
-    assert stats.librato is not None
-    assert (stats.failed, stats.librato.failed) == (10, 10)
+    assert stats.gauges is not None
+    assert (stats.failed, stats.gauges.failed) == (10, 10)
 
 
 def test_on_error_may_flush_and_shut_down_in_both_pipelines_at_once(
@@ -460,8 +460,8 @@ def test_on_error_may_flush_and_shut_down_in_both_pipelines_at_once(
         outcomes.append(client.flush())
         outcomes.append(client.shutdown())
 
-    server.answer(404, times=None)
-    client = Client("key", host=server.host, librato=account(), on_error=on_error)
+    server.respond(404, times=None)
+    client = Client("key", host=server.host, gauges=account(), on_error=on_error)
     track(client, "E", [1])
     for consumer in client.consumers:
         consumer.thread.join(10)  # type: ignore[union-attr]
@@ -472,7 +472,7 @@ def test_on_error_may_flush_and_shut_down_in_both_pipelines_at_once(
 def test_in_sync_mode_the_call_delivers_both(
     server: LocalSegment, make_client: MakeClient, account: Account
 ) -> None:
-    client = make_client(librato=account(aggregate=60), sync_mode=True)
+    client = make_client(gauges=account(aggregate=60), sync_mode=True)
     track(client, "E", [7])
     assert values(server, "E") == {"web-1": [7]}
     assert len(server.messages) == 1
@@ -482,21 +482,21 @@ def test_in_sync_mode_the_call_delivers_both(
 def test_the_setting_of_the_module(
     server: LocalSegment, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("write_key", "host", "librato", "default_client"):
+    for name in ("write_key", "host", "gauges", "default_client"):
         monkeypatch.setattr(analytics, name, getattr(analytics, name))
     analytics.default_client = None
     analytics.write_key = "key"
     analytics.host = server.host
     analytics.gauge("before", 1)
-    analytics.librato = account()
+    analytics.gauges = account()
     analytics.gauge("after", 2, source="web-1")
     assert analytics.flush(10)
-    from segment_librato.librato import map_message  # noqa: PLC0415  still found
+    from segment_librato.librato import map_message
 
     assert map_message({"type": "track", "event": "E"}) is not None
     assert values(server, "after") == {"web-1": [2]}
     assert values(server, "before") == {}
-    analytics.librato = None
+    analytics.gauges = None
     analytics.gauge("at last", 3)
     assert analytics.shutdown(10)
     assert values(server, "at-last") == {}
@@ -506,13 +506,13 @@ def test_the_setting_of_the_module(
 def test_the_repr_names_the_destinations_without_secrets(
     server: LocalSegment, make_client: MakeClient, account: Account
 ) -> None:
-    client = make_client(librato=account(upload_interval=LONG), upload_interval=LONG)
+    client = make_client(gauges=account(upload_interval=LONG), upload_interval=LONG)
     track(client, "E", [1])
     host = server.host
     assert repr(client) == f"<Client of {host}/v1/batch and {host}, 2 messages waiting>"
-    with Client(librato=account()) as of_librato_only:
+    with Client(gauges=account()) as of_librato_only:
         assert repr(of_librato_only) == f"<Client of {host}, 0 messages waiting>"
-    with Client(librato=OpenTelemetryConfig()) as of_open_telemetry:
+    with Client(gauges=OpenTelemetryConfig()) as of_open_telemetry:
         assert "<Client of the OTLP endpoint of the environment" in repr(of_open_telemetry)
 
 
@@ -528,7 +528,7 @@ def test_a_signal_handler_may_use_both_pipelines_at_any_line_of_a_call(
     got_that_far = True
     while got_that_far:
         line += 9
-        client = make_client(librato=account(aggregate=60), upload_interval=LONG)
+        client = make_client(gauges=account(aggregate=60), upload_interval=LONG)
 
         def handler(client: Client = client) -> None:
             arguments = ("E", 1) if method == "gauge" else (10,)
@@ -618,7 +618,7 @@ class TestConfigureGauge:
     def test_sets_what_the_documentation_asks_for_and_may_be_repeated(
         self, server: LocalSegment, make_client: MakeClient, account: Account
     ) -> None:
-        client = make_client(librato=account())
+        client = make_client(gauges=account())
         for _ in range(2):
             client.configure_gauge("Queue Depth", display_name="Depth of the queue")
         metric = server.librato.metrics["Queue-Depth"]
@@ -630,7 +630,7 @@ class TestConfigureGauge:
     def test_changes_a_gauge_that_is_there(
         self, server: LocalSegment, make_client: MakeClient, account: Account
     ) -> None:
-        client = make_client(librato=account())
+        client = make_client(gauges=account())
         track(client, "E", [1])
         assert client.flush(10)
         client.configure_gauge("E", period=120, summarize="max", aggregate=False)
@@ -661,7 +661,7 @@ class TestConfigureGauge:
         options: Any,
         text: str,
     ) -> None:
-        client = make_client(librato=account())
+        client = make_client(gauges=account())
         with pytest.raises(ValidationError) as caught:
             client.configure_gauge(**{"name": "E", **options})
         assert str(caught.value) == text
@@ -671,13 +671,13 @@ class TestConfigureGauge:
         with pytest.raises(ConfigError) as caught:
             make_client().configure_gauge("E")
         assert str(caught.value) == (
-            "librato: expected a LibratoConfig to set up gauges, got NoneType"
+            "gauges: expected a LibratoConfig to set up gauges, got NoneType"
         )
 
     def test_sends_nothing_if_the_client_does_not(
         self, server: LocalSegment, make_client: MakeClient, account: Account
     ) -> None:
-        client = make_client(librato=account(), send=False)
+        client = make_client(gauges=account(), send=False)
         client.configure_gauge("E")
         assert server.requests == []
         with pytest.raises(ValidationError):
@@ -686,8 +686,8 @@ class TestConfigureGauge:
     def test_raises_what_librato_says(
         self, server: LocalSegment, make_client: MakeClient, account: Account
     ) -> None:
-        client = make_client(librato=account())
-        server.answer(401)
+        client = make_client(gauges=account())
+        server.respond(401)
         with pytest.raises(APIError) as caught:
             client.configure_gauge("E")
         assert str(caught.value) == "127.0.0.1 answered 401; check email and token"
@@ -695,7 +695,7 @@ class TestConfigureGauge:
     def test_is_a_function_of_the_module_too(
         self, server: LocalSegment, account: Account, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        client = Client("key", host=server.host, librato=account())
+        client = Client("key", host=server.host, gauges=account())
         monkeypatch.setattr(analytics, "default_client", client)
         analytics.configure_gauge("E", period=30)
         assert server.librato.metrics["E"]["period"] == 30
@@ -713,7 +713,7 @@ class TestAggregation:
     ) -> None:
         beginning_of_a_period = SimpleNamespace(time=lambda: 0.0)
         monkeypatch.setattr("segment_librato.gauge_delivery.queue.time", beginning_of_a_period)
-        client = make_client(librato=account(aggregate=60, attributes={}))
+        client = make_client(gauges=account(aggregate=60, attributes={}))
         start = int(time.time()) // 60 * 60 - 600
         for second in (0, 30, 59, 60):
             at = datetime.fromtimestamp(start + second, timezone.utc)
@@ -730,13 +730,13 @@ class TestAggregation:
             ("web-2", 0): (3, 3, 1, 1, 3),
             ("web-2", 60): (1, 1, 1, 1, 1),
         }
-        assert client.stats.librato is not None
-        assert client.stats.librato.delivered == 4
+        assert client.stats.gauges is not None
+        assert client.stats.gauges.delivered == 4
 
     def test_leaves_when_the_period_ends(
         self, server: LocalSegment, make_client: MakeClient, account: Account
     ) -> None:
-        client = make_client(librato=account(aggregate=1))
+        client = make_client(gauges=account(aggregate=1))
         track(client, "E", [1, 2, 3])
         assert server.wait_until(lambda: sum(s.count for s in server.librato.samples) == 3)
 
@@ -744,7 +744,7 @@ class TestAggregation:
         run_script(
             server,
             """
-            client = Client(librato=account(aggregate=3600), on_error=print)
+            client = Client(gauges=account(aggregate=3600), on_error=print)
             for value in range(1000):
                 client.gauge("E", value, source="web-1")
             """,
@@ -755,8 +755,8 @@ class TestAggregation:
     def test_what_was_refused_is_reported_as_the_folded_gauge(
         self, server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
     ) -> None:
-        server.answer(401, times=None, when=of_librato)
-        client = make_client(librato=account(aggregate=3600))
+        server.respond(401, times=None, when=of_librato)
+        client = make_client(gauges=account(aggregate=3600))
         track(client, "E", [1, 2])
         assert client.flush(10)
         measurements = [m for _, messages in errors.calls for m in messages]
@@ -787,7 +787,7 @@ def test_what_waits_leaves_at_the_exit(server: LocalSegment) -> None:
         server,
         f"""
         account = account(upload_interval=60)
-        client = Client("key", {server.host!r}, librato=account, on_error=print)
+        client = Client("key", {server.host!r}, gauges=account, on_error=print)
         for value in range(1000):
             client.gauge("E", value)
         """,
@@ -803,7 +803,7 @@ def test_a_forked_child_delivers_its_own_and_the_parent_the_rest(server: LocalSe
         """
         import warnings
         warnings.simplefilter("ignore", DeprecationWarning)
-        client = Client(librato=account(upload_interval=60), on_error=print)
+        client = Client(gauges=account(upload_interval=60), on_error=print)
         for value in range(10):
             client.gauge("parent", value)
         child = os.fork()
@@ -826,12 +826,12 @@ def test_100_000_calls_under_faults_add_up_exactly(
 
     The values are fractions of which every sum is a float, so that folding rounds nothing.
     """
-    server.answer(500, times=None, when=every(20, 0))
-    server.answer(429, times=None, when=every(20, 1))
-    server.answer(400, body=REFUSED, times=None, when=has_name("poison"))
+    server.respond(500, times=None, when=every(20, 0))
+    server.respond(429, times=None, when=every(20, 1))
+    server.respond(400, body=REFUSED, times=None, when=has_name("poison"))
     names, sources, threads, calls = ["a", "b", "c"], ["web-1", "web-2"], 8, 12_500
     client = Client(
-        librato=account(aggregate=aggregate, max_queue_size=0, attributes={"aggregate": False}),
+        gauges=account(aggregate=aggregate, max_queue_size=0, attributes={"aggregate": False}),
         on_error=errors,
     )
     sent: list[list[tuple[str, str, float]]] = [[] for _ in range(threads)]
@@ -865,7 +865,7 @@ def test_100_000_calls_under_faults_add_up_exactly(
     poisoned = [m for _, messages in errors.calls for m in messages]
     assert {m["name"] for m in poisoned} == {"poison"}
     assert sum(m.get("count", 1) for m in poisoned) == threads
-    stats = client.stats.librato
+    stats = client.stats.gauges
     assert stats is not None
     assert stats.accepted == stats.delivered + stats.failed
     assert stats.failed == len(poisoned)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 from support.background import Background
-from support.leasing import Leasing
+from support.in_flight import InFlight
 from support.signal_handlers import call_with_handler
 
 from segment_librato.errors import ClientClosedError, QueueFullError
@@ -25,8 +25,8 @@ from segment_librato.gauge_delivery.aggregate import MultiSample
 from segment_librato.gauge_delivery.queue import GaugeQueue
 from segment_librato.librato import Measurement
 from segment_librato.process.clock import Clock
-from segment_librato.queue.batch import BatchRules
-from segment_librato.queue.ledger import Lease
+from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.schedule import BatchRules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ENDLESS = 1e10  # the first period, which began in 1970, lasts longer than these tests
 SHORT = 0.05
-LeftOver = list[tuple[Lease, tuple[bytes, ...]]]
+LeftOver = list[tuple[InFlightBatch, tuple[bytes, ...]]]
 
 
 class StoppedClock(Clock):
@@ -75,11 +75,11 @@ def put(queue: GaugeQueue, *names: str) -> None:
         assert queue.put(sample(name)) is None
 
 
-def counts(lease: object) -> dict[str, int]:
-    """Return how many samples of each gauge a lease holds."""
-    assert isinstance(lease, Lease)
+def counts(batch: object) -> dict[str, int]:
+    """Return how many samples of each gauge a batch holds."""
+    assert isinstance(batch, InFlightBatch)
     found: Counter[str] = Counter()
-    for message in lease.messages:
+    for message in batch.messages:
         gauge = json.loads(message)
         found[gauge["name"]] += gauge["count"]
     return dict(found)
@@ -87,8 +87,8 @@ def counts(lease: object) -> dict[str, int]:
 
 def take_all(queue: GaugeQueue) -> dict[str, int]:
     found: Counter[str] = Counter()
-    while lease := queue.take_now():
-        found.update(counts(lease))
+    while batch := queue.take_now():
+        found.update(counts(batch))
     return dict(found)
 
 
@@ -101,10 +101,10 @@ def test_samples_with_one_key_wait_as_one_message() -> None:
         assert queue.put(sample("a", value)) is None
     put(queue, "b")
     assert queue.qsize() == 2
-    assert queue.account.stats().accepted == 2
-    lease = queue.take_now()
-    assert lease is not None
-    assert [json.loads(message) for message in lease.messages] == [
+    assert queue.ledger.stats().accepted == 2
+    batch = queue.take_now()
+    assert batch is not None
+    assert [json.loads(message) for message in batch.messages] == [
         {
             "name": name,
             "count": count,
@@ -128,9 +128,9 @@ def test_names_sources_and_periods_are_kept_apart() -> None:
         for _ in range(2):
             measurement = Measurement(name, 1, measure_time, source)
             assert queue.put(MultiSample(measurement, 60, 0)) is None
-    lease = queue.take_now()
-    assert lease is not None
-    assert [json.loads(message)["count"] for message in lease.messages] == [2, 2, 2, 2]
+    batch = queue.take_now()
+    assert batch is not None
+    assert [json.loads(message)["count"] for message in batch.messages] == [2, 2, 2, 2]
 
 
 def test_what_was_taken_is_folded_into_no_more() -> None:
@@ -140,7 +140,7 @@ def test_what_was_taken_is_folded_into_no_more() -> None:
     put(queue, "a", "a", "a")
     assert counts(first) == {"a": 2}
     assert counts(queue.take_now()) == {"a": 3}
-    assert queue.account.stats().accepted == 2
+    assert queue.ledger.stats().accepted == 2
 
 
 def test_plain_messages_wait_among_the_gauges() -> None:
@@ -149,10 +149,10 @@ def test_plain_messages_wait_among_the_gauges() -> None:
     assert queue.put(b"plain") is None
     put(queue, "b", "a")
     assert queue.qsize() == 3
-    lease = queue.take_now()
-    assert lease is not None
-    assert lease.messages[1] == b"plain"
-    assert [json.loads(lease.messages[index])["count"] for index in (0, 2)] == [2, 1]
+    batch = queue.take_now()
+    assert batch is not None
+    assert batch.messages[1] == b"plain"
+    assert [json.loads(batch.messages[index])["count"] for index in (0, 2)] == [2, 1]
 
 
 def test_a_full_queue_still_folds() -> None:
@@ -161,7 +161,7 @@ def test_a_full_queue_still_folds() -> None:
     assert isinstance(queue.put(sample("c")), QueueFullError)
     put(queue, "a", "b", "b")
     assert isinstance(queue.put(sample("c")), QueueFullError)
-    assert queue.account.stats().rejected == 2
+    assert queue.ledger.stats().rejected == 2
     assert take_all(queue) == {"a": 2, "b": 3}
     put(queue, "c")
     assert take_all(queue) == {"c": 1}  # nothing of what was rejected
@@ -169,7 +169,7 @@ def test_a_full_queue_still_folds() -> None:
 
 def test_a_closed_queue_folds_no_more() -> None:
     queue = make_queue()
-    queue.enlist("worker")
+    queue.register_worker("worker")
     put(queue, "a")
     queue.close()
     assert isinstance(queue.put(sample("a")), ClientClosedError)
@@ -177,7 +177,7 @@ def test_a_closed_queue_folds_no_more() -> None:
     assert isinstance(queue.put(b"plain"), ClientClosedError)
     assert counts(queue.take("worker")) == {"a": 1}
     assert queue.take("worker") is None
-    stats = queue.account.stats()
+    stats = queue.ledger.stats()
     assert (stats.accepted, stats.rejected) == (1, 3)
 
 
@@ -189,7 +189,7 @@ def test_a_reset_forgets_what_waits_and_what_is_open(closed: bool) -> None:
         queue.close()
     queue.reset()
     assert queue.qsize() == 0
-    assert queue.account.stats().accepted == 0
+    assert queue.ledger.stats().accepted == 0
     assert (queue.put(sample("a")) is None) is not closed
     assert take_all(queue) == ({} if closed else {"a": 1})
 
@@ -219,31 +219,31 @@ def test_a_gauge_leaves_at_the_end_of_the_period_of_the_clock() -> None:
     queue = make_queue(period=SHORT)
     before = time.time()
     put(queue, "a", "a")
-    lease = queue.take("worker")
+    batch = queue.take("worker")
     tolerance = 0.01  # the wall clock may be slewed against the monotonic one
     assert time.time() + tolerance >= (before // SHORT + 1) * SHORT
-    assert counts(lease) == {"a": 2}
+    assert counts(batch) == {"a": 2}
 
 
 def test_neither_numbers_nor_bytes_make_it_leave() -> None:
     queue = make_queue(max_messages=2, max_bytes=300)
-    queue.enlist("worker")
+    queue.register_worker("worker")
     taking = Background(lambda: queue.take("worker"))
     put(queue, *map(str, range(10)))
     assert taking.is_running()
-    queue.flush()
-    assert isinstance(taking.wait(), Lease)
+    queue.begin_flush()
+    assert isinstance(taking.wait(), InFlightBatch)
 
 
 def test_old_samples_are_folded_and_leave_with_the_period_in_which_they_came() -> None:
     queue = make_queue()
-    queue.enlist("worker")
+    queue.register_worker("worker")
     taking = Background(lambda: queue.take("worker"))
     for measure_time in (-(10**9), 0, -(10**9), 0):
         queue.put(sample("a", 1, measure_time))
     assert taking.is_running()
     assert queue.qsize() == 2
-    queue.flush()
+    queue.begin_flush()
     assert counts(taking.wait()) == {"a": 4}
 
 
@@ -252,7 +252,7 @@ def test_an_older_gauge_does_not_cut_the_current_period_short(
 ) -> None:
     clock = StoppedClock(monkeypatch)
     queue = make_queue(period=SHORT, clock=clock)
-    queue.enlist("worker")
+    queue.register_worker("worker")
     put(queue, "old", "older")
     clock.seconds = SHORT
     put(queue, "new", "old")
@@ -260,7 +260,7 @@ def test_an_older_gauge_does_not_cut_the_current_period_short(
     taking = Background(lambda: queue.take("worker"))
     assert taking.is_running()
     put(queue, "new", "old")
-    queue.flush()
+    queue.begin_flush()
     assert counts(taking.wait()) == {"new": 2, "old": 1}
 
 
@@ -269,7 +269,7 @@ def test_what_has_ended_leaves_at_once_however_many_batches_it_takes(
 ) -> None:
     clock = StoppedClock(monkeypatch)
     queue = make_queue(period=SHORT, max_messages=10, clock=clock)
-    queue.enlist("worker")
+    queue.register_worker("worker")
     put(queue, *map(str, range(25)))
     clock.seconds = SHORT
     put(queue, "new")
@@ -298,15 +298,15 @@ def test_the_time_at_which_gauges_are_due_never_decreases() -> None:
 
 def test_a_flush_sends_what_is_open_in_batches() -> None:
     queue = make_queue(max_messages=2)
-    queue.enlist("worker")
+    queue.register_worker("worker")
     put(queue, "a", "b", "c", "a")
-    mark = queue.flush()
+    mark = queue.begin_flush()
     put(queue, "b")
     for expected in ({"a": 2, "b": 2}, {"c": 1}):
-        lease = queue.take("worker")
-        assert counts(lease) == expected
-        assert isinstance(lease, Lease)
-        queue.account.confirm(lease, len(lease.messages))
+        batch = queue.take("worker")
+        assert counts(batch) == expected
+        assert isinstance(batch, InFlightBatch)
+        queue.ledger.mark_delivered(batch, len(batch.messages))
     assert queue.wait_until_settled(mark, time.monotonic() + 1)
     put(queue, "a")
     taking = Background(lambda: queue.take("worker"))
@@ -317,12 +317,12 @@ def test_a_flush_sends_what_is_open_in_batches() -> None:
 
 def test_a_drain_sends_what_is_open_and_lets_the_consumer_leave() -> None:
     queue = make_queue()
-    queue.enlist("worker")
+    queue.register_worker("worker")
     put(queue, "a")
-    queue.drain()
+    queue.workers.drain()
     assert counts(queue.take("worker")) == {"a": 1}
     assert queue.take("worker") is None
-    assert queue.workers == 0
+    assert queue.workers.count == 0
 
 
 def test_what_is_open_can_be_abandoned() -> None:
@@ -331,16 +331,16 @@ def test_what_is_open_can_be_abandoned() -> None:
     queue.take_now()
     left_over: LeftOver = []
     queue.abandon(left_over)
-    assert [counts(lease) for lease, _ in left_over] == [{"a": 2}, {"b": 1}]
+    assert [counts(batch) for batch, _ in left_over] == [{"a": 2}, {"b": 1}]
     put(queue, "b")
     assert take_all(queue) == {"b": 1}
 
 
 def test_a_gauge_larger_than_a_batch_leaves_alone() -> None:
     queue = make_queue(max_bytes=10)
-    queue.enlist("worker")
+    queue.register_worker("worker")
     put(queue, "a", "b")
-    queue.flush()
+    queue.begin_flush()
     assert [counts(queue.take("worker")) for _ in range(2)] == [{"a": 1}, {"b": 1}]
 
 
@@ -387,7 +387,7 @@ def test_nobody_wakes_up_while_a_period_is_open(monkeypatch: pytest.MonkeyPatch)
     assert taking.is_running()
     assert len(waits.seconds) == 2
     assert waits.seconds[0] is None
-    queue.flush()
+    queue.begin_flush()
     taking.wait()
 
 
@@ -406,7 +406,7 @@ def test_a_consumer_that_wakes_up_late_leaves_the_next_period_alone(
         put(queue, "b")
     waits.next()
     assert taking.is_running()
-    queue.flush()
+    queue.begin_flush()
     assert counts(taking.wait()) == {"b": 1}
 
 
@@ -415,10 +415,10 @@ def test_several_producers_and_consumers_lose_and_double_nothing() -> None:
     found: list[dict[str, int]] = []
 
     def consume(worker: int) -> None:
-        queue.enlist(worker)
-        while lease := queue.take(worker):
-            found.append(counts(lease))
-            queue.account.confirm(lease, len(lease.messages))
+        queue.register_worker(worker)
+        while batch := queue.take(worker):
+            found.append(counts(batch))
+            queue.ledger.mark_delivered(batch, len(batch.messages))
 
     def produce() -> None:
         for number in range(2_000):
@@ -435,7 +435,7 @@ def test_several_producers_and_consumers_lose_and_double_nothing() -> None:
     for part in found:
         total.update(part)
     assert total == {f"gauge-{number}": 800 for number in range(10)}
-    stats = queue.account.stats()
+    stats = queue.ledger.stats()
     assert stats.accepted == stats.delivered == sum(map(len, found))
     assert stats.pending == 0
 
@@ -467,7 +467,7 @@ class Story:
     def __init__(self) -> None:
         self.queue = make_queue()
         self._accepted: list[str] = []
-        self._taken: list[Lease] = []
+        self._taken: list[InFlightBatch] = []
 
     def go_on(self, what: str) -> None:
         if what == "close":
@@ -476,18 +476,18 @@ class Story:
             name = "b" if "another" in what else "a"
             if self.queue.put(sample(name)) is None:
                 self._accepted.append(name)
-        if "take" in what and (lease := self.queue.take_now()):
-            self._taken.append(lease)
+        if "take" in what and (batch := self.queue.take_now()):
+            self._taken.append(batch)
 
     def check(self) -> None:
         while not self.queue.empty():
             self.go_on("take")
         found: Counter[str] = Counter()
-        for lease in self._taken:
-            found.update(counts(lease))
+        for batch in self._taken:
+            found.update(counts(batch))
         assert found == Counter(self._accepted)
         assert self.queue._open == {}  # noqa: SLF001  nothing waits any more
-        stats = self.queue.account.stats()
+        stats = self.queue.ledger.stats()
         assert stats.accepted == stats.pending == sum(len(one.messages) for one in self._taken)
 
 
@@ -535,7 +535,7 @@ def test_real_signals_lose_and_double_nothing() -> None:
     assert take_all(queue) == {"a": rounds + calls, "b": calls}
 
 
-class Accounting(Leasing):
+class Accounting(InFlight):
     """Whatever happens in whatever order: each gauge has one outcome, each sample one gauge."""
 
     queue: GaugeQueue
@@ -567,18 +567,18 @@ class Accounting(Leasing):
 
     @rule()
     def take(self) -> None:
-        if lease := self.queue.take_now():
-            self.has_left(lease.messages)
-            self.leases.append(lease)
+        if batch := self.queue.take_now():
+            self.has_left(batch.messages)
+            self.batches.append(batch)
 
     @precondition(lambda self: self.waiting)
     @rule(flush=st.booleans())
     def flush_and_take(self, flush: bool) -> None:
-        self.queue.flush()
-        lease = self.queue.take("worker")
-        assert lease is not None
-        self.has_left(lease.messages)
-        self.leases.append(lease)
+        self.queue.begin_flush()
+        batch = self.queue.take("worker")
+        assert batch is not None
+        self.has_left(batch.messages)
+        self.batches.append(batch)
 
     @rule()
     def abandon(self) -> None:
@@ -586,8 +586,8 @@ class Accounting(Leasing):
         self.queue.abandon(left_over)
         if self.waiting:
             self.has_left(left_over[-1][1])
-        self.claimed += [(lease, len(messages)) for lease, messages in left_over]
-        self.leases.clear()
+        self.claimed += [(batch, len(messages)) for batch, messages in left_over]
+        self.batches.clear()
 
     @rule()
     def close(self) -> None:

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsPartialSuccess,
     ExportMetricsServiceResponse,
 )
-from support.otlp_receiver import Answer, OtlpReceiver, Point
+from support.otlp_receiver import OtlpReceiver, Point, Response
 from support.real_time import in_real_time
 
 from segment_librato import (
@@ -27,6 +27,7 @@ from segment_librato import (
     OpenTelemetryConfig,
     SegmentError,
 )
+from segment_librato.delivery.retry import OTLP, Decision
 from segment_librato.gauge_delivery.otlp import OpenTelemetryTransport
 from segment_librato.queue.batch import Batch
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from conftest import Errors
+    from support.errors import Errors
 
     from segment_librato.devserver import LocalSegment
 
@@ -84,7 +85,7 @@ def test_a_measurement_is_a_point_of_a_gauge(
         {"name": "other", "value": 2**63},
         {"name": "other", "value": 10**126},
     )
-    transport.send(sent)
+    receipt = transport.send(sent)
     assert receiver.points == [
         Point("depth", "web-1", 1_000_000_000, 42),
         Point("depth", "web-2", 1_000_000_060, 1.5),
@@ -97,7 +98,7 @@ def test_a_measurement_is_a_point_of_a_gauge(
     assert request.path == "/v1/metrics"
     assert request.scope == "segment_librato"
     assert request.headers["X-Token"] == SECRET
-    assert request.size == sent.bytes_sent
+    assert request.size == receipt.bytes_sent
 
 
 def test_a_measurement_without_a_time_is_of_now(
@@ -136,9 +137,9 @@ def test_a_time_that_otlp_cannot_say_is_refused_alone(
     receiver: OtlpReceiver, transport: OpenTelemetryTransport, seconds: int
 ) -> None:
     sent = batch({"value": 1}, {"measure_time": seconds}, {"value": 2})
-    transport.send(sent)
+    receipt = transport.send(sent)
     assert [point.value for point in receiver.points] == [1, 2]
-    assert {at: str(error) for at, error in sent.refused.items()} == {
+    assert {at: str(error) for at, error in receipt.failed.items()} == {
         1: "measure_time is not within the years 1970 to 2554, which OTLP can say"
     }
 
@@ -167,7 +168,7 @@ def test_endpoint_and_headers_may_come_from_the_environment(
     transport = OpenTelemetryTransport(OpenTelemetryConfig())
     transport.send(batch())
     body = Status(message=f"the token {SECRET} is wrong").SerializeToString()
-    receiver.answers = [Answer(401, body)]
+    receiver.answers = [Response(401, body)]
     assert failure(transport).message == "the token *** is wrong"
     transport.close()
     request, _ = receiver.requests
@@ -197,12 +198,12 @@ def test_an_endpoint_without_a_path_gets_the_usual_one(
 def test_requests_may_be_compressed(receiver: OtlpReceiver) -> None:
     transport = OpenTelemetryTransport(OpenTelemetryConfig(receiver.host, gzip=True))
     sent = batch(*[{"value": n} for n in range(300)])
-    transport.send(sent)
+    receipt = transport.send(sent)
     transport.close()
     [request] = receiver.requests
     assert len(request.points) == 300
     assert request.headers["Content-Encoding"] == "gzip"
-    assert request.size == sent.bytes_sent < 10_000
+    assert request.size == receipt.bytes_sent < 10_000
 
 
 @pytest.mark.parametrize(
@@ -221,13 +222,14 @@ def test_one_request_is_made_and_its_status_told(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     body = Status(message=f"the token {SECRET} is wrong").SerializeToString()
-    receiver.answers = [Answer(status, body, (("Retry-After", "7"),))]
+    receiver.answers = [Response(status, body, (("Retry-After", "7"),))]
     error = failure(transport)
     assert isinstance(error, APIError)
-    assert (error.status, error.retryable, error.retry_after) == (status, retryable, 7)
+    assert (error.status, error.retry_after) == (status, 7)
+    assert (OTLP.decide(error) is Decision.RETRY) == retryable
     assert str(error) == f"127.0.0.1 answered {status}"
     assert error.message == "the token *** is wrong"
-    assert error.blames_a_message == (status in {400, 413})
+    assert (OTLP.decide(error) is Decision.SPLIT) == (status in {400, 413})
     assert len(receiver.requests) == 1
     assert SECRET not in caplog.text
     assert {record.name for record in caplog.records if record.levelno >= logging.INFO} == set()
@@ -236,7 +238,7 @@ def test_one_request_is_made_and_its_status_told(
 def test_a_redirect_is_not_followed(
     receiver: OtlpReceiver, transport: OpenTelemetryTransport
 ) -> None:
-    receiver.answers = [Answer(307, b"", (("Location", "/elsewhere"),))]
+    receiver.answers = [Response(307, b"", (("Location", "/elsewhere"),))]
     error = failure(transport)
     assert (error.status, error.code) == (307, "redirect")
     assert "set `endpoint` to where metrics go" in str(error)
@@ -248,11 +250,11 @@ def test_a_redirect_is_not_followed(
 def test_a_body_that_is_no_protobuf_does_no_harm(
     receiver: OtlpReceiver, transport: OpenTelemetryTransport, status: int, body: bytes
 ) -> None:
-    receiver.answers = [Answer(status, body)]
+    receiver.answers = [Response(status, body)]
     if status == 200:
         sent = batch()
-        transport.send(sent)
-        assert sent.refused == {}
+        receipt = transport.send(sent)
+        assert receipt.failed == {}
     else:
         assert failure(transport).status == status
 
@@ -260,27 +262,27 @@ def test_a_body_that_is_no_protobuf_does_no_harm(
 def test_points_that_were_rejected_are_reported_and_nothing_is_sent_again(
     receiver: OtlpReceiver, transport: OpenTelemetryTransport
 ) -> None:
-    receiver.answers = [Answer(200, partial(2, f"{SECRET}: too old"))]
+    receiver.answers = [Response(200, partial(2, f"{SECRET}: too old"))]
     sent = batch({}, {}, {"measure_time": -1})
-    transport.send(sent)
-    assert [str(sent.refused[at]) for at in range(3)] == [
+    receipt = transport.send(sent)
+    assert [str(receipt.failed[at]) for at in range(3)] == [
         "127.0.0.1 rejected 2 of the data points of a request",
         "127.0.0.1 rejected 2 of the data points of a request",
         "measure_time is not within the years 1970 to 2554, which OTLP can say",
     ]
-    assert type(sent.refused[0]) is DeliveryError
-    assert sent.refused[0].message == "***: too old"
+    assert type(receipt.failed[0]) is DeliveryError
+    assert receipt.failed[0].message == "***: too old"
     assert len(receiver.requests) == 1
 
 
 def test_a_warning_is_told_once_without_its_text(
     receiver: OtlpReceiver, transport: OpenTelemetryTransport, caplog: pytest.LogCaptureFixture
 ) -> None:
-    receiver.answers = [Answer(200, partial(0, "payload")), Answer(200, partial(0, "payload"))]
+    receiver.answers = [Response(200, partial(0, "payload")), Response(200, partial(0, "payload"))]
     for _ in range(2):
         sent = batch()
-        transport.send(sent)
-        assert sent.refused == {}
+        receipt = transport.send(sent)
+        assert receipt.failed == {}
     [record] = [one for one in caplog.records if one.levelno == logging.WARNING]
     assert record.getMessage() == "127.0.0.1 took all data points, with a warning"
 
@@ -288,7 +290,7 @@ def test_a_warning_is_told_once_without_its_text(
 @in_real_time
 def test_silence_ends_with_the_timeout(receiver: OtlpReceiver) -> None:
     receiver.requests.clear()
-    receiver.answers = [Answer(delay=60)]
+    receiver.answers = [Response(delay=60)]
     transport = OpenTelemetryTransport(OpenTelemetryConfig(receiver.host, timeout=0.2))
     began = time.monotonic()
     assert isinstance(failure(transport), NetworkError)
@@ -361,8 +363,8 @@ def test_connections_are_kept(receiver: OtlpReceiver, transport: OpenTelemetryTr
 def test_from_the_call_to_the_collector(
     server: LocalSegment, receiver: OtlpReceiver, make_client: MakeClient, errors: Errors
 ) -> None:
-    receiver.answers = [Answer(503), Answer(429)]
-    client = make_client(librato=OpenTelemetryConfig(receiver.host, upload_interval=60))
+    receiver.answers = [Response(503), Response(429)]
+    client = make_client(gauges=OpenTelemetryConfig(receiver.host, upload_interval=60))
     client.track("user", "Queue Depth", {"value": 42}, {"Librato": {"source": "web-1"}})
     client.gauge("load", 0.5, source="web-2", timestamp=1_000_000_000)
     assert client.flush(10)
@@ -373,7 +375,7 @@ def test_from_the_call_to_the_collector(
     assert receiver.points[1].seconds == 1_000_000_000
     assert [m["integrations"] for m in server.messages] == [{"Librato": False}] * 2
     assert errors.calls == []
-    stats = client.stats.librato
+    stats = client.stats.gauges
     assert stats is not None
     assert (stats.delivered, stats.retries, stats.requests) == (2, 2, 3)
     assert stats.bytes_sent > 0
@@ -382,7 +384,7 @@ def test_from_the_call_to_the_collector(
 def test_what_was_folded_adds_up(
     receiver: OtlpReceiver, make_client: MakeClient, server: LocalSegment
 ) -> None:
-    client = make_client(librato=OpenTelemetryConfig(receiver.host, aggregate=3_600))
+    client = make_client(gauges=OpenTelemetryConfig(receiver.host, aggregate=3_600))
     for value in range(1_000):
         client.gauge("load", value, source="web-1")
     assert client.flush(10)
@@ -394,8 +396,8 @@ def test_what_was_folded_adds_up(
 def test_a_refused_request_is_split(
     receiver: OtlpReceiver, make_client: MakeClient, errors: Errors
 ) -> None:
-    receiver.answers = [Answer(400), Answer(200), Answer(400)]
-    client = make_client(librato=OpenTelemetryConfig(receiver.host, upload_interval=60))
+    receiver.answers = [Response(400), Response(200), Response(400)]
+    client = make_client(gauges=OpenTelemetryConfig(receiver.host, upload_interval=60))
     client.gauge("a", 1)
     client.gauge("b", 2)
     assert client.flush(10)
@@ -410,7 +412,7 @@ def test_a_forked_child_has_connections_of_its_own(receiver: OtlpReceiver) -> No
 import os, warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 from segment_librato import Client, OpenTelemetryConfig
-client = Client(librato=OpenTelemetryConfig({receiver.host!r}), on_error=print)
+client = Client(gauges=OpenTelemetryConfig({receiver.host!r}), on_error=print)
 client.gauge("parent", 1)
 assert client.flush(10)
 child = os.fork()
@@ -438,7 +440,7 @@ sys.modules["opentelemetry"] = None
 import segment_librato
 from segment_librato import Client, ConfigError, OpenTelemetryConfig
 try:
-    Client("key", librato=OpenTelemetryConfig())
+    Client("key", gauges=OpenTelemetryConfig())
 except ConfigError as error:
     print(error)
 """
@@ -450,7 +452,7 @@ except ConfigError as error:
         timeout=60,
     )
     assert process.stdout == (
-        "librato: OpenTelemetryConfig needs the extra; pip install segment-librato[otel]\n"
+        "gauges: OpenTelemetryConfig needs the extra; pip install segment-librato[otel]\n"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from segment_librato.http.pool import Pool
+from segment_librato.http.session import Pool
 
 
 class Lent:

@@ -41,7 +41,7 @@ def test_parent_and_child_deliver_their_own_messages_once(server: LocalSegment) 
 
 @needs_fork
 def test_a_fork_while_a_request_is_under_way_and_locks_are_held(server: LocalSegment) -> None:
-    server.answer(200, delay=0.3)
+    server.respond(200, delay=0.3)
     run(
         server,
         """
@@ -76,8 +76,8 @@ def test_a_fork_while_a_request_is_under_way_and_locks_are_held(server: LocalSeg
 # client has delivered a message.
 LOCKS = {
     "the queue": "client.queue.lock",
-    "the queue of gauges": "client._destinations.gauges.queue.lock",
-    "the settings of the module": "segment_librato._defaults.lock",
+    "the queue of gauges": "client._router.gauges.queue.lock",
+    "the settings of the module": "segment_librato.global_client._defaults.lock",
     "logging": "logging._lock",
     "a log handler": "handler.lock",
     "urllib3's pools": "adapter.poolmanager.pools.lock",
@@ -96,11 +96,11 @@ def test_a_fork_while_another_thread_holds_a_lock(server: LocalSegment, lock: st
         from segment_librato import LibratoConfig
         handler = logging.StreamHandler(sys.stdout)
         account = LibratoConfig("ada@example.com", "token", host=sys.argv[1])
-        client = make(librato=account, log_handler=handler, debug=True)
+        client = make(gauges=account, log_handler=handler, debug=True)
         segment_librato.write_key, segment_librato.host = "test-key", sys.argv[1]
         client.track("user", "event", {{"n": 0, "value": 1}})
         assert client.flush(timeout=20)
-        sessions = client._destinations._segment._transport._made[0]._sessions
+        sessions = client._router._segment._transport._made[0]._sessions
         adapter = sessions._idle[0]._requests.get_adapter("http://")
         held, forked = threading.Event(), threading.Event()
         def hold():
@@ -136,7 +136,7 @@ def test_a_fork_while_another_thread_holds_a_lock(server: LocalSegment, lock: st
 def test_a_parent_that_leaves_at_once_delivers_its_own_and_so_does_its_child(
     server: LocalSegment,
 ) -> None:
-    server.answer(200, delay=0.1, times=None)
+    server.respond(200, delay=0.1, times=None)
     run(
         server,
         """

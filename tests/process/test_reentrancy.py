@@ -116,7 +116,7 @@ def test_an_on_error_may_call_anything(
 
     client = make_client(on_error=on_error, upload_interval=LONG, sync_mode=sync_mode)
     if reason == "refused":
-        server.answer(404)
+        server.respond(404)
     else:
         client.shutdown(timeout=10)
     client.track("user", "event")

@@ -274,7 +274,7 @@ def script(
 def test_greenlets_track_and_flush(
     server: LocalSegment, patched: str, upload_interval: str, ending: str
 ) -> None:
-    server.answer(200, delay=0.02, times=None)
+    server.respond(200, delay=0.02, times=None)
     body = """
     import gevent
 

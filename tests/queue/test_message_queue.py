@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 from support.background import Background
-from support.leasing import Leasing
+from support.in_flight import InFlight
 from support.signal_handlers import call_with_handler
 
 from segment_librato.errors import ClientClosedError, QueueFullError
 from segment_librato.process.clock import Clock
-from segment_librato.queue.batch import BatchRules
-from segment_librato.queue.ledger import Lease
+from segment_librato.queue.ledger import InFlightBatch
 from segment_librato.queue.message_queue import MessageQueue
+from segment_librato.queue.schedule import BatchRules
 
 LONG = 60.0
-LeftOver = list[tuple[Lease, tuple[bytes, ...]]]
+LeftOver = list[tuple[InFlightBatch, tuple[bytes, ...]]]
 
 
 def make_queue(
@@ -48,9 +48,9 @@ def test_messages_leave_in_the_order_they_came() -> None:
     queue = make_queue(trigger=3)
     for message in (b"1", b"2", b"3"):
         queue.put(message)
-    lease = queue.take("worker")
-    assert lease is not None
-    assert lease.messages == [b"1", b"2", b"3"]
+    batch = queue.take("worker")
+    assert batch is not None
+    assert batch.messages == [b"1", b"2", b"3"]
 
 
 def test_max_size_bounds_what_waits_and_not_what_is_under_way() -> None:
@@ -60,8 +60,8 @@ def test_max_size_bounds_what_waits_and_not_what_is_under_way() -> None:
     queue.take_now()
     fill(queue, 2)
     assert queue.qsize() == 2
-    assert queue.account.stats().accepted == 4
-    assert queue.account.stats().rejected == 1
+    assert queue.ledger.stats().accepted == 4
+    assert queue.ledger.stats().rejected == 1
 
 
 def test_a_max_size_of_0_is_no_bound() -> None:
@@ -82,14 +82,14 @@ def test_max_bytes_bounds_what_waits_with_its_commas() -> None:
 @pytest.mark.parametrize("bounds", [{"max_size": 4}, {"max_queue_bytes": 40}])
 def test_a_batch_is_due_when_half_of_what_may_wait_does(bounds: dict[str, int]) -> None:
     queue = make_queue(trigger=100, **bounds)
-    queue.enlist("worker")
+    queue.register_worker("worker")
     taking = Background(lambda: queue.take("worker"))
     fill(queue, 1, size=9)
     assert taking.is_running()
     fill(queue, 1, size=9)
-    lease = taking.wait()
-    assert isinstance(lease, Lease)
-    assert len(lease.messages) == 2
+    batch = taking.wait()
+    assert isinstance(batch, InFlightBatch)
+    assert len(batch.messages) == 2
 
 
 def test_signal_handlers_do_not_make_the_bytes_drift() -> None:
@@ -106,28 +106,28 @@ def test_signal_handlers_do_not_make_the_bytes_drift() -> None:
     assert step > 10
 
 
-def test_a_lease_knows_how_many_messages_found_no_room_before_it() -> None:
+def test_it_tells_once_how_many_messages_were_rejected_before_there_was_room_again() -> None:
     queue = make_queue(max_size=1)
     fill(queue, 1)
     for _ in range(3):
         assert isinstance(queue.put(b"x"), QueueFullError)
-    lease = queue.take_now()
-    assert lease is not None
-    assert lease.refused_before == 3
+    assert queue.take_resumed() == 0
+    assert queue.take_now() is not None
+    assert (queue.take_resumed(), queue.take_resumed()) == (3, 0)
 
 
 def test_putting_waits_for_room_until_there_is_some() -> None:
     queue = make_queue(max_size=1)
-    queue.enlist("worker")
+    queue.register_worker("worker")
     fill(queue, 1)
     putting = [Background(lambda: queue.put(b"x", queue.clock.deadline(30))) for _ in range(2)]
     assert all(one.is_running() for one in putting)
     for _ in range(2):
-        lease = queue.take("worker")
-        assert lease is not None
+        batch = queue.take("worker")
+        assert batch is not None
     for one in putting:
         assert one.wait() is None
-    assert queue.account.stats().accepted == 3
+    assert queue.ledger.stats().accepted == 3
 
 
 @pytest.mark.parametrize("what", ["deadline", "close"])
@@ -140,7 +140,7 @@ def test_putting_waits_for_room_no_longer_than_it_may(what: str) -> None:
         assert putting.is_running()
         queue.close()
     assert isinstance(putting.wait(), ClientClosedError if what == "close" else QueueFullError)
-    assert queue.account.stats().rejected == 1
+    assert queue.ledger.stats().rejected == 1
 
 
 def test_a_rejection_is_news_until_there_is_room_again() -> None:
@@ -150,21 +150,21 @@ def test_a_rejection_is_news_until_there_is_room_again() -> None:
     for _ in range(2):
         rejection = queue.put(b"x")
         assert rejection is not None
-        news.append(rejection.is_news)
+        news.append(rejection.is_first)
     queue.take_now()
     fill(queue, 1)
     rejection = queue.put(b"x")
     assert rejection is not None
-    assert [*news, rejection.is_news] == [True, False, True]
+    assert [*news, rejection.is_first] == [True, False, True]
 
 
 def test_a_closed_queue_takes_nothing_in() -> None:
     queue = make_queue()
     queue.close()
     assert isinstance(queue.put(b"x"), ClientClosedError)
-    assert isinstance(queue.admit(Lease(b"x")), ClientClosedError)
-    assert queue.account.stats().accepted == 0
-    assert queue.account.stats().rejected == 2
+    assert isinstance(queue.admit(InFlightBatch(b"x")), ClientClosedError)
+    assert queue.ledger.stats().accepted == 0
+    assert queue.ledger.stats().rejected == 2
 
 
 # Batches
@@ -176,30 +176,30 @@ def test_a_batch_is_not_due_before_its_trigger() -> None:
     taking = Background(lambda: queue.take("worker"))
     assert taking.is_running()
     fill(queue, 1)
-    lease = taking.wait()
-    assert isinstance(lease, Lease)
-    assert len(lease.messages) == 3
+    batch = taking.wait()
+    assert isinstance(batch, InFlightBatch)
+    assert len(batch.messages) == 3
 
 
 def test_a_batch_is_due_when_the_bytes_for_one_wait() -> None:
     queue = make_queue(trigger=100, max_bytes=50)
-    queue.enlist("worker")
+    queue.register_worker("worker")
     taking = Background(lambda: queue.take("worker"))
     fill(queue, 4, size=10)
     assert taking.is_running()
     fill(queue, 1, size=10)
-    lease = taking.wait()
-    assert isinstance(lease, Lease)
-    assert len(lease.messages) == 4  # a comma comes with each
+    batch = taking.wait()
+    assert isinstance(batch, InFlightBatch)
+    assert len(batch.messages) == 4  # a comma comes with each
 
 
 def test_a_batch_is_due_after_the_interval() -> None:
     queue = make_queue(interval=0.05)
     fill(queue, 1)
     began = time.monotonic()
-    lease = queue.take("worker")
-    assert lease is not None
-    assert len(lease.messages) == 1
+    batch = queue.take("worker")
+    assert batch is not None
+    assert len(batch.messages) == 1
     assert time.monotonic() - began < 5
 
 
@@ -227,7 +227,7 @@ class StoppedClock(Clock):
 def test_a_consumer_that_wakes_up_late_leaves_what_came_since_its_interval() -> None:
     clock = StoppedClock()
     queue = MessageQueue(100, BatchRules(10, 10, 1_000, LONG), clock=clock)
-    queue.enlist("worker")
+    queue.register_worker("worker")
     fill(queue, 1)
     taking = Background(lambda: queue.take("worker"))
     clock.expect_a_wait()
@@ -238,36 +238,36 @@ def test_a_consumer_that_wakes_up_late_leaves_what_came_since_its_interval() -> 
     clock.expect_a_wait()
     assert clock.deadlines == [LONG, 2 * LONG]
     queue.close()
-    assert isinstance(taking.wait(), Lease)
+    assert isinstance(taking.wait(), InFlightBatch)
 
 
 def test_a_flush_makes_what_waits_due_and_nothing_more() -> None:
     queue = make_queue(max_messages=2, trigger=10)
     fill(queue, 3)
-    queue.flush()
+    queue.begin_flush()
     sizes = []
     for _ in range(2):
-        lease = queue.take("worker")
-        assert lease is not None
-        sizes.append(len(lease.messages))
+        batch = queue.take("worker")
+        assert batch is not None
+        sizes.append(len(batch.messages))
     assert sizes == [2, 1]
     fill(queue, 1)
     taking = Background(lambda: queue.take("worker"))
     assert taking.is_running()
-    queue.flush()
+    queue.begin_flush()
     taking.wait()
 
 
 def test_a_consumer_leaves_a_closed_queue_when_it_is_empty() -> None:
     queue = make_queue()
-    assert queue.enlist("worker")
-    assert not queue.enlist("worker")
+    assert queue.register_worker("worker")
+    assert not queue.register_worker("worker")
     fill(queue, 1)
     queue.close()
     assert queue.take("worker") is not None
-    assert queue.workers == 1
+    assert queue.workers.count == 1
     assert queue.take("worker") is None
-    assert queue.workers == 0
+    assert queue.workers.count == 0
 
 
 def test_a_signal_handler_may_take_messages_at_any_bytecode_of_a_take() -> None:
@@ -277,14 +277,14 @@ def test_a_signal_handler_may_take_messages_at_any_bytecode_of_a_take() -> None:
         step += 1
         queue = make_queue(max_messages=3)
         fill(queue, 5)
-        leases: list[Lease | None] = []
-        take = partial(lambda queue, leases: leases.append(queue.take_now()), queue, leases)
+        batches: list[InFlightBatch | None] = []
+        take = partial(lambda queue, batches: batches.append(queue.take_now()), queue, batches)
         got_that_far = call_with_handler(take, step, take)
         take()
-        sizes = [len(lease.messages) for lease in leases if lease is not None]
+        sizes = [len(batch.messages) for batch in batches if batch is not None]
         assert sum(sizes) == 5, f"step {step}"
         assert min(sizes) > 0, f"step {step}"
-        assert queue.account.stats().accepted == 5
+        assert queue.ledger.stats().accepted == 5
     assert step > 10
 
 
@@ -301,10 +301,10 @@ def test_packing_keeps_the_limits_and_the_messages(
     for message in messages:
         queue.put(message)
     taken: list[bytes] = []
-    while (lease := queue.take_now()) is not None:
-        assert len(lease.messages) <= max_messages
-        assert sum(len(message) + 1 for message in lease.messages) <= max_bytes
-        taken.extend(lease.messages)
+    while (batch := queue.take_now()) is not None:
+        assert len(batch.messages) <= max_messages
+        assert sum(len(message) + 1 for message in batch.messages) <= max_bytes
+        taken.extend(batch.messages)
     assert taken == messages
     assert queue._waiting_bytes == 0  # noqa: SLF001  it decides when a batch is due
 
@@ -312,61 +312,61 @@ def test_packing_keeps_the_limits_and_the_messages(
 # Outcomes
 
 
-def test_waiting_until_settled_covers_leases_and_what_waits() -> None:
+def test_waiting_until_settled_covers_batches_in_flight_and_what_waits() -> None:
     queue = make_queue(max_messages=1)
-    queue.enlist("worker")
+    queue.register_worker("worker")
     fill(queue, 2)
-    mark = queue.flush()
+    mark = queue.begin_flush()
     waiting = Background(lambda: queue.wait_until_settled(mark, time.monotonic() + 30))
     for _ in range(2):
         assert waiting.is_running()
-        lease = queue.take("worker")
-        assert lease is not None
+        batch = queue.take("worker")
+        assert batch is not None
         assert waiting.is_running()
-        queue.account.confirm(lease, 1)
+        queue.ledger.mark_delivered(batch, 1)
     assert waiting.wait() is True
 
 
 def test_waiting_does_not_cover_what_came_later() -> None:
     queue = make_queue(max_messages=1)
-    queue.enlist("worker")
+    queue.register_worker("worker")
     fill(queue, 1)
-    mark = queue.flush()
+    mark = queue.begin_flush()
     fill(queue, 1)
-    lease = queue.take("worker")
-    assert lease is not None
-    queue.account.confirm(lease, 1)
+    batch = queue.take("worker")
+    assert batch is not None
+    queue.ledger.mark_delivered(batch, 1)
     assert queue.wait_until_settled(mark, time.monotonic() + 1)
 
 
 def test_waiting_ends_when_nobody_is_there_to_send() -> None:
     queue = make_queue()
-    queue.enlist("worker")
+    queue.register_worker("worker")
     fill(queue, 1)
-    waiting = Background(lambda: queue.wait_until_settled(queue.flush(), None))
+    waiting = Background(lambda: queue.wait_until_settled(queue.begin_flush(), None))
     assert waiting.is_running()
-    queue.leave("worker")
+    queue.workers.unregister("worker")
     assert waiting.wait() is False
 
 
 def test_what_was_abandoned_cannot_be_claimed_and_ends_a_pause() -> None:
     queue = make_queue(max_messages=2)
     fill(queue, 3)
-    lease = queue.take_now()
-    assert lease is not None
-    pausing = Background(lambda: queue.pause(lease, time.monotonic() + 30))
+    batch = queue.take_now()
+    assert batch is not None
+    pausing = Background(lambda: queue.pause(batch, time.monotonic() + 30))
     assert pausing.is_running()
     abandoned: LeftOver = []
     queue.abandon(abandoned)
     assert [len(messages) for _, messages in abandoned] == [2, 1]
     assert pausing.wait() is False
-    assert not queue.account.claim(lease, 2)
-    queue.account.confirm(lease, 2)
-    queue.account.fail_rest(lease)
-    assert queue.account.stats().pending == 3
+    assert not queue.ledger.claim(batch, 2)
+    queue.ledger.mark_delivered(batch, 2)
+    queue.ledger.mark_rest_failed(batch)
+    assert queue.ledger.stats().pending == 3
     for one, messages in abandoned:
-        queue.account.fail(one, len(messages))
-    stats = queue.account.stats()
+        queue.ledger.mark_failed(one, len(messages))
+    stats = queue.ledger.stats()
     assert (stats.failed, stats.delivered, stats.pending) == (3, 0, 0)
     abandoned.clear()
     queue.abandon(abandoned)
@@ -376,34 +376,34 @@ def test_what_was_abandoned_cannot_be_claimed_and_ends_a_pause() -> None:
 def test_what_is_being_reported_is_not_abandoned() -> None:
     queue = make_queue()
     fill(queue, 3)
-    lease = queue.take_now()
-    assert lease is not None
-    assert queue.account.claim(lease, 1)
+    batch = queue.take_now()
+    assert batch is not None
+    assert queue.ledger.claim(batch, 1)
     left_over: LeftOver = []
     queue.abandon(left_over)
     assert [messages for _, messages in left_over] == [(b"x", b"x")]
-    assert queue.account.is_held_by_caller()
-    queue.account.fail(lease, 1)
-    queue.account.fail(lease, 2)
-    assert queue.account.stats().failed == 3
+    assert queue.ledger.called_from_delivery()
+    queue.ledger.mark_failed(batch, 1)
+    queue.ledger.mark_failed(batch, 2)
+    assert queue.ledger.stats().failed == 3
 
 
 def test_a_pause_ends_with_its_time() -> None:
     queue = make_queue()
     fill(queue, 1)
-    lease = queue.take_now()
-    assert lease is not None
-    assert queue.pause(lease, time.monotonic() + 0.01)
+    batch = queue.take_now()
+    assert batch is not None
+    assert queue.pause(batch, time.monotonic() + 0.01)
 
 
 def test_waiting_until_deserted_ends_when_a_consumer_comes_back() -> None:
     queue = make_queue()
-    queue.enlist("first")
-    queue.drain()
-    waiting = Background(lambda: queue.wait_until_deserted(time.monotonic() + 30))
+    queue.register_worker("first")
+    queue.workers.drain()
+    waiting = Background(lambda: queue.workers.wait_until_none(time.monotonic() + 30))
     assert waiting.is_running()
-    queue.enlist("second")
-    queue.leave("first")
+    queue.register_worker("second")
+    queue.workers.unregister("first")
     assert waiting.wait() is False
 
 
@@ -426,13 +426,13 @@ def test_a_reset_forgets_messages_and_locks_but_not_that_it_is_closed(closed: bo
     holder.start()
     assert holder_has_it.wait(10)
     queue.reset()
-    assert queue.account.stats().accepted == 0
+    assert queue.ledger.stats().accepted == 0
     assert (queue.put(b"x") is None) is not closed
     let_go.set()
     holder.join()
 
 
-class Accounting(Leasing):
+class Accounting(InFlight):
     """Whatever happens in whatever order: each message has one outcome, and the sums agree."""
 
     def __init__(self) -> None:
@@ -448,24 +448,24 @@ class Accounting(Leasing):
 
     @rule()
     def admit(self) -> None:
-        lease = Lease(b"x")
-        if self.queue.admit(lease) is None:
-            self.leases.append(lease)
+        batch = InFlightBatch(b"x")
+        if self.queue.admit(batch) is None:
+            self.batches.append(batch)
             self.accepted += 1
         else:
             self.rejected += 1
 
     @rule()
     def take(self) -> None:
-        if lease := self.queue.take_now():
-            self.leases.append(lease)
+        if batch := self.queue.take_now():
+            self.batches.append(batch)
 
     @rule()
     def abandon(self) -> None:
         left_over: LeftOver = []
         self.queue.abandon(left_over)
-        self.claimed += [(lease, len(messages)) for lease, messages in left_over]
-        self.leases.clear()
+        self.claimed += [(batch, len(messages)) for batch, messages in left_over]
+        self.batches.clear()
 
     @rule()
     def close(self) -> None:

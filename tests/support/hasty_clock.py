@@ -41,7 +41,7 @@ class HastyClock(Clock):
     def wait(self, changed: threading.Condition, deadline: float | None) -> bool:
         if deadline is None:
             return changed.wait()
-        if self.queue.account.is_held_by_caller():
+        if self.queue.ledger.called_from_delivery():
             return self._pause(changed, deadline)
         self._deadlines.append(deadline)
         try:

@@ -25,7 +25,7 @@ from segment_librato.http import deadlines  # noqa: E402
 from support.scenario import CELLS, MESSAGES, prepare  # noqa: E402  see above
 
 task = json.load(sys.stdin)
-deadlines.MAX_ANSWER_SECONDS = task["max_answer_seconds"]
+deadlines.MAX_BODY_SECONDS = task["max_answer_seconds"]
 clients = {}
 for name, host in task["hosts"].items():
     client, clock, record = prepare(CELLS[name], host, task["mode"])

@@ -43,7 +43,7 @@ class Received:
 
 
 @dataclass
-class Answer:
+class Response:
     """What to answer."""
 
     status: int = 200
@@ -67,7 +67,7 @@ class OtlpReceiver:
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self.answers: list[Answer] = []
+        self.answers: list[Response] = []
         self.requests: list[Received] = []
         self.closing = threading.Event()
         self._changed = threading.Condition()
@@ -100,9 +100,9 @@ class OtlpReceiver:
         with self._changed:
             return self._changed.wait_for(condition, 10)
 
-    def receive(self, path: str, headers: Message, body: bytes) -> Answer:
+    def receive(self, path: str, headers: Message, body: bytes) -> Response:
         with self._changed:
-            answer = self.answers.pop(0) if self.answers else Answer()
+            answer = self.answers.pop(0) if self.answers else Response()
             size = len(body)
             if headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)

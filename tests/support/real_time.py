@@ -29,7 +29,7 @@ def in_real_time(test: Callable[Arguments, None]) -> Callable[Arguments, None]:
         for _ in range(TRIES - 1):
             try:
                 return test(*args, **kwargs)
-            except (AssertionError, pytest.fail.Exception):  # noqa: PERF203  it is what it is for
+            except (AssertionError, pytest.fail.Exception):
                 continue
         return test(*args, **kwargs)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from segment_librato import Client
     from segment_librato.errors import SegmentError
     from segment_librato.queue.batch import Batch
+    from segment_librato.transport.base import Receipt
     from support.hasty_clock import HastyClock
     from support.raw_server import Step
 
@@ -162,16 +163,13 @@ def prepare(cell: Cell, host: str, mode: str, **options: Any) -> tuple[Client, H
 
 def _give_up_the_first_request_soon(client: Client) -> None:
     """Leave the timeout of the client to those after it: they are answered, however late."""
-    transport: Any = client._destinations._pipelines[0]._transport  # noqa: SLF001  sync mode has it, too
+    transport: Any = client._router._pipelines[0]._transport  # noqa: SLF001  sync mode has it, too
     send = transport.send
 
-    def send_the_first(batch: Batch) -> None:
+    def send_the_first(batch: Batch, timeout: float | None) -> Receipt:
         transport.send = send
-        timeout, batch.timeout = batch.timeout, SHORT_TIMEOUT
-        try:
-            send(batch)
-        finally:
-            batch.timeout = timeout
+        receipt: Receipt = send(batch, SHORT_TIMEOUT)
+        return receipt
 
     transport.send = send_the_first
 

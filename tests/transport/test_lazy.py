@@ -95,7 +95,7 @@ def test_the_first_client_loads_orjson_not_the_library(server: LocalSegment) -> 
 def test_the_options_of_direct_delivery_are_loaded_when_they_are_used() -> None:
     assert "dataclasses" in loaded_after("from segment_librato import LibratoConfig")
     assert "requests" not in loaded_after(
-        "from segment_librato import *; Client(librato=LibratoConfig('a@b.c', 'token'))"
+        "from segment_librato import *; Client(gauges=LibratoConfig('a@b.c', 'token'))"
     )
 
 
@@ -103,7 +103,7 @@ def test_the_import_of_what_sends_has_it_done_before(server: LocalSegment) -> No
     output = run(
         server,
         """
-        import segment_librato.preload
+        import segment_librato.sending
         before = set(sys.modules)
         client = make()
         track(client, range(1))
@@ -122,7 +122,7 @@ def test_a_signal_handler_may_track_in_the_middle_of_the_imports(
         f"""
         from segment_librato import LibratoConfig
         account = LibratoConfig("ada@example.com", "token", host=sys.argv[1])
-        client, other, synchronous = make(), make(librato=account), make(sync_mode=True)
+        client, other, synchronous = make(), make(gauges=account), make(sync_mode=True)
         def handler(*_):
             print("signal")
             print(client.track("user", "event", {{"n": 1}})[0])
@@ -231,7 +231,7 @@ def test_threads_that_track_first_at_the_same_time_deliver_all(server: LocalSegm
 
 
 @needs_fork
-@pytest.mark.parametrize("prepared", ["import segment_librato.preload", "pass"])
+@pytest.mark.parametrize("prepared", ["import segment_librato.sending", "pass"])
 def test_children_that_were_forked_before_the_first_message_deliver(
     server: LocalSegment, prepared: str
 ) -> None:
@@ -343,7 +343,7 @@ def test_what_cannot_be_imported_is_told_and_tried_again(
         assert client.flush(timeout=20)
         """,
     )
-    reason = "what sends cannot be imported: ModuleNotFoundError, requests"
+    reason = "sending needs a module that cannot be imported: ModuleNotFoundError, requests"
     no_thread = [] if options else [f"no thread could be started: {reason}"]
     lines = [*no_thread, "on_error DeliveryError 1", f"messages not delivered: 1; {reason}"]
     assert output.splitlines() == lines

@@ -26,7 +26,7 @@ from support.real_time import in_real_time
 
 from segment_librato import Client
 from segment_librato.config.client import Config
-from segment_librato.delivery.retry import is_worth_retrying
+from segment_librato.delivery.retry import SEGMENT, Decision
 from segment_librato.errors import APIError, ConfigError, DeliveryError, NetworkError
 from segment_librato.http import deadlines
 from segment_librato.queue.batch import Batch
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from conftest import Errors
+    from support.errors import Errors
     from typing_extensions import Self
 
     from segment_librato.devserver import LocalSegment
@@ -353,7 +353,7 @@ def test_refused_credentials_are_a_final_error_that_names_the_options(
         )
     )
     assert error.code == "invalid_client"
-    assert not is_worth_retrying(error, uses_oauth=True)
+    assert SEGMENT.decide(error, uses_oauth=True) is Decision.FAIL
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_other_refusals_are_retried_as_those_of_the_api(
     assert isinstance(error, APIError)
     assert (error.status, error.code) == (status, "unknown")
     assert error.message == f"the token server answered {status}"
-    assert is_worth_retrying(error, uses_oauth=True) is retried
+    assert SEGMENT.decide(error, uses_oauth=True) is (Decision.RETRY if retried else Decision.FAIL)
     assert provider.token() == "token-2"
 
 
@@ -452,7 +452,7 @@ def drip(start: bytes) -> Iterator[bytes | float]:
 def test_a_token_server_that_drips_holds_nothing_up(
     start: bytes, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deadlines, "MAX_ANSWER_SECONDS", SHORT)
+    monkeypatch.setattr(deadlines, "MAX_BODY_SECONDS", SHORT)
     with RawServer(lambda: drip(start)) as server:
         began = time.monotonic()
         assert message in str(failure(provider_for(server.host, timeout=SHORT)))
@@ -490,7 +490,7 @@ def test_a_token_server_that_hangs_holds_no_thread_longer_than_the_timeout() -> 
         # One after the other they would take 4 s. A thread that came late may have asked again.
         assert time.monotonic() - began < 0.5 + MARGIN
     assert len(errors) == 8
-    assert all(is_worth_retrying(error, uses_oauth=True) for error in errors)
+    assert all(SEGMENT.decide(error, uses_oauth=True) is Decision.RETRY for error in errors)
 
 
 def test_discarding_does_not_wait_for_a_request(tokens: TokenServer) -> None:
@@ -599,7 +599,7 @@ def test_a_token_that_the_api_refuses_is_not_used_again(
 ) -> None:
     config = Config(write_key="test-key", host=server.host, **options_for(tokens.url))
     transport = SegmentTransport(config, TokenProvider(config))
-    server.answer(status)
+    server.respond(status)
     with pytest.raises(APIError):
         transport.send(Batch(BATCH))
     transport.send(Batch(BATCH))
@@ -611,7 +611,7 @@ def test_a_token_that_the_api_refuses_is_not_used_again(
 def test_a_client_retries_511_with_a_new_token(
     tokens: TokenServer, server: LocalSegment, make_client: Callable[..., Client], errors: Errors
 ) -> None:
-    server.answer(511)
+    server.respond(511)
     client = make_client(**options_for(tokens.url))
     client.track("u", "e")
     assert client.flush()
@@ -678,7 +678,7 @@ def test_a_token_that_the_api_repeats_is_masked(
     tokens: TokenServer, server: LocalSegment, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    server.answer(401, body=b'{"code": "token-1", "message": "no: token-1"}')
+    server.respond(401, body=b'{"code": "token-1", "message": "no: token-1"}')
     config = Config(write_key="test-key", host=server.host, **options_for(tokens.url))
     provider = TokenProvider(config)
     transport = SegmentTransport(config, provider)

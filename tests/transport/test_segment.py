@@ -37,8 +37,10 @@ from segment_librato.config.client import Config
 from segment_librato.devserver import LocalSegment
 from segment_librato.errors import APIError, DeliveryError, NetworkError
 from segment_librato.http import deadlines, session
-from segment_librato.http.response import Answer
+from segment_librato.http.response import Response
 from segment_librato.queue.batch import Batch
+from segment_librato.transport.base import Receipt
+from segment_librato.transport.envelope import build_body
 from segment_librato.transport.segment import SegmentTransport
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "MAX_ANSWER_SECONDS", SHORT)
+    monkeypatch.setattr(deadlines, "MAX_BODY_SECONDS", SHORT)
 
 
 def make_batch(count: int = 1, retries: int = 0, text: str = "") -> Batch:
@@ -87,9 +89,9 @@ def transport_to(host: str, **options: Any) -> Iterator[SegmentTransport]:
         transport.close()
 
 
-def post(host: str, batch: Batch | None = None, **options: Any) -> None:
+def post(host: str, batch: Batch | None = None, **options: Any) -> Receipt:
     with transport_to(host, **options) as transport:
-        transport.send(batch or make_batch())
+        return transport.send(batch or make_batch())
 
 
 def failure(host: str, batch: Batch | None = None, **options: Any) -> DeliveryError:
@@ -162,26 +164,26 @@ def test_the_body_is_what_the_batch_makes_of_it_with_the_time_in_utc() -> None:
     batch = make_batch(3, text="é 漢字 😀")
     before = datetime.now(timezone.utc)
     with RawServer(lambda: [SUCCESS]) as server:
-        post(server.host, batch)
+        receipt = post(server.host, batch)
     body = server.requests[0].partition(b"\r\n\r\n")[2]
 
     sent_at = json.loads(body)["sentAt"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", sent_at)
     moment = datetime.fromisoformat(sent_at)
     assert before - timedelta(milliseconds=1) <= moment <= datetime.now(timezone.utc)
-    assert body == batch.body(WRITE_KEY, sent_at)
-    assert batch.bytes_sent == len(body)
+    assert body == build_body(batch.messages, WRITE_KEY, sent_at)
+    assert receipt == Receipt(len(body))
 
 
 def test_gzip_compresses_the_body_and_says_so(server: LocalSegment) -> None:
     batch = make_batch(50)
-    post(server.host, batch, gzip=True)
+    receipt = post(server.host, batch, gzip=True)
 
     (request,) = server.requests
     assert request.headers["Content-Encoding"] == "gzip"
     assert len(server.messages) == 50
     assert request.raw_size < request.size / 2
-    assert batch.bytes_sent == request.raw_size
+    assert receipt.bytes_sent == request.raw_size
 
 
 def test_a_retry_tells_its_number_and_a_first_try_does_not(server: LocalSegment) -> None:
@@ -191,12 +193,11 @@ def test_a_retry_tells_its_number_and_a_first_try_does_not(server: LocalSegment)
     assert counts == [None, "1", "17"]
 
 
-def test_bytes_sent_adds_up_over_the_tries(server: LocalSegment) -> None:
-    server.answer(500)
-    batch = make_batch()
-    failure(server.host, batch)
-    post(server.host, batch)
-    assert batch.bytes_sent == sum(request.raw_size for request in server.requests)
+def test_a_failure_tells_the_bytes_that_were_sent_in_vain(server: LocalSegment) -> None:
+    for status in (500, None):
+        server.respond(status)
+        error = failure(server.host)
+        assert error.bytes_sent == server.requests[-1].raw_size > 0
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1/batch", "/v1/batch/"])
@@ -250,7 +251,7 @@ def test_sending_imports_nothing() -> None:
     """A fork during another thread's import would leave a half-imported module in the child."""
     program = """if True:
         import sys
-        import segment_librato.preload  # as the first message does, on its thread
+        import segment_librato.sending  # as the first message does, on its thread
         from segment_librato import Client
         from segment_librato.devserver import LocalSegment
         with LocalSegment() as server:
@@ -258,7 +259,7 @@ def test_sending_imports_nothing() -> None:
             before = set(sys.modules)
             client.track("u", "e")
             assert client.shutdown()
-            server.answer(400)
+            server.respond(400)
             failed = []
             client = Client("k", host=server.host, on_error=lambda *_: failed.append(1))
             client.track("u", "e")
@@ -297,8 +298,8 @@ def test_many_batches_go_over_one_connection(answer: bytes) -> None:
 
 
 def test_a_refused_batch_does_not_cost_the_connection(server: LocalSegment) -> None:
-    server.answer(400, times=3)
-    server.answer(301, headers={"Location": "http://elsewhere.example/"}, times=3)
+    server.respond(400, times=3)
+    server.respond(301, headers={"Location": "http://elsewhere.example/"}, times=3)
     with transport_to(server.host) as transport:
         for _ in range(6):
             with pytest.raises(APIError):
@@ -442,7 +443,7 @@ def test_a_redirect_is_an_error_that_names_both_hosts_and_is_not_followed(
 ) -> None:
     with LocalSegment() as elsewhere:
         location = elsewhere.host.replace("127.0.0.1", "localhost") + "/v1/batch?secret=1#part"
-        server.answer(status, headers={"Location": location})
+        server.respond(status, headers={"Location": location})
         error = refusal(server.host)
         assert elsewhere.requests == []
     assert len(server.requests) == 1
@@ -472,14 +473,14 @@ def test_a_redirect_is_an_error_that_names_both_hosts_and_is_not_followed(
 def test_whatever_location_a_redirect_has_the_verdict_stands(
     server: LocalSegment, location: str, target: str
 ) -> None:
-    server.answer(302, headers={"Location": location})
+    server.respond(302, headers={"Location": location})
     error = refusal(server.host, write_key=WRITE_KEY.lower())
     target = target.replace("{host}", server.host)
     assert error.message.endswith(f"a redirect to {target}; set `host` to where the API is")
 
 
 def test_a_redirect_without_a_location_is_an_error_too(server: LocalSegment) -> None:
-    server.answer(304)
+    server.respond(304)
     assert refusal(server.host).message.endswith(
         "a redirect to nowhere; set `host` to where the API is"
     )
@@ -499,7 +500,7 @@ def test_the_body_of_a_redirect_is_read_no_further_than_any_other(impatient: Non
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_every_2xx_is_success(server: LocalSegment, status: int) -> None:
-    server.answer(status)
+    server.respond(status)
     post(server.host)
     assert len(server.messages) == 1
 
@@ -509,7 +510,7 @@ def test_any_other_status_is_an_error_with_what_the_server_says(
     server: LocalSegment, status: int
 ) -> None:
     body = json.dumps({"code": "some_code", "message": "Some text."}).encode()
-    server.answer(status, body=body, headers={"Retry-After": "17"})
+    server.respond(status, body=body, headers={"Retry-After": "17"})
     error = refusal(server.host)
     assert (error.status, error.code, error.message) == (status, "some_code", "Some text.")
     assert error.retry_after == 17
@@ -539,7 +540,7 @@ def test_any_other_status_is_an_error_with_what_the_server_says(
 def test_a_body_that_says_nothing_leaves_the_words_beside_the_status(
     server: LocalSegment, body: bytes
 ) -> None:
-    server.answer(503, body=body)
+    server.respond(503, body=body)
     error = refusal(server.host)
     assert (error.status, error.code) == (503, "unknown")
     assert error.message == "Service Unavailable"
@@ -553,7 +554,7 @@ def test_an_answer_without_any_words_still_has_a_message() -> None:
 
 def test_long_texts_are_shortened(server: LocalSegment) -> None:
     body = json.dumps({"code": "c" * 9_999, "message": "m" * 9_999}).encode()
-    server.answer(400, body=body)
+    server.respond(400, body=body)
     error = refusal(server.host)
     assert (error.code, error.message) == ("c" * 200, "m" * 200)
 
@@ -561,7 +562,7 @@ def test_long_texts_are_shortened(server: LocalSegment) -> None:
 @pytest.mark.parametrize("padding", [0, 190, 195, 199])
 def test_secrets_that_the_server_repeats_are_masked(server: LocalSegment, padding: int) -> None:
     text = "x" * padding + f"{WRITE_KEY} {BASIC} {WRITE_KEY}"
-    server.answer(400, body=json.dumps({"code": text, "message": text}).encode())
+    server.respond(400, body=json.dumps({"code": text, "message": text}).encode())
     error = refusal(server.host)
     for said in (error.code, error.message):
         assert said == ("x" * padding + "*** *** ***")[:200]
@@ -609,7 +610,7 @@ def test_a_successful_request_is_logged_with_numbers_only(
 
 def retry_after(value: str | None, received_at: float = 0) -> float | None:
     headers = {} if value is None else {"Retry-After": value}
-    return Answer(429, "", headers, b"", received_at).retry_after()
+    return Response(429, "", headers, b"", received_at).retry_after()
 
 
 @pytest.mark.parametrize(
@@ -654,14 +655,14 @@ def test_no_retry_after_does_any_harm(value: str) -> None:
 
 def test_a_date_to_wait_for_is_seconds_from_now(server: LocalSegment) -> None:
     date = datetime.now(timezone.utc) + timedelta(seconds=60)
-    server.answer(429, headers={"Retry-After": format_datetime(date, usegmt=True)})
+    server.respond(429, headers={"Retry-After": format_datetime(date, usegmt=True)})
     seconds = refusal(server.host).retry_after
     assert seconds is not None
     assert 50 < seconds <= 60
 
 
 def test_garbage_in_retry_after_leaves_the_verdict(server: LocalSegment) -> None:
-    server.answer(429, headers={"Retry-After": "9" * 400})
+    server.respond(429, headers={"Retry-After": "9" * 400})
     error = refusal(server.host)
     assert (error.status, error.retry_after) == (429, None)
 
@@ -738,7 +739,7 @@ def test_a_body_that_never_ends_holds_nothing_up(name: str, status: int, impatie
 @pytest.mark.parametrize("limit", [0.05, 0.4])
 @in_real_time
 def test_the_limit_in_seconds_is_obeyed(limit: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "MAX_ANSWER_SECONDS", limit)
+    monkeypatch.setattr(deadlines, "MAX_BODY_SECONDS", limit)
     script = answering(200, NEVER_ENDING["bytes dripping"])
     with RawServer(script) as server, transport_to(server.host) as transport:
         began = time.monotonic()
@@ -1020,7 +1021,7 @@ def test_a_proxy_that_refuses_a_tunnel_is_named_with_its_status() -> None:
 
 
 class Tunnel(socketserver.BaseRequestHandler):
-    """Answer CONNECT, and hand on what either side sends to the other."""
+    """Response CONNECT, and hand on what either side sends to the other."""
 
     heads: ClassVar[list[bytes]] = []
 
@@ -1072,7 +1073,7 @@ def test_a_proxy_that_drips_is_given_up_after_the_timeout() -> None:
 
 
 def test_a_redirect_by_a_proxy_leaks_nothing(proxy: LocalSegment, server: LocalSegment) -> None:
-    proxy.answer(307, headers={"Location": server.host})
+    proxy.respond(307, headers={"Location": server.host})
     assert refusal(UNREACHABLE, proxies={"http": proxy_url(proxy)}).code == "redirect"
     assert server.requests == []
 

@@ -16,7 +16,7 @@ import math
 import zlib
 from typing import Any, NoReturn
 
-from segment_librato.devserver.http.exchange import RefusalError
+from segment_librato.devserver.http.exchange import InvalidRequestError
 
 __all__ = ["MAX_BODY_BYTES", "decompress", "parse"]
 
@@ -28,19 +28,19 @@ def decompress(body: bytes, encoding: str) -> bytes:
     """Return `body` without its Content-Encoding, `gzip` or none.
 
     Raises:
-        RefusalError: The encoding is unknown, the data are damaged, or the body exceeds
+        InvalidRequestError: The encoding is unknown, the data are damaged, or the body exceeds
             `MAX_BODY_BYTES` before or after decompression; no more than that is decompressed.
     """
     encoding = encoding.strip().lower()
     if encoding not in {"", "identity", "gzip"}:
-        raise RefusalError(400, "the Content-Encoding is not supported")
+        raise InvalidRequestError(400, "the Content-Encoding is not supported")
     if encoding == "gzip" and len(body) <= MAX_BODY_BYTES:
         try:
             body = gzip.GzipFile(fileobj=io.BytesIO(body)).read(MAX_BODY_BYTES + 1)
         except (OSError, EOFError, zlib.error):
-            raise RefusalError(400, "the body is not valid gzip") from None
+            raise InvalidRequestError(400, "the body is not valid gzip") from None
     if len(body) > MAX_BODY_BYTES:
-        raise RefusalError(413, f"the body exceeds {MAX_BODY_BYTES} bytes")
+        raise InvalidRequestError(413, f"the body exceeds {MAX_BODY_BYTES} bytes")
     return body
 
 
@@ -48,7 +48,7 @@ def parse(body: bytes) -> object:
     """Parse strict JSON.
 
     Raises:
-        RefusalError: The body is not UTF-8, not JSON, or not I-JSON.
+        InvalidRequestError: The body is not UTF-8, not JSON, or not I-JSON.
         RecursionError: The value is nested too deeply.
     """
     try:
@@ -57,7 +57,7 @@ def parse(body: bytes) -> object:
             # Only escapes can smuggle in a lone surrogate; encoding the value finds it.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except ValueError as error:
-        raise RefusalError(400, f"the body is not strict JSON: {error}") from None
+        raise InvalidRequestError(400, f"the body is not strict JSON: {error}") from None
     return value
 
 

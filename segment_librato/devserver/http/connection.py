@@ -1,6 +1,6 @@
 """HTTP/1.1 on one connection: framing of requests, keep-alive, and writing answers.
 
-Must not know what a request means: `respond` decides. Never prints; a client that goes away ends
+Must not know what a request means: `handle` decides. Never prints; a client that goes away ends
 the connection in silence.
 """
 
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from segment_librato.devserver.http.body import MAX_BODY_BYTES
-from segment_librato.devserver.http.exchange import Answer, Request
+from segment_librato.devserver.http.exchange import Request, Response
 
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["Respond", "serve_connection"]
+__all__ = ["Handler", "serve_connection"]
 
-Respond: TypeAlias = Callable[[Request, bytes], Answer]
+Handler: TypeAlias = Callable[[Request, bytes], Response]
 
 READ_BYTES = 64 * 1024
 MAX_LINE_BYTES = 1024
@@ -29,19 +29,19 @@ NO_BODY_STATUSES = {204, 304}
 
 
 def serve_connection(
-    connection: socket.socket, client_address: tuple[str, int], respond: Respond
+    connection: socket.socket, client_address: tuple[str, int], handle: Handler
 ) -> None:
-    """Answer the requests on a connection until one of the two sides ends it.
+    """Response the requests on a connection until one of the two sides ends it.
 
     Args:
         connection: a connected socket; it stays open.
         client_address: address and port of the peer.
-        respond: turns a request and its raw body, cut off a little above `MAX_BODY_BYTES`, into
+        handle: turns a request and its raw body, cut off a little above `MAX_BODY_BYTES`, into
             an answer; may block.
     """
     # Besides resets and broken pipes, some systems report a vanished client with other codes.
     with suppress(OSError):
-        _Connection(connection, client_address, respond)
+        _Connection(connection, client_address, handle)
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -51,9 +51,9 @@ class _Connection(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def __init__(
-        self, connection: socket.socket, client_address: tuple[str, int], respond: Respond
+        self, connection: socket.socket, client_address: tuple[str, int], handle: Handler
     ) -> None:
-        self._respond = respond
+        self._handle = handle
         # The base class serves inside its constructor, and never looks at its server.
         super().__init__(connection, client_address, None)  # type: ignore[arg-type]
 
@@ -73,14 +73,14 @@ class _Connection(BaseHTTPRequestHandler):
             received_time=int(time.time()),
             client_address=self.client_address,
         )
-        self._write(self._respond(request, body))
+        self._write(self._handle(request, body))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815 - the base class wants these names
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer a request that is not HTTP, or not served, and end the connection."""
+        """Response a request that is not HTTP, or not served, and end the connection."""
         self.close_connection = True
-        self._write(Answer.of_error(code, message or explain or "the request cannot be read"))
+        self._write(Response.of_error(code, message or explain or "the request cannot be read"))
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
@@ -125,7 +125,7 @@ class _Connection(BaseHTTPRequestHandler):
             raise ConnectionAbortedError("the client went away, or sends nonsense")
         return line.decode("latin-1").strip()
 
-    def _write(self, answer: Answer) -> None:
+    def _write(self, answer: Response) -> None:
         """Send an answer in one piece, so that no delayed acknowledgement slows it down."""
         if answer.status is None:
             self.close_connection = True

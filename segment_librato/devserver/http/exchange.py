@@ -1,7 +1,7 @@
 """The values that pass between the modules of the local server: one request and its answer.
 
-Owns `Request`, `Answer`, `Verdict` and `RefusalError`. Must not know sockets, the rules of an
-API or the state of the server.
+Owns `Request`, `Response`, `Verdict` and `InvalidRequestError`. Must not know sockets, the rules
+of an API or the state of the server.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from email.message import Message
 
-__all__ = ["Answer", "JsonObject", "RefusalError", "Request", "Verdict"]
+__all__ = ["InvalidRequestError", "JsonObject", "Request", "Response", "Verdict"]
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -44,7 +44,7 @@ class Request:
         write_key: the key in the body, otherwise the user name of Basic authentication.
         status: the status answered; None if the connection was closed without an answer, and
             as long as the answer is not decided.
-        refusal: why the API refused the request; empty if it did not.
+        rejection: why the API refused the request; empty if it did not.
         received_at: `time.monotonic()` when the whole request had been read.
         received_time: the same moment as whole seconds since the epoch.
         client_address: address and port of the peer; the port tells connections apart.
@@ -62,7 +62,7 @@ class Request:
     measurements: tuple[JsonObject, ...] = field(default=(), repr=False)
     write_key: str = field(default="", repr=False)
     status: int | None = None
-    refusal: str = ""
+    rejection: str = ""
 
     @property
     def batch_size(self) -> int:
@@ -76,7 +76,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What is sent back; a status of None closes the connection without an answer."""
 
     status: int | None
@@ -84,18 +84,18 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_json(cls, status: int, value: object) -> Answer:
+    def of_json(cls, status: int, value: object) -> Response:
         """Build an answer whose body is `value` as JSON."""
         return cls(status, json.dumps(value).encode())
 
     @classmethod
-    def of_error(cls, status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:
+    def of_error(cls, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
         """Build an answer in the form the Segment API gives its errors."""
         body = json.dumps({"code": CODES.get(status, "error"), "message": text}).encode()
         return cls(status, body, headers or {})
 
     @classmethod
-    def of_success(cls) -> Answer:
+    def of_success(cls) -> Response:
         """Build the answer to an accepted request."""
         return cls.of_json(200, {"success": True})
 
@@ -110,13 +110,13 @@ class Verdict:
     """
 
     request: Request
-    answer: Answer
+    answer: Response
 
 
-class RefusalError(Exception):
+class InvalidRequestError(Exception):
     """A request broke a rule of the API and was refused as a whole.
 
-    Each API puts the refusal in the form of its own errors.
+    Each API puts the rejection in the form of its own errors.
 
     Attributes:
         status: the status to answer.

@@ -20,10 +20,10 @@ from urllib.parse import unquote
 from segment_librato.devserver.http.body import decompress, parse
 from segment_librato.devserver.http.credentials import read_basic
 from segment_librato.devserver.http.exchange import (
-    Answer,
+    InvalidRequestError,
     JsonObject,
-    RefusalError,
     Request,
+    Response,
     Verdict,
 )
 from segment_librato.devserver.librato.fields import (
@@ -48,7 +48,7 @@ __all__ = [
     "Lookup",
     "Update",
     "build_error",
-    "build_refusal",
+    "build_rejection",
     "is_librato_route",
     "judge",
 ]
@@ -98,29 +98,29 @@ def judge(request: Request, body: bytes) -> LibratoVerdict:
         _check_method(request)
         request = replace(request, write_key=_check_credentials(request))
         if request.method == "GET":
-            return LibratoVerdict(request, Answer(200), command=_read_lookup(request.path))
+            return LibratoVerdict(request, Response(200), command=_read_lookup(request.path))
         _check_content_type(request)
         body = decompress(body, request.headers.get("Content-Encoding", ""))
         request = replace(request, size=len(body))
         return _read(request, body)
-    except RefusalError as error:
-        refusal = error
+    except InvalidRequestError as error:
+        rejection = error
     except RecursionError:
-        refusal = RefusalError(400, "the body is nested too deeply")
-    return LibratoVerdict(replace(request, refusal=refusal.text), build_refusal(refusal))
+        rejection = InvalidRequestError(400, "the body is nested too deeply")
+    return LibratoVerdict(replace(request, rejection=rejection.text), build_rejection(rejection))
 
 
-def build_error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:
+def build_error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """Build an answer in the form the Librato API gives errors of the request itself."""
-    return replace(Answer.of_json(status, {"errors": {"request": [text]}}), headers=headers or {})
+    return replace(Response.of_json(status, {"errors": {"request": [text]}}), headers=headers or {})
 
 
-def build_refusal(refusal: RefusalError) -> Answer:
+def build_rejection(rejection: InvalidRequestError) -> Response:
     """Build the answer to a request that was refused."""
-    if isinstance(refusal, InvalidFieldError):
-        errors = {"params": {refusal.field: [refusal.problem]}}
-        return Answer.of_json(refusal.status, {"errors": errors})
-    return build_error(refusal.status, refusal.text, refusal.headers)
+    if isinstance(rejection, InvalidFieldError):
+        errors = {"params": {rejection.field: [rejection.problem]}}
+        return Response.of_json(rejection.status, {"errors": errors})
+    return build_error(rejection.status, rejection.text, rejection.headers)
 
 
 def _check_method(request: Request) -> None:
@@ -131,7 +131,7 @@ def _check_method(request: Request) -> None:
     else:
         allowed = ["GET", "PUT"]
     if request.method not in allowed:
-        raise RefusalError(
+        raise InvalidRequestError(
             405, f"the route takes {' and '.join(allowed)} only", {"Allow": ", ".join(allowed)}
         )
 
@@ -145,31 +145,31 @@ def _check_credentials(request: Request) -> str:
     user, password = read_basic(request.headers.get("Authorization", ""))
     needs_password = (request.method, request.path) == ("POST", METRICS_PATH)
     if not user or (needs_password and not password):
-        raise RefusalError(401, "Please provide credentials for authentication.")
+        raise InvalidRequestError(401, "Please provide credentials for authentication.")
     return user
 
 
 def _check_content_type(request: Request) -> None:
     content_type = request.headers.get("Content-Type", "").partition(";")[0].strip()
     if content_type.lower() != "application/json":
-        raise RefusalError(415, "the Content-Type is not application/json")
+        raise InvalidRequestError(415, "the Content-Type is not application/json")
 
 
 def _read(request: Request, body: bytes) -> LibratoVerdict:
     envelope = parse(body)
     if not isinstance(envelope, dict):
-        raise RefusalError(400, "the body is not an object")
+        raise InvalidRequestError(400, "the body is not an object")
     if request.method == "PUT":
         return _read_update(request, envelope)
     if request.path == METRICS_PATH:
         items = list_gauges(envelope)
         entries = read_gauges(envelope, items, request.received_time)
-        answer = Answer(200)
+        answer = Response(200)
     else:
         items = list_measurements(envelope)
         entries = read_tagged(envelope, items, request.received_time)
         summary = {"total": len(items), "accepted": len(items), "failed": 0, "filtered": 0}
-        answer = Answer.of_json(202, {"measurements": {"summary": summary}})
+        answer = Response.of_json(202, {"measurements": {"summary": summary}})
     return LibratoVerdict(replace(request, measurements=tuple(items)), answer, entries)
 
 
@@ -180,7 +180,7 @@ def _read_update(request: Request, envelope: JsonObject) -> LibratoVerdict:
         properties=read_properties(envelope),
         creates="type" in envelope,
     )
-    return LibratoVerdict(request, Answer(204), command=command)
+    return LibratoVerdict(request, Response(204), command=command)
 
 
 def _read_lookup(path: str) -> Lookup:

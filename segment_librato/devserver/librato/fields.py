@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from segment_librato.devserver.http.exchange import RefusalError
+from segment_librato.devserver.http.exchange import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ TAG_NAME = re.compile(r"[-.:_\w]{1,64}", re.ASCII)
 TAG_VALUE = re.compile(r"[-.:_\w ]{1,255}", re.ASCII)
 
 
-class InvalidFieldError(RefusalError):
+class InvalidFieldError(InvalidRequestError):
     """A field holds what Librato does not take.
 
     Attributes:

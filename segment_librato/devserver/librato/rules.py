@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from segment_librato.devserver.http.exchange import RefusalError
+from segment_librato.devserver.http.exchange import InvalidRequestError
 from segment_librato.devserver.librato.fields import (
     InvalidFieldError,
     read_count,
@@ -70,10 +70,10 @@ def list_measurements(envelope: JsonObject) -> list[Any]:
 
 def _require_items(field: str, items: object) -> list[Any]:
     if not isinstance(items, list) or not items:
-        raise RefusalError(400, f"{field} holds no measurement")
+        raise InvalidRequestError(400, f"{field} holds no measurement")
     for position, item in enumerate(items):
         if not isinstance(item, dict):
-            raise RefusalError(400, f"measurement {position} is not an object")
+            raise InvalidRequestError(400, f"measurement {position} is not an object")
     return items
 
 

@@ -10,12 +10,12 @@ from copy import deepcopy
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from segment_librato.devserver.http.exchange import Answer, JsonObject, RefusalError
+from segment_librato.devserver.http.exchange import InvalidRequestError, JsonObject, Response
 from segment_librato.devserver.librato.api import (
     LibratoVerdict,
     Lookup,
     Update,
-    build_refusal,
+    build_rejection,
 )
 from segment_librato.devserver.librato.rules import find_excess
 from segment_librato.devserver.librato.samples import Point, Sample, arrange
@@ -84,15 +84,15 @@ class LibratoStore:
         self._warnings: list[str] = []
 
     def settle(self, verdict: LibratoVerdict) -> LibratoVerdict:
-        """Return the verdict with the answer to its command; a refusal has no command left."""
+        """Return the verdict with the answer to its command; a rejection has no command left."""
         try:
             if isinstance(verdict.command, Lookup):
                 return replace(verdict, answer=self._look_up(verdict.command.name))
             if isinstance(verdict.command, Update):
                 return replace(verdict, answer=self._answer_update(verdict.command))
-        except RefusalError as refusal:
-            request = replace(verdict.request, refusal=refusal.text)
-            return LibratoVerdict(request, build_refusal(refusal))
+        except InvalidRequestError as rejection:
+            request = replace(verdict.request, rejection=rejection.text)
+            return LibratoVerdict(request, build_rejection(rejection))
         return verdict
 
     def accept(self, verdict: LibratoVerdict) -> tuple[Sample, ...]:
@@ -116,29 +116,29 @@ class LibratoStore:
         metric = self._metrics.get(command.name.lower()) or _new_metric(command.name)
         return _merge(metric, command.properties)
 
-    def _answer_update(self, command: Update) -> Answer:
+    def _answer_update(self, command: Update) -> Response:
         if command.name.lower() in self._metrics:
-            return Answer(204)
+            return Response(204)
         if not command.creates:
-            raise RefusalError(404, "there is no such metric, and no type to create it")
+            raise InvalidRequestError(404, "there is no such metric, and no type to create it")
         metric = self._update(command)
         location = {"Location": f"/v1/metrics/{metric['name']}"}
-        return replace(Answer.of_json(201, metric), headers=location)
+        return replace(Response.of_json(201, metric), headers=location)
 
-    def _look_up(self, name: str | None) -> Answer:
+    def _look_up(self, name: str | None) -> Response:
         if name is None:
             metrics = list(self._metrics.values())
             size = len(metrics)
             query = {"found": size, "length": size, "offset": 0, "total": size}
-            return Answer.of_json(200, {"query": query, "metrics": metrics})
+            return Response.of_json(200, {"query": query, "metrics": metrics})
         metric = self._metrics.get(name.lower())
         if metric is None:
-            raise RefusalError(404, "there is no such metric")
+            raise InvalidRequestError(404, "there is no such metric")
         measurements = {
             source: [_describe(point) for point in points]
             for source, points in self._arrange(name, NO_SOURCE).items()
         }
-        return Answer.of_json(200, {**metric, "measurements": measurements})
+        return Response.of_json(200, {**metric, "measurements": measurements})
 
     def _arrange(self, name: str, no_source: str) -> dict[str, list[Point]]:
         """Return the points of a metric; a missing source is called `no_source`."""

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from segment_librato.devserver.http.body import decompress, parse
 from segment_librato.devserver.http.credentials import read_basic
 from segment_librato.devserver.http.exchange import (
-    Answer,
+    InvalidRequestError,
     JsonObject,
-    RefusalError,
     Request,
+    Response,
     Verdict,
 )
 from segment_librato.devserver.segment.rules import MESSAGE_TYPES, find_drop_reasons, find_problem
@@ -55,12 +55,12 @@ def judge(request: Request, body: bytes) -> SegmentVerdict:
         body = decompress(body, request.headers.get("Content-Encoding", ""))
         request = replace(request, size=len(body))
         return _read(request, body)
-    except RefusalError as error:
-        refusal = error
+    except InvalidRequestError as error:
+        rejection = error
     except RecursionError:
-        refusal = RefusalError(400, "the body is nested too deeply")
-    answer = Answer.of_error(refusal.status, refusal.text, refusal.headers)
-    return SegmentVerdict(replace(request, refusal=refusal.text), answer)
+        rejection = InvalidRequestError(400, "the body is nested too deeply")
+    answer = Response.of_error(rejection.status, rejection.text, rejection.headers)
+    return SegmentVerdict(replace(request, rejection=rejection.text), answer)
 
 
 def _check_route(method: str, path: str) -> None:
@@ -69,25 +69,25 @@ def _check_route(method: str, path: str) -> None:
     elif path == STATUS_ROUTE[1]:
         allowed = STATUS_ROUTE[0]
     else:
-        raise RefusalError(404, "no such route")
+        raise InvalidRequestError(404, "no such route")
     if method != allowed:
-        raise RefusalError(405, f"the route takes {allowed} only", {"Allow": allowed})
+        raise InvalidRequestError(405, f"the route takes {allowed} only", {"Allow": allowed})
 
 
 def _read(request: Request, body: bytes) -> SegmentVerdict:
     envelope = parse(body)
     if not isinstance(envelope, dict):
-        raise RefusalError(400, "the body is not an object")
+        raise InvalidRequestError(400, "the body is not an object")
     write_key = _find_write_key(envelope, request.headers.get("Authorization", ""))
     sent = _list_messages(request.path, envelope)
     for position, message in enumerate(sent):
         if problem := find_problem(message):
-            raise RefusalError(400, f"message {position}: {problem}")
+            raise InvalidRequestError(400, f"message {position}: {problem}")
     messages = tuple(_merge_shared_fields(request.path, envelope, message) for message in sent)
     judged = list(zip(find_drop_reasons(sent, len(body)), messages, strict=True))
     return SegmentVerdict(
         request=replace(request, messages=messages, write_key=write_key),
-        answer=Answer.of_success(),
+        answer=Response.of_success(),
         kept=tuple(message for reason, message in judged if not reason),
         dropped=tuple(Dropped(reason, message) for reason, message in judged if reason),
     )
@@ -97,9 +97,9 @@ def _find_write_key(envelope: JsonObject, authorization: str) -> str:
     """Return the key; the user name of Basic authentication need not match that of the body."""
     key = envelope.get("writeKey") or read_basic(authorization)[0]
     if not isinstance(key, str):
-        raise RefusalError(400, "writeKey is not a string")
+        raise InvalidRequestError(400, "writeKey is not a string")
     if not key:
-        raise RefusalError(401, "the request has no write key")
+        raise InvalidRequestError(401, "the request has no write key")
     return key
 
 
@@ -111,10 +111,10 @@ def _list_messages(path: str, envelope: JsonObject) -> list[Any]:
         return [{**message, "type": kind}]
     batch = envelope.get("batch")
     if not isinstance(batch, list):
-        raise RefusalError(400, "batch is not a list")
+        raise InvalidRequestError(400, "batch is not a list")
     for field in SHARED_FIELDS:
         if not isinstance(envelope.get(field, {}), dict):
-            raise RefusalError(400, f"{field} of the batch is not an object")
+            raise InvalidRequestError(400, f"{field} of the batch is not an object")
     return batch
 
 

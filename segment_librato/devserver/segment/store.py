@@ -1,6 +1,6 @@
 """What the local server has received for Segment: accepted messages, drops and duplicates.
 
-Must not know sockets, rules or locks: the server calls it with its state locked.
+Must not know sockets, rules or locks: the server calls it with its state synchronized.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from segment_librato.devserver.http.exchange import JsonObject
     from segment_librato.devserver.segment.api import Dropped, SegmentVerdict
 
-__all__ = ["Inbox"]
+__all__ = ["SegmentStore"]
 
 
-class Inbox:
+class SegmentStore:
     """Everything received since the start, or the last `clear`."""
 
     def __init__(self) -> None:

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 if TYPE_CHECKING:
-    from segment_librato.queue.ledger import Lease
+    from segment_librato.queue.ledger import InFlightBatch
     from segment_librato.queue.message_queue import MessageQueue
 
-__all__ = ["Leasing"]
+__all__ = ["InFlight"]
 
 
-class Leasing(RuleBasedStateMachine):
+class InFlight(RuleBasedStateMachine):
     """Leases are confirmed, claimed and reported in any order, and the sums agree.
 
     What is put in, taken and abandoned is the business of a subclass, which counts it.
@@ -24,36 +24,36 @@ class Leasing(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.leases: list[Lease] = []
-        self.claimed: list[tuple[Lease, int]] = []
+        self.batches: list[InFlightBatch] = []
+        self.claimed: list[tuple[InFlightBatch, int]] = []
         self.accepted = self.rejected = self.delivered = self.failed = 0
 
-    @precondition(lambda self: self.leases)
+    @precondition(lambda self: self.batches)
     @rule(data=st.data())
     def confirm(self, data: st.DataObject) -> None:
-        lease = data.draw(st.sampled_from(self.leases))
-        count = data.draw(st.integers(0, len(lease.unclaimed)))
-        self.queue.account.confirm(lease, count)
+        batch = data.draw(st.sampled_from(self.batches))
+        count = data.draw(st.integers(0, len(batch.unclaimed)))
+        self.queue.ledger.mark_delivered(batch, count)
         self.delivered += count
 
-    @precondition(lambda self: self.leases)
+    @precondition(lambda self: self.batches)
     @rule(data=st.data())
     def claim(self, data: st.DataObject) -> None:
-        lease = data.draw(st.sampled_from(self.leases))
-        count = data.draw(st.integers(0, len(lease.unclaimed)))
-        if self.queue.account.claim(lease, count):
-            self.claimed.append((lease, count))
+        batch = data.draw(st.sampled_from(self.batches))
+        count = data.draw(st.integers(0, len(batch.unclaimed)))
+        if self.queue.ledger.claim(batch, count):
+            self.claimed.append((batch, count))
 
     @precondition(lambda self: self.claimed)
     @rule()
     def fail(self) -> None:
-        lease, count = self.claimed.pop()
-        self.queue.account.fail(lease, count)
+        batch, count = self.claimed.pop()
+        self.queue.ledger.mark_failed(batch, count)
         self.failed += count
 
     @invariant()
     def the_sums_agree(self) -> None:
-        stats = self.queue.account.stats()
+        stats = self.queue.ledger.stats()
         assert stats.accepted == self.accepted
         assert stats.rejected == self.rejected
         assert stats.delivered == self.delivered

@@ -1,0 +1,50 @@
+"""The waits of `flush` and `shutdown` without blocking an event loop.
+
+Must not know what is delivered. Imports asyncio only inside its coroutines: who runs one has it
+loaded, and others need not pay for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from segment_librato.delivery.pipeline import Pipeline
+    from segment_librato.process.clock import Clock
+
+__all__ = ["begin_flush", "poll"]
+
+MIN_PAUSE = 0.001
+MAX_PAUSE = 0.02
+
+
+def begin_flush(pipelines: Sequence[Pipeline]) -> Callable[[], bool] | None:
+    """Have all pipelines send what was accepted so far, without waiting.
+
+    Returns:
+        A function that says whether all of it has an outcome; None if no thread can be started
+        to send it.
+    """
+    marks = [(pipeline, pipeline.begin_flush()) for pipeline in pipelines]
+    if not all(is_served for _, (_, is_served) in marks):
+        return None
+    return lambda: all(pipeline.is_settled(mark) for pipeline, (mark, _) in marks)
+
+
+async def poll(condition: Callable[[], bool], clock: Clock, deadline: float | None) -> bool:
+    """Wait until a condition holds; return False at the deadline.
+
+    It polls: a thread that waits would outlive a caller that is cancelled.
+    """
+    import asyncio
+
+    pause = MIN_PAUSE
+    while not condition():
+        left = MAX_PAUSE if deadline is None else deadline - clock.now()
+        if left <= 0:
+            return False
+        await asyncio.sleep(min(pause, left))
+        pause = min(2 * pause, MAX_PAUSE)
+    return True

@@ -1,0 +1,226 @@
+"""The calls of the module, over one default client that is made from its settings.
+
+Owns when that client is made, replaced and retired. The settings and `default_client` are
+attributes of `segment_librato` itself, which hands its namespace over by `adopt`. (This module
+cannot be named after `default_client`: a submodule is an attribute of its package, too.)
+
+Must not know threads, HTTP or what a call does.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import wraps
+from types import MethodType, ModuleType
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from segment_librato.client import Client
+from segment_librato.config.client import Config
+from segment_librato.errors import ConfigError
+from segment_librato.process.fork import register_after_fork
+from segment_librato.process.locks import synchronized
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "adopt",
+    "aflush",
+    "alias",
+    "configure_gauge",
+    "flush",
+    "gauge",
+    "group",
+    "identify",
+    "join",
+    "page",
+    "screen",
+    "shutdown",
+    "track",
+]
+
+PACKAGE = "segment_librato"
+_SETTINGS = Config.names()
+
+
+class _Defaults:
+    """What there is to know about the default client besides itself."""
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] = {}  # the namespace of the module
+        self.change = object()  # another one whenever a setting is assigned
+        self.applied = self.change  # the last one that the default client was made from
+        self.former: list[Client] = []  # made from earlier settings, with messages to deliver
+        self.reset_after_fork()
+        register_after_fork(self)
+
+    def reset_after_fork(self) -> None:
+        """Have a lock that nobody holds."""
+        self.lock = threading.RLock()
+
+    @property
+    def client(self) -> Client | None:
+        """The default client, if there is one."""
+        client: Client | None = self.settings["default_client"]
+        return client
+
+    @synchronized
+    def retire(self, client: Client) -> None:
+        """Keep a client that is no longer the default one."""
+        self.former = [*self.former, client]
+
+    def forget_settled(self) -> None:
+        """Let go of former clients with nothing to deliver, unless one is retired meanwhile."""
+        former = self.former
+        # Takes their locks, so not under ours.
+        unsettled = [one for one in former if not one.stats.is_settled]
+        self._replace(former, unsettled)
+
+    @synchronized
+    def _replace(self, former: list[Client], unsettled: list[Client]) -> None:
+        if self.former is former:
+            self.former = unsettled
+
+
+_defaults = _Defaults()
+
+
+class _SettingsModule(ModuleType):
+    """A module that notices when a setting or the default client is assigned."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in _SETTINGS:
+            _defaults.change = object()
+        elif name == "default_client":
+            _defaults.applied = _defaults.change
+
+
+def adopt(module: ModuleType) -> None:
+    """Take the settings and `default_client` from the attributes of this module."""
+    _defaults.settings = vars(module)
+    module.__class__ = _SettingsModule
+
+
+def _client() -> Client:
+    """Return the default client; make it if there is none, or if a setting was changed."""
+    is_up_to_date = _defaults.applied is _defaults.change  # read first, as it is written last
+    current = _defaults.client
+    if current and is_up_to_date:
+        return current
+    current = _renewed_client(_defaults)
+    _defaults.forget_settled()
+    return current
+
+
+@synchronized
+def _renewed_client(defaults: _Defaults) -> Client:
+    """Return a default client that is made from the settings as they are now."""
+    change, current = defaults.change, defaults.client
+    if current and defaults.applied is change:
+        return current
+    options = {name: defaults.settings[name] for name in _SETTINGS}
+    if not current or current.config != Config(**options):
+        made = defaults.settings["default_client"] = Client(**options)
+        if current:
+            defaults.retire(current)
+        current = made
+    defaults.applied = change
+    return current
+
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def _on_default_client(
+    method: Callable[Concatenate[Client, Arguments], Result],
+) -> Callable[Arguments, Result]:
+    """Return a function that calls this method of the default client."""
+
+    @wraps(method)
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        current = _client()
+        try:  # by its name, as `default_client` may be a subclass, or a double of a test
+            return getattr(current, method.__name__)(*args, **kwargs)  # type: ignore[no-any-return]
+        finally:
+            if current is not _defaults.client:  # a setting was changed in another thread
+                _defaults.retire(current)
+
+    call.__module__ = PACKAGE  # with the name, it is how pickle finds the function again
+    call.__qualname__ = method.__name__
+    # For `inspect.signature`: that of a bound method lacks `self`.
+    call.__wrapped__ = MethodType(method, Client)
+    return call
+
+
+track = _on_default_client(Client.track)
+identify = _on_default_client(Client.identify)
+group = _on_default_client(Client.group)
+alias = _on_default_client(Client.alias)
+page = _on_default_client(Client.page)
+screen = _on_default_client(Client.screen)
+gauge = _on_default_client(Client.gauge)
+configure_gauge = _on_default_client(Client.configure_gauge)
+
+
+def flush(timeout: float | None = None) -> bool:
+    """Flush the default client; see `Client.flush`."""
+    return _finish(Client.flush, timeout)
+
+
+def join(timeout: float | None = None) -> bool:
+    """Flush and end the threads of the default client; see `Client.join`."""
+    return _finish(Client.join, timeout)
+
+
+def shutdown(timeout: float | None = None) -> bool:
+    """Flush the default client and stop it for good; see `Client.shutdown`."""
+    return _finish(Client.shutdown, timeout)
+
+
+async def aflush(timeout: float | None = None) -> bool:
+    """Flush the default client without blocking the event loop; see `Client.aflush`."""
+    import asyncio  # who runs an event loop has it loaded; others need not
+
+    clients, problem = _clients()
+    settled = await asyncio.gather(*(client.aflush(timeout) for client in clients))
+    _defaults.forget_settled()
+    if problem:
+        raise problem
+    return all(settled)
+
+
+for _function in (flush, join, shutdown, aflush):
+    _function.__module__ = PACKAGE
+
+
+def _finish(method: Callable[[Client, float | None], bool], seconds: float | None) -> bool:
+    """Call the method on the default client and on its predecessors, within one deadline."""
+    began = time.monotonic()
+    (current, *former), problem = _clients()
+    settled: bool = getattr(current, method.__name__)(seconds)
+    for one in former:
+        left = None if seconds is None else max(0, began + seconds - time.monotonic())
+        settled = getattr(one, method.__name__)(left) and settled
+    _defaults.forget_settled()
+    if problem:
+        raise problem
+    return settled
+
+
+def _clients() -> tuple[list[Client], ConfigError | None]:
+    """Return the default client and its predecessors.
+
+    If a setting was changed to something wrong, the error is to be raised when they have
+    delivered.
+    """
+    problem = None
+    try:
+        current = _client()
+    except ConfigError as error:
+        if not _defaults.client:
+            raise
+        current, problem = _defaults.client, error
+    return [current, *_defaults.former], problem

@@ -1,0 +1,95 @@
+"""The time of a message: what callers may pass, as UTC text with milliseconds.
+
+Pure if it is given the current time. Must not know messages.
+"""
+
+from __future__ import annotations
+
+import numbers
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import TypeAlias
+
+from segment_librato.errors import ValidationError, unexpected
+
+__all__ = ["MILLISECONDS", "Timestamp", "format_second", "format_timestamp", "latest_second"]
+
+Timestamp: TypeAlias = "datetime | date | str | int | float | Decimal"
+"""When something happened; see `Client.track`."""
+
+_TIMESTAMP_TYPES = (date, str, numbers.Real, Decimal)
+
+LOCAL_TIME_SECONDS = 5  # a naive datetime this young was made by datetime.now()
+FIRST_MILLISECONDS = 31_557_600_000  # the year 1971 in milliseconds, 2970 in seconds
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+MILLISECONDS = [f".{number:03}+00:00" for number in range(1_000)]
+"""The end of the text of a time, for each millisecond of a second."""
+
+latest_second = [(0, "1970-01-01T00:00:00")]
+"""The second of the latest message, and its text: one tuple, so that no thread sees half of it."""
+
+
+def format_second(second: int) -> str:
+    """Return the time in UTC, which is the same for all messages of a second."""
+    text = datetime.fromtimestamp(second, timezone.utc).isoformat()[: len("2026-11-20T21:17:00")]
+    latest_second[0] = second, text
+    return text
+
+
+def format_timestamp(value: Timestamp, now: float) -> str:
+    """Return the time as UTC text with milliseconds."""
+    if isinstance(value, bool) or not isinstance(value, _TIMESTAMP_TYPES):
+        expected = "a datetime, date, ISO 8601 str or number of seconds"
+        raise ValidationError(unexpected("timestamp", expected, value))
+    try:
+        moment = _moment(value, now)
+    except Exception:  # noqa: BLE001  the code of a tzinfo or a number may raise anything
+        expected = "a time of the years 1 to 9999, a str in ISO 8601"
+        problem = f"timestamp: expected {expected}, got an unreadable {type(value).__name__}"
+        raise ValidationError(problem) from None
+    return moment.isoformat(timespec="milliseconds")
+
+
+def _moment(value: Timestamp, now: float) -> datetime:
+    if isinstance(value, datetime):
+        plain = _plain_datetime(value)
+        return plain.astimezone(timezone.utc) if _is_local(plain, now) else _as_utc(plain)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
+    if isinstance(value, str):
+        from dateutil.parser import isoparser
+
+        # Left to itself, it takes any separator, a digit in milliseconds since the epoch too.
+        return _as_utc(isoparser("T").isoparse(value.upper().replace(" ", "T", 1)))
+    seconds = float(value)
+    if abs(seconds) >= FIRST_MILLISECONDS:
+        seconds /= 1_000
+    return EPOCH + timedelta(seconds=seconds)  # on Windows, `fromtimestamp` takes none before it
+
+
+def _plain_datetime(value: datetime) -> datetime:
+    """Return the same time without the class of it: the naive ones of pandas are never local."""
+    if value != value:  # noqa: PLR0124  the "not a time" of pandas equals nothing
+        raise ValueError("not a time")
+    return datetime.combine(value.date(), value.time(), value.tzinfo)
+
+
+def _is_local(value: datetime, now: float) -> bool:
+    """Guess whether a naive datetime is local time, because it was made just now.
+
+    `datetime.now()` gives one of the last few seconds. Any other is UTC, also one in the
+    future: that is what `datetime.utcnow()` looks like west of Greenwich.
+    """
+    if value.tzinfo is not None:
+        return False
+    try:
+        return 0 <= now - value.timestamp() < LOCAL_TIME_SECONDS
+    except (OSError, OverflowError, ValueError):  # too old for the platform's local time
+        return False
+
+
+def _as_utc(value: datetime) -> datetime:
+    if value.utcoffset() is None:
+        return value.replace(tzinfo=timezone.utc)
+    return value.astimezone(timezone.utc)

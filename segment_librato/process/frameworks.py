@@ -1,0 +1,101 @@
+"""multiprocessing, Celery and gevent: processes and threads that Python's own hooks do not cover.
+
+Children of `multiprocessing` and Celery's pool end without running `atexit`, so the drain is
+registered with each framework's own hook. None of them is imported here: only if the application
+has loaded one is there anything to do.
+
+Is handed the drain to run, and must not know what it does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from segment_librato.process.fork import register_after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "MultiprocessingHook",
+    "drain_with_celery",
+    "resolve_without_threads",
+    "spawn_if_in_hub",
+]
+
+
+class MultiprocessingHook:
+    """Runs the drain at the end of each process that `multiprocessing` started.
+
+    Such a process runs finalizers instead of exit hooks.
+    """
+
+    def __init__(self, drain: Callable[[], None]) -> None:
+        self._drain = drain
+        self._is_registered = False
+        self._has_finalizer = False
+        register_after_fork(self)
+
+    def reset_after_fork(self) -> None:
+        """Have no finalizer: `multiprocessing` drops all finalizers in a child."""
+        self._has_finalizer = False
+
+    def arm(self) -> None:
+        """Drain at the end of this process, if needed, and of the children it forks."""
+        util = sys.modules.get("multiprocessing.util")
+        if util is None:
+            return
+        if not self._is_registered:
+            self._is_registered = True
+            util.register_after_fork(self, MultiprocessingHook._add_finalizer)
+        from multiprocessing import current_process, parent_process  # it is loaded
+
+        # billiard, Celery's fork of multiprocessing, has children without a `parent_process`.
+        if parent_process() is not None or current_process().name != "MainProcess":
+            self._add_finalizer()
+
+    def _add_finalizer(self) -> None:
+        if not self._has_finalizer:
+            self._has_finalizer = True
+            finalizer: Any = sys.modules["multiprocessing.util"].Finalize
+            finalizer(None, self._drain_after_threads, exitpriority=0)
+
+    def _drain_after_threads(self) -> None:
+        """Drain when the other threads have ended; `multiprocessing` would wait for them next."""
+        for thread in threading.enumerate():
+            if not thread.daemon and thread is not threading.current_thread():
+                thread.join()
+        self._drain()
+
+
+def drain_with_celery(drain: Callable[..., None]) -> None:
+    """Drain at the end of a process of Celery's pool, which runs no hooks and no finalizers."""
+    if signals := sys.modules.get("celery.signals"):
+        signals.worker_process_shutdown.connect(drain, weak=False)
+
+
+def spawn_if_in_hub(function: Callable[..., object], *args: object) -> bool:
+    """Run a function in a greenlet if the caller runs in gevent's hub; return whether it does.
+
+    The hub runs all greenlets, so whatever waits there would wait forever.
+    """
+    gevent = sys.modules.get("gevent")
+    if gevent and _is_patched_by_gevent() and gevent.getcurrent() is gevent.get_hub():
+        gevent.spawn(function, *args)
+        return True
+    return False
+
+
+def resolve_without_threads() -> None:
+    """Let gevent resolve host names itself: CPython 3.12 starts no threads during the exit."""
+    if _is_patched_by_gevent():
+        hub = sys.modules["gevent"].get_hub()
+        hub.resolver = importlib.import_module("gevent.resolver.blocking").Resolver(hub)
+
+
+def _is_patched_by_gevent() -> bool:
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("socket"))

@@ -1,0 +1,102 @@
+"""SIGTERM: deliver what waits, then do what the signal would have done without us.
+
+The only module that touches `signal`. Must not know messages.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, TypeAlias
+
+from segment_librato.errors import ConfigError
+from segment_librato.process.exit import begin_drain, called_from_delivery, drain_all
+from segment_librato.process.frameworks import spawn_if_in_hub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    Handler: TypeAlias = Callable[[int, FrameType | None], object] | int
+
+__all__ = ["flush_on_sigterm"]
+
+
+class _Handlers:
+    """The handlers that were set before ours, the latest last."""
+
+    def __init__(self) -> None:
+        self.earlier: list[Handler] = []
+        self.running = 0  # how many of them are being called
+
+    def next(self) -> Handler:
+        """Return the handler to call: the one before those that are running."""
+        waiting = self.earlier[: len(self.earlier) - self.running]
+        return waiting[-1] if waiting else signal.SIG_DFL
+
+
+_handlers = _Handlers()
+
+
+def flush_on_sigterm() -> None:
+    """On SIGTERM, deliver what waits for up to `exit_timeout` seconds, then let it take effect.
+
+    Without this, Python ends on SIGTERM without running exit hooks. Afterwards the handler that
+    was set before is called, or the process ends by the signal; a second SIGTERM ends it at once.
+    Call it in the main thread, after other handlers are set. Calling it again does no harm.
+
+    Raises:
+        ConfigError: called in another thread, or the current handler was not set from Python.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise ConfigError("flush_on_sigterm: expected to be called in the main thread")
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is None:
+        raise ConfigError("flush_on_sigterm: expected a handler that Python can call")
+    if handler is not _flush_and_continue:
+        _handlers.earlier.append(handler)
+        signal.signal(signal.SIGTERM, _flush_and_continue)
+
+
+def _flush_and_continue(number: int, frame: FrameType | None) -> None:
+    if not spawn_if_in_hub(_terminate, number, frame):
+        _terminate(number, frame)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """Deliver, then do what the handler before ours does.
+
+    That one may call ours again, if it was set after a first `flush_on_sigterm` and before a
+    second.
+    """
+    handler = _handlers.next()
+    if handler is signal.SIG_DFL:
+        _end_process(number)
+        return
+    try:
+        _flush_all()
+    finally:
+        if callable(handler):
+            _handlers.running += 1
+            try:
+                handler(number, frame)
+            finally:
+                _handlers.running -= 1
+
+
+def _end_process(number: int) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    if called_from_delivery():
+        sys.exit(128 + number)  # reports what was being sent; the exit delivers the rest
+    drain_all()
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)  # the first process of a container survives the signal
+
+
+def _flush_all() -> None:
+    began = time.monotonic()
+    for drainable in begin_drain():
+        drainable.finish_flush(time.monotonic() - began)

@@ -1,0 +1,87 @@
+"""When a batch is due, and how much of what waits may leave in it.
+
+A schedule decides; the queue does. `Schedule` is the one for messages: a batch leaves when enough
+waits or the oldest message has waited long enough. Must not know locks, threads or the network.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_right
+from contextlib import suppress
+from itertools import accumulate, count, islice
+from operator import add
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections import deque
+
+__all__ = ["UNBOUNDED", "BatchRules", "Item", "Schedule", "count_fitting"]
+
+UNBOUNDED = sys.maxsize
+
+
+class Item(Protocol):
+    """What may wait in a queue besides bytes: it becomes bytes when it leaves."""
+
+    def __len__(self) -> int:
+        """Return about how many bytes it will be; always the same number."""
+
+    def __bytes__(self) -> bytes:
+        """Return what leaves; from then on it does not change."""
+
+
+class BatchRules(NamedTuple):
+    """When a batch leaves, and how large it may be.
+
+    Attributes:
+        trigger: number of waiting messages that makes a batch leave.
+        max_messages: maximum number of messages in a batch.
+        max_bytes: maximum number of bytes in a batch, each message counted with a comma.
+        interval: seconds after which a batch leaves, however small it is.
+    """
+
+    trigger: int
+    max_messages: int
+    max_bytes: int
+    interval: float
+
+
+class Schedule:
+    """The schedule of messages. All methods are called under the queue's lock.
+
+    Attributes:
+        rules: how large a batch may be, and when it leaves.
+        trigger_messages: number of waiting messages that makes a batch due.
+        trigger_bytes: number of waiting bytes that makes a batch due.
+    """
+
+    def __init__(self, rules: BatchRules, max_size: int, max_bytes: int) -> None:
+        """Make the schedule of a queue with these bounds: it must not fill up before it sends."""
+        self.rules = rules
+        self.trigger_messages = min(rules.trigger, max_size // 2 or 1)
+        self.trigger_bytes = min(rules.max_bytes, max_bytes // 2)
+
+    def due_at(self, waiting: deque[Any], oldest_at: float) -> float:
+        """Return when the oldest message is due.
+
+        Args:
+            waiting: the messages, oldest first; at least one, unless a signal handler took it.
+            oldest_at: when the oldest arrived.
+        """
+        return oldest_at + self.rules.interval
+
+    def max_leaving(self, waiting: deque[Any], now: float) -> int:
+        """Return how many messages may leave in the batch that is due; at least one."""
+        return self.rules.max_messages
+
+
+def count_fitting(waiting: deque[Any], max_messages: int, max_bytes: int) -> int:
+    """Return how many of the oldest messages fit in a batch; at least one."""
+    while True:
+        with suppress(RuntimeError):  # a signal handler put another message in
+            size = len(waiting)
+            if size <= max_messages and sum(map(len, waiting)) + size <= max_bytes:
+                return size
+            sizes = accumulate(map(len, islice(waiting, max_messages)))
+            return max(1, bisect_right([*map(add, sizes, count(1))], max_bytes))
