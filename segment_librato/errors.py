@@ -4,19 +4,19 @@
     ├── ConfigError                 an option is wrong (also AssertionError, ValueError)
     ├── ValidationError             a call's argument is wrong (also AssertionError, ValueError)
     ├── MessageTooLargeError        a message exceeds 32 KB (also RuntimeError)
-    ├── RejectionError              a message was not taken in
+    ├── RejectionError              a message was not accepted
     │   ├── QueueFullError          too many messages wait
     │   └── ClientClosedError       the client was shut down
     ├── ShutdownTimeoutError        left over at the deadline of a shutdown or of the exit
     └── DeliveryError               a request did not succeed
-        ├── APIError                the server answered, and refused
-        └── NetworkError            no answer: connection, TLS, proxy, timeout
+        ├── APIError                the server answered without success
+        └── NetworkError            no response: connection, TLS, proxy, timeout
 
 The second base classes are those that segment-analytics-python raises, so that existing
 handlers keep catching. Texts name fields, options, types, counts and hosts; never a
 payload, a write key or a token.
 
-Knows nothing else of the library.
+Must not know anything else of the library.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class SegmentError(Exception):
 
     Attributes:
         message: what happened, in a sentence.
-        code: a short word for programs.
+        code: a short identifier for programs.
         status: the HTTP status, if a server answered.
         retry_after: seconds the server asked to wait, if it did.
         bytes_sent: bytes of the request body that was sent in vain, after compression.
@@ -90,7 +90,7 @@ class RejectionError(SegmentError):
 
 
 class QueueFullError(RejectionError):
-    """A message was rejected because as many were waiting as the options allow."""
+    """A message was rejected because the queue was full."""
 
     code = "queue_full"
 
@@ -104,7 +104,7 @@ class ClientClosedError(RejectionError):
 class ShutdownTimeoutError(SegmentError):
     """Messages were still undelivered when a shutdown or the exit ran out of time.
 
-    The messages of a request that was under way may have arrived all the same.
+    Those of a request that was under way may have arrived all the same.
     """
 
     code = "shutdown_timeout"
@@ -119,8 +119,8 @@ class DeliveryError(SegmentError):
 class APIError(DeliveryError):
     """The server answered with a status other than success.
 
-    `message` and `code` come from the answer's JSON body where it has them. The text of the
-    error holds neither, because a server may repeat in them what it was sent.
+    `message` and `code` come from the response's JSON body if it has them. The text of the error
+    holds neither, because a server may repeat in them what it was sent.
     """
 
     is_splittable = True
@@ -133,7 +133,7 @@ class APIError(DeliveryError):
         retry_after: float | None = None,
         text: str = "",
     ) -> None:
-        """Make an error of an answer.
+        """Make an error from a response.
 
         Args:
             status: the HTTP status.
@@ -149,13 +149,13 @@ class APIError(DeliveryError):
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[type[APIError], tuple[object, ...], dict[str, object]]:
-        """Let pickle and copy make the error again of what it was made of, not of its text."""
+        """Let pickle and copy rebuild the error from its arguments, not from its text."""
         made_of = (self.status, self.code, self.message, self.retry_after, str(self))
         return type(self), made_of, vars(self)
 
 
 class NetworkError(DeliveryError):
-    """No answer came: the connection, TLS, a proxy or a timeout failed."""
+    """No response came: the connection, TLS or a proxy failed, or time ran out."""
 
     code = "network"
 

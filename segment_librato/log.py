@@ -1,7 +1,7 @@
 """The logger of this library, named `segment`.
 
 A handler of the application that raises must not cost a message: what it raises ends here.
-Knows nothing else of the library.
+Must not know anything else of the library.
 """
 
 from __future__ import annotations

@@ -75,8 +75,8 @@ class Router:
         """Encode a message and queue it, and its measurement for direct delivery.
 
         Returns:
-            Whether it was accepted, and the message as it is sent. If messages go to Segment,
-            this says so of the message, otherwise of the measurement. What was not accepted was
+            Whether it was accepted, and the message as it is sent. The first is about the message
+            if messages go to Segment, otherwise about the measurement. What was rejected has been
             reported.
 
         Raises:

@@ -1,8 +1,8 @@
 """The background worker: takes batches from the queue, sends, retries, splits, reports.
 
 `Consumer` owns the thread: it has one rather than being one, so that it can be started on the
-first message and again when needed, in a forked child for example. `Delivery` owns what becomes
-of one batch. Must not know HTTP: what sends is a `Transport`.
+first message and again when needed, in a forked child for example. `Delivery` owns the
+outcome of one batch. Must not know HTTP: what sends is a `Transport`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_SPLITS = 64  # in a row: then the server seems to reject everything
 
 
 class Delivery:
-    """What becomes of one in-flight batch. For one thread at a time."""
+    """The delivery of one in-flight batch. For one thread at a time."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Delivery:
 
         A retry that would come after the deadline is not made. Returns the last error that left
         messages undelivered, None if all were delivered. After any exception (Ctrl-C, or an exit
-        in code of the application) `give_up` has to be called.
+        in the application's code) the caller must call `give_up`.
         """
         failure = None
         batches = [Batch(tuple(self.batch.messages))]

@@ -59,7 +59,7 @@ class Reporter:
             log.warning("messages are rejected: %s", reason)
 
     def resumed(self, rejected: int) -> None:
-        """Log that messages are accepted again, after so many were rejected."""
+        """Log that messages are accepted again, and how many were rejected before."""
         log.warning("messages are accepted again; rejected before: %d", rejected)
 
     def retry(self, error: SegmentError, wait: float, count: int, *, is_first: bool) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of a batch that was not delivered: sent again, split, or failed; and when.
+"""Retries: whether a batch that was not delivered is sent again, split or failed, and when.
 
 One table for each API says which, by status or by the API's own code. The waits are those of
 Segment's own libraries (analytics-python 2.4.0, analytics-node): the first retry comes at once,
@@ -32,7 +32,7 @@ MAX_RETRY_AFTER_SECONDS = 300
 
 
 class Decision(Enum):
-    """What becomes of a batch that was not delivered."""
+    """What to do with a batch that was not delivered."""
 
     RETRY = "send it again"
     SPLIT = "halve it, to find the message that is to blame"
@@ -40,7 +40,7 @@ class Decision(Enum):
 
 
 class RetryTable(NamedTuple):
-    """What an API's responses mean for the batch; no response at all always means RETRY.
+    """How an API's responses are read; no response at all always means RETRY.
 
     Attributes:
         retried: the statuses that mean RETRY.
@@ -56,7 +56,7 @@ class RetryTable(NamedTuple):
     retried_with_oauth: frozenset[int] = frozenset()
 
     def decide(self, error: SegmentError, *, uses_oauth: bool = False) -> Decision:
-        """Return what becomes of a batch that was not delivered because of this error."""
+        """Return what to do with a batch that was not delivered because of this error."""
         if isinstance(error, NetworkError):
             return Decision.RETRY
         if not isinstance(error, APIError):

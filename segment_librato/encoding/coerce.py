@@ -1,12 +1,12 @@
 """Any value becomes plain JSON values: a copy, made within a budget of bytes.
 
-What JSON has no word for is replaced, by null or by its text, and reported to the logger
+A value that JSON does not have is replaced, by null or by its text, and reported to the logger
 `segment`: once for each path and type, never with the value.
 
-Code of the application runs on the way (`__iter__`, `__str__`, properties, ...). Whatever it
+Code of the application runs in between (`__iter__`, `__str__`, properties, ...). Whatever it
 raises costs only the value it was raised for. An endless value ends with the budget, and one
-that contains itself is null in the place where it does. It is one long module because the
-conversions call one another. Must not know messages, threads or the network.
+that contains itself becomes null where it does. It is one long module because the conversions
+call one another. Must not know messages, threads or the network.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def coerce(value: object, limit: int) -> Any:
     suffix such as `_2`. Iterators are consumed.
 
     Raises:
-        MessageTooLargeError: what was read cannot be spelled in `limit` bytes.
+        MessageTooLargeError: the JSON would have more than `limit` bytes.
         MemoryError, RecursionError: too little was left even for the keys of the root.
     """
     return _Conversion(limit).plain(value)
@@ -214,7 +214,7 @@ class _Conversion:
         return _with_distinct_names(entries, exact)
 
     def _key(self, key: Any) -> str:
-        """Spell a key as `json.dumps` does, and what it refuses by the text of its value."""
+        """Write a key as `json.dumps` does, and one that it rejects as the text of its value."""
         plain = float.__float__(key) if issubclass(type(key), float) else self.plain(key)
         return plain if isinstance(plain, str) else _key_encoder.encode(plain)
 

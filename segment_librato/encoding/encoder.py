@@ -102,7 +102,7 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
                 if is_deep:
                     values, below = collect_values(values, MAX_MESSAGE_BYTES), []
             if dumps:
-                # What it returns keeps the buffer it was written to, of over 1,000 bytes.
+                # A copy: the bytes orjson returns keep their buffer of over 1,000 bytes.
                 data = dumps(message, None, options)[:-1]
                 # It writes NaN as null: there are more nulls then than there are None.
                 nones = [message["userId"], message["anonymousId"], *values].count(None)

@@ -1,9 +1,9 @@
-"""Any mapping becomes strict JSON: UTF-8, compact, no NaN, no lone surrogates, no key twice.
+"""Any mapping becomes strict JSON: UTF-8, compact, no NaN, no lone surrogates, no duplicate keys.
 
-What holds nothing but plain JSON values, as one scan proves, is left to the standard library's
-encoder. Only when the scan or the encoder objects is a plain copy made first, by `coerce`.
+A mapping that one scan proves to hold only plain JSON values goes to the standard library's
+encoder as it is. Only if the scan or the encoder objects does `coerce` make a plain copy first.
 
-Knows nothing of messages, threads or the network.
+Must not know messages, threads or the network.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ def _make_encoder() -> Callable[[dict[str, Any]], str]:
 
 
 to_json = _make_encoder()
-"""Return a plain dict as JSON; raise anything if it is not plain, though not for odd keys."""
+"""Return a plain dict as JSON; raise anything if a value is not plain (keys are not checked)."""
 
 
 def encode(value: Mapping[str, Any], limit: int) -> tuple[bytes, dict[str, Any]]:
-    """Encode a mapping as UTF-8 JSON; return the bytes and the plain mapping they spell.
+    """Encode a mapping as UTF-8 JSON; return the bytes and the plain mapping they encode.
 
     The mapping returned is `value` itself, not a copy, if it was plain already. A value that
-    JSON cannot spell is replaced, mostly by null, and logged once. May be called from any
-    thread, also while other threads change `value`.
+    JSON does not have is replaced, mostly by null, and logged once. Thread-safe, even while
+    other threads change `value`.
 
     Raises:
         MessageTooLargeError: there would be more than `limit` bytes.
@@ -89,9 +89,9 @@ def _scan(  # noqa: C901  one loop without calls, as it runs for many messages
 ) -> int:
     """Return what remains of `room` bytes, or a negative number if a copy must be made.
 
-    Each value takes at least one byte and each text its length, which is never more than
-    what the encoder will write. So cycles and references that are repeated a million times
-    end here, soon. Lone surrogates are left to the encoder, which refuses them.
+    Each value counts as at least one byte and each str as its length, never more than the
+    encoder will write. So cycles, and references repeated a million times, end here soon. Lone
+    surrogates are left to the encoder, which raises for them.
     """
     room -= len(container)
     if room < 0 or not levels:

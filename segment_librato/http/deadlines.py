@@ -41,7 +41,7 @@ def timeout_within(timeout: Timeout, seconds: float | None) -> Any:  # noqa: ANN
 
     Args:
         timeout: seconds to connect, and to the end of the headers; one number or a pair.
-        seconds: to the end of the answer, if it has to come before the timeout.
+        seconds: to the end of the response, if that must come before the timeout.
     """
     if seconds is None:
         return timeout
@@ -50,7 +50,7 @@ def timeout_within(timeout: Timeout, seconds: float | None) -> Any:  # noqa: ANN
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An adapter whose connections read answers with a deadline."""
+    """An adapter whose connections read responses with a deadline."""
 
     def __init__(self) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1)
@@ -78,12 +78,12 @@ class DeadlineAdapter(HTTPAdapter):
 
 @cache
 def _with_deadlines(connection_class: type[Any]) -> type[Any]:
-    """Return the class of connections, with answers that have deadlines."""
+    """Return a subclass of a connection class whose responses have deadlines."""
     return type("Connection", (connection_class,), {"response_class": _Response})
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer whose headers and whose body each have to be there in time."""
+    """A response whose headers and body each have a deadline."""
 
     fp: Any = None  # for `close`, if Ctrl-C strikes before there is anything to close
 
@@ -100,7 +100,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Stream(io.RawIOBase):
-    """What a socket receives until a deadline, at first that of the socket's timeout."""
+    """The bytes that a socket receives until a deadline; at first that of the socket's timeout."""
 
     _raw: Any = None  # for `close`, as above
 

@@ -70,12 +70,12 @@ class Session:
         self._timeout = timeout
         self._requests = requests.Session()
         self._requests.trust_env = False
-        # An answer is read up to a limit of its bytes, which compression would make meaningless.
+        # A response is read up to a limit in bytes, which compression would make meaningless.
         self._requests.headers["Accept-Encoding"] = "identity"
         self._adapter = DeadlineAdapter()
         self._requests.mount("https://", self._adapter)
         self._requests.mount("http://", self._adapter)
-        # All that `requests` works out anew for each request takes as long as the request itself.
+        # `requests` would compute all of this for each request, which takes as long as sending it.
         self._prepared = self._requests.prepare_request(requests.Request("POST", url))
         self._headers = dict(self._prepared.headers)
         self._send_options: dict[str, Any] = {
@@ -102,10 +102,10 @@ class Session:
             method: of HTTP.
             body: what to send.
             headers: beside those that each request has.
-            seconds: to the end of the answer, if it has to come before the timeout.
+            seconds: to the end of the response, if that must come before the timeout.
 
         Raises:
-            NetworkError: no answer came.
+            NetworkError: no response came.
         """
         _, handled_by_caller, _ = sys.exc_info()
         request = self._prepared
@@ -224,7 +224,7 @@ _warned: set[str] = set()
 
 
 def _warn_of_plain_http(url: str) -> None:
-    """Warn once a host of what everybody on the way can read."""
+    """Warn, once per host, that anybody on the network path can read what is sent."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme == "http" and host not in _warned and not _is_loopback(host):
@@ -245,14 +245,14 @@ def _ca_bundle() -> str | None:
 
 def _read_body(response: requests.Response) -> bytes:
     """Read the body within limits; a connection with more to come is closed with it."""
-    # urllib3 1 has no `read1`. Its `read` gives nothing at all when it has to wait too long.
+    # urllib3 1 has no `read1`; its `read` returns nothing when it would have to wait too long.
     read = getattr(response.raw, "read1", response.raw.read)
     body = b""
     try:
         while piece := read(MAX_BODY_BYTES - len(body), decode_content=False):
             body += piece
     except Exception as error:  # noqa: BLE001  a broken body changes nothing about the status
-        log.debug("the body of an answer ended with %s", type(error).__name__)
+        log.debug("the body of a response ended with %s", type(error).__name__)
     return body
 
 
@@ -261,7 +261,7 @@ def _describe(error: BaseException, handled_by_caller: BaseException | None) -> 
 
     Args:
         error: what `requests` raised, with the cause somewhere in it.
-        handled_by_caller: Python puts it behind every new error; it has nothing to do with them.
+        handled_by_caller: the context that Python gives every new error; unrelated to this one.
     """
     cause = error
     while (inner := _inner(cause)) not in {None, handled_by_caller}:

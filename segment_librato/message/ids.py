@@ -1,7 +1,7 @@
 """The ids of messages: random UUIDs of version 4, as text.
 
-Owns a stock of them. A child that is forked must not use that of its parent, or the two would
-give the same ids. Knows nothing of messages.
+Owns a stock of them. A forked child must not use its parent's stock, or the two would give the
+same ids. Must not know messages.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ LAST_DIGITS = [f"{number:02x}" for number in range(256)]
 
 
 class _MessageIds:
-    """Random UUIDs, 256 at a time that differ in their last two digits only.
+    """Random UUIDs, made 256 at a time; those of one stock differ in their last two digits only.
 
-    One that is random down to those costs ten times as much, and to ask the system for it lets
-    go of the interpreter's lock.
+    A UUID that is random to the last digit costs ten times as much, and asking the system for
+    random bytes releases the GIL.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class _MessageIds:
         register_after_fork(self)
 
     def reset_after_fork(self) -> None:
-        """Have none, but new ones at the next call."""
+        """Have no stock; the next call makes a new one."""
         self._stock: list[str] = []
 
     def new_id(self) -> str:

@@ -1,8 +1,8 @@
 """The ledger: where each accepted message is, and what became of it.
 
 A consumer takes messages from the queue as an *in-flight batch*. Its holder marks them as
-delivered, or claims them to report them as failed, in order. What is left when a shutdown runs
-out of time is claimed by whoever shuts down. So each message has exactly one outcome, and until
+delivered, or claims them to report them as failed, in order. When a shutdown runs out of time,
+the thread that shuts down claims the rest. So each message has exactly one outcome, and until
 then it is in one place, waiting or in flight: the numbers of accepted and pending messages are
 derived from these places, not counted beside them.
 

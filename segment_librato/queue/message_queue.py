@@ -202,10 +202,10 @@ class MessageQueue:
 
     @synchronized
     def take(self, worker: object) -> InFlightBatch | None:
-        """Wait until a batch is due and take it; return None when the consumer has to leave.
+        """Wait until a batch is due and take it; return None when the consumer must leave.
 
-        It is counted as gone then, in the same instant: a message put in later finds that a
-        consumer must be started. It is not after a `reset`, which knows nothing of it.
+        It is counted as gone in the same instant, so that a message put in later finds that a
+        consumer must be started; except after a `reset`, which has forgotten it.
         """
         batch, ledger = InFlightBatch(), self.ledger
         is_due = self._is_due()
@@ -293,7 +293,7 @@ class MessageQueue:
     def _wait_for_room(self, size: int, deadline: float | None) -> RejectionError | None:
         """Wait until `size` bytes fit; return the reason if they are rejected.
 
-        What waits leaves at once then, as nothing can join it.
+        What waits leaves at once, because nothing more can join it.
         """
         if not (self._rejected or self._closed):
             self.begin_flush()
@@ -317,8 +317,8 @@ class MessageQueue:
     def _fill(self, batch: InFlightBatch, max_messages: int, max_bytes: int) -> bool:
         """Move the oldest messages, as many as fit, into an empty batch; return whether any did.
 
-        What remains keeps the time of the oldest known arrival, which may be before its own:
-        it may leave early, never late.
+        The rest keeps the time of the oldest known arrival, which may be before its own: it
+        may leave early, never late.
         """
         if not self._waiting:
             return False

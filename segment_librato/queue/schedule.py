@@ -22,7 +22,7 @@ UNBOUNDED = sys.maxsize
 
 
 class Item(Protocol):
-    """What may wait in a queue besides bytes: it becomes bytes when it leaves."""
+    """An entry of a queue that is not bytes yet: it becomes bytes when it leaves."""
 
     def __len__(self) -> int:
         """Return about how many bytes it will be; always the same number."""

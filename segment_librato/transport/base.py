@@ -1,4 +1,4 @@
-"""The seam between delivery and the network: what sends a batch, and what comes back.
+"""The seam between delivery and the network: a batch goes in, a receipt comes out.
 
 Must not know HTTP, queues or retries.
 """
@@ -19,7 +19,7 @@ _NONE: Mapping[int, SegmentError] = {}
 
 
 class Receipt(NamedTuple):
-    """What came of a batch that was sent.
+    """The result of a request that succeeded.
 
     Attributes:
         bytes_sent: the size of the request body, after compression.

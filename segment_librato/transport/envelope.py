@@ -1,7 +1,7 @@
 """The request body of `POST /v1/batch` and its limits.
 
 The limits are those of Segment's HTTP API (Segment docs, "HTTP API source"): 500 KB a request
-body, envelope and commas included, and 2,500 messages. Over either the API may answer 200 and
+body, envelope and commas included, and 2,500 messages. Over either, the API may answer 200 and
 drop the batch. Must not know HTTP, so that limits cost no import of it.
 """
 

@@ -1,10 +1,10 @@
 """Bearer tokens for Segment's OAuth 2.0: a signed assertion is exchanged for a token.
 
 The flow is RFC 7523, as segment-analytics-python 2.4.0 speaks it: a JWT signed with the
-application's RSA key goes to `{auth_server}/token`. A token is kept until half of its life is
-over. Needs PyJWT (`pip install segment-librato[oauth]`). Knows nothing of queues, and leaves
-retries to the caller, but for one: if the local clock turns out to be wrong, the assertion is
-made again with the right time.
+application's RSA key goes to `{auth_server}/token`. A token is kept for half of its lifetime.
+Needs PyJWT (`pip install segment-librato[oauth]`). Leaves retries to the caller, with one
+exception: if the local clock turns out to be wrong, the assertion is made again with the right
+time. Must not know queues.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ class TokenProvider:
         """Return a token, fetching one if need be.
 
         One thread fetches; those that wait for it share its success or failure, so that none
-        waits for more than one that fetches.
+        waits for more than one request.
 
         Args:
-            deadline: until when to ask for one, by `time.monotonic`; None is only the timeout of
-                each request.
+            deadline: until when to ask for one, by `time.monotonic`; None means that only the
+                timeout of the request counts.
 
         Raises:
-            APIError: the token server refuses, because of the credentials or for another reason.
+            APIError: the token server answered without success.
             NetworkError: it did not answer, or not with a token.
         """
         return self._token_after(self._failures, deadline)
@@ -104,12 +104,12 @@ class TokenProvider:
         return token
 
     def discard(self, token: str) -> None:
-        """Forget a token that the API did not take."""
+        """Forget a token that the API rejected."""
         if self._token == token:
             self._token = ""
 
     def _fetch(self, deadline: float | None) -> tuple[str, float]:
-        """Return a new token and the seconds that it is good for."""
+        """Return a new token and its lifetime in seconds."""
         with Session(
             f"{self._server}/token", self._config.proxies, self._config.timeout
         ) as session:
@@ -158,7 +158,7 @@ class TokenProvider:
 
 
 def _lifetime(expires_in: object) -> float:
-    """Return the seconds that a token is good for, whatever the server says."""
+    """Return the lifetime of a token in seconds, whatever the server says."""
     if isinstance(expires_in, (int, float)) and 0 < expires_in < math.inf:
         return min(expires_in, threading.TIMEOUT_MAX)
     return DEFAULT_TOKEN_SECONDS
