@@ -4,7 +4,8 @@ One re-entrant lock guards all of it, so that a signal handler, a `__del__` or a
 that tracks while the lock is held does not deadlock. Under the lock things are decided; no I/O
 is done and no code of the application is called.
 
-Must not know what a message means, threads or the network.
+Must not know what a message means, threads or the network. It is long because its two sides, the
+application's and the consumers', share the lock and most fields.
 """
 
 from __future__ import annotations
