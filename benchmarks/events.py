@@ -68,6 +68,6 @@ def large_event(number: int) -> Properties:
 
 
 def sized_event(kilobytes: float) -> Properties:
-    """Return properties that make a message of about so many kilobytes; 0.3 is the least."""
+    """Return properties that make a message of about this many kilobytes, at least 0.3."""
     room = round(kilobytes * 1_000) - ENVELOPE_BYTES
     return _order(room // ITEM_BYTES) if room > 0 else small_event(0)

@@ -23,7 +23,7 @@ ByTurn = dict[int, float]
 
 
 class Spread(NamedTuple):
-    """What several turns gave."""
+    """The values of several turns."""
 
     median: float
     least: float
@@ -45,7 +45,7 @@ def ratios(values: ByTurn, base: ByTurn) -> list[float]:
 
 
 class Figures:
-    """What was measured, by what is asked of it."""
+    """All that was measured, and the questions asked of it."""
 
     def __init__(self, samples: Sequence[Sample], *, quick: bool) -> None:
         self._samples = samples

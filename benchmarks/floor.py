@@ -44,7 +44,7 @@ def orjson_dump() -> Dump:
 
 
 class Floor:
-    """A client that does nothing which is not necessary."""
+    """A client that does only what is necessary."""
 
     def __init__(self, url: str, dump: Dump, *, upload_size: int, compress: bool) -> None:
         address = urlsplit(url)
@@ -87,7 +87,7 @@ class Floor:
             self._wake.set()
 
     def flush(self) -> None:
-        """Wait until all that waits is sent."""
+        """Wait until everything that waits is sent."""
         flushed = self._flushed = threading.Event()
         self._wake.set()
         flushed.wait()

@@ -21,8 +21,8 @@ class Measurement:
         full: its parameters.
         quick: those that differ in a quick run.
         may_lose: events that are not delivered are a result, not an error.
-        most_rounds: so many are enough, because the speed of the machine has no part in it.
-        turns: so often it is taken in a round, because it scatters.
+        most_rounds: maximum number of rounds; few are enough if the machine's speed has no part.
+        turns: how often it is taken in a round; more if it scatters.
     """
 
     name: str

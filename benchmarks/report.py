@@ -1,4 +1,4 @@
-"""What is shown: the tables of the terminal and of `results.md`.
+"""The tables of the terminal and of `results.md`.
 
 Must not know how anything is measured, or what the figures come to.
 """
@@ -36,12 +36,12 @@ class Report:
         self._metrics = [metric for metric in METRICS if metric.measurement in measured]
 
     def text(self, preamble: str) -> str:
-        """Return all of it as Markdown that can be read as it is."""
+        """Return the whole report as readable Markdown."""
         parts = [f"# Results\n\n{preamble}", *self._summary(), *self._details(), *self._growth()]
         return "\n\n".join([*parts, self._verdict()]) + "\n"
 
     def failures(self) -> list[str]:
-        """Return the targets that are missed, and what was lost."""
+        """Return the targets that were missed, and the events that were lost."""
         missed = [
             f"{subject} misses a target: {metric.title}"
             for metric in self._metrics
@@ -166,7 +166,7 @@ def ranged(measured: Spread | None) -> str:
 
 
 def number(value: float) -> str:
-    """Return three digits, two of a fraction of one, and all that are before the point."""
+    """Return a number with three significant digits, two for a fraction below 1."""
     magnitude = abs(value)
     if magnitude == int(magnitude):
         places = 0

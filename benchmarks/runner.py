@@ -78,7 +78,7 @@ def _take(order: Order, measurement: Measurement, number: int) -> Sample:
 
 
 def missing(sent: int, tally: dict[str, int]) -> str:
-    """Say how what arrived differs from what was sent; nothing if it does not."""
+    """Say how what arrived differs from what was sent; return an empty str if it does not."""
     counts = [tally[name] for name in ("events", "distinct_orders", "distinct_ids")]
     if counts == [sent, sent, sent]:
         return ""

@@ -29,7 +29,7 @@ class Sink(NamedTuple):
 
     @property
     def url(self) -> str:
-        """What a client takes for the API."""
+        """The host to give to a client."""
         return f"http://{HOST}:{self.port}"
 
     def reset(self) -> None:
@@ -37,11 +37,11 @@ class Sink(NamedTuple):
         self._command("reset")
 
     def hold(self) -> None:
-        """Response no request from now on."""
+        """Answer no request from now on."""
         self._command("hold")
 
     def release(self) -> None:
-        """Response the requests that were held, and those to come."""
+        """Answer the requests that were held, and those to come."""
         self._command("release")
 
     def tally(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The sink's process: takes batches in, answers 200, and says afterwards what it got.
+"""The sink's process: accepts batches, answers 200, and tells afterwards what arrived.
 
 Owns what arrived since the last tally. While clients are measured it only frames requests and
 keeps the bodies; they are decoded when somebody asks, so that it is never the bottleneck. Must
@@ -52,7 +52,7 @@ class Sink:
         self._deserted.clear()
 
     def disconnect(self, connection: Connection) -> None:
-        """Count it no more."""
+        """Count it as gone."""
         self._connections.discard(connection)
         if not self._connections:
             self._deserted.set()
@@ -81,11 +81,11 @@ class Sink:
             connection.answer()
 
     def hold(self) -> None:
-        """Response nothing from now on."""
+        """Answer nothing from now on."""
         self.holds = True
 
     def release(self) -> None:
-        """Response what was held."""
+        """Answer what was held."""
         self.holds = False
         held, self._held = self._held, []
         for connection in held:
@@ -105,7 +105,7 @@ class Sink:
         return totals
 
     def _decode(self) -> None:
-        """Read the bodies that are kept, and let go of them."""
+        """Read the bodies that were kept, and drop them."""
         for body in self._bodies:
             plain = gzip.decompress(body) if body.startswith(GZIP_MAGIC) else body
             for event in orjson.loads(plain)["batch"]:
@@ -124,12 +124,12 @@ class Connection(asyncio.Protocol):
         self._received = bytearray()
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401  asyncio gives a base class
-        """Start to count as connected."""
+        """Count the connection."""
         self._transport = transport
         self._sink.connect(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
-        """Stop to count as connected."""
+        """Stop counting the connection."""
         self._sink.disconnect(self)
 
     def data_received(self, data: bytes) -> None:
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
         return body
 
     def answer(self) -> None:
-        """Response one request."""
+        """Answer one request."""
         if not self._transport.is_closing():
             self._transport.write(ANSWER)
 

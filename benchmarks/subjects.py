@@ -1,4 +1,4 @@
-"""Who is measured: each client behind the same three calls, with its default options.
+"""The clients that are measured, each behind the same three calls, with its default options.
 
 Owns how each library is imported, built and called. Imports none of them by itself, so that
 the process of one subject holds nothing of another. To add a subject, write a function that
@@ -22,7 +22,7 @@ FLOOR_UPLOAD_SIZE = 100  # the default of all the others
 
 
 class Options(NamedTuple):
-    """What a measure asks of a client; all else is the default of the library."""
+    """The options a measure asks for; everything else is the library's default."""
 
     url: str
     max_queue_size: int
@@ -56,7 +56,7 @@ class Subject:
     has_orjson: bool = False
 
     def prepare(self) -> None:
-        """Make the process one in which orjson cannot be imported, if it must not be."""
+        """Make orjson impossible to import, unless the subject uses it."""
         if not self.has_orjson:
             # None is Python's own sign for "not to be imported".
             sys.modules["orjson"] = None  # type: ignore[assignment]

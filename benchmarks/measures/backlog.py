@@ -1,4 +1,4 @@
-"""What waiting events cost: the sink holds its answers, and events pile up."""
+"""The cost of waiting events: the sink holds its answers, and events pile up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one call costs its caller while the client delivers."""
+"""The cost of one call to its caller while the client delivers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client costs that has little or nothing to do, and how it ends."""
+"""The cost of a client that has little or nothing to do, and of its end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def one_event(task: Task, *, events: int) -> Reading:
 
 
 def idle(task: Task, *, seconds: float) -> Reading:
-    """Count how often a client wakes up that has delivered all it had."""
+    """Count how often a client wakes up after it has delivered everything."""
     client = task.connect()
     _deliver(client, 0)
     time.sleep(SETTLING_SECONDS)

@@ -43,7 +43,7 @@ def imports(task: Task) -> Reading:
 
 
 def exits(task: Task, *, events: int, repetitions: int = 1, warm: bool = True) -> Reading:
-    """Time the exit of a process that tracks so many events last, over that of a bare one."""
+    """Time the exit of a process that ends by tracking `count` events, over that of a bare one."""
     differences = []
     for _ in range(repetitions):
         bare, full = (

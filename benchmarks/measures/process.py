@@ -1,4 +1,4 @@
-"""What Linux says of this process: its memory, and how often its threads woke up."""
+"""What Linux knows of this process: its memory, and how often its threads woke up."""
 
 from __future__ import annotations
 

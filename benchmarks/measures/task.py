@@ -26,7 +26,7 @@ class Task(NamedTuple):
     sink: Sink
 
     def connect(self, *, events: int = 0, gzip: bool = False, warm: bool = True) -> Client:
-        """Make a client with room for so many events; warm it up, and have the sink forget that.
+        """Make a client with room for `count` events; warm it up, and have the sink forget that.
 
         After that, its connection is open, and what it imports late is imported. One that is not
         warm has never been used.

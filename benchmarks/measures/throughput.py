@@ -1,4 +1,4 @@
-"""What many events cost, from the first call until the last one is delivered."""
+"""The cost of many events, from the first call until the last one is delivered."""
 
 from __future__ import annotations
 
