@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import datetime  # noqa: ICN001  as the documentation has it
 import re
@@ -27,9 +28,15 @@ if TYPE_CHECKING:
     from segment_librato.devserver import LocalSegment
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks/README.md"])
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+REPOSITORY = "https://github.com/segment-librato/segment-librato/blob/main/"
+LINK = re.compile(r"\]\(([^)#]*)#?([^)]*)\)")
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 def programs(page: Path) -> list[str]:
@@ -44,7 +51,7 @@ def programs(page: Path) -> list[str]:
 
 
 EXAMPLES = [
-    pytest.param(program, id=f"{page.name}-{number}")
+    pytest.param(program, id=f"{name_of(page)}-{number}")
     for page in PAGES
     for number, program in enumerate(programs(page))
 ]
@@ -82,13 +89,57 @@ def test_each_situation_of_the_delivery_has_its_test(row: list[str]) -> None:
         assert re.search(rf"^(def|class) {name}\b", source, re.MULTILINE), f"{file}::{name}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def anchors(page: Path) -> set[str]:
+    """Return what a link into a page may name: its headings, as GitHub writes them."""
+    text = FENCED.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in LINK.findall(page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), target
+    """Links to the repository as well: the package index shows the README by itself."""
+    for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        if target.startswith(REPOSITORY):
+            file = ROOT / target.removeprefix(REPOSITORY)
+        elif target.startswith(("https:", "http:")):
+            continue
+        else:
+            assert page != ROOT / "README.md", f"relative: {target}"
+            file = page.parent / target if target else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), f"{target}#{anchor}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/configuration.md"])
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_test_that_a_page_names_exists(page: Path) -> None:
+    for file, name in re.findall(r"`([\w/]+\.py)::(\w+)", page.read_text(encoding="utf-8")):
+        source = (ROOT / "tests" / file.removeprefix("tests/")).read_text(encoding="utf-8")
+        assert re.search(rf"^(def|class) {name}\b", source, re.MULTILINE), f"{file}::{name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_row_of_a_table_is_in_a_table(page: Path) -> None:
+    """A row after a blank line, or with another number of cells, is not rendered as one."""
+    text = FENCED.sub("", page.read_text(encoding="utf-8"))
+    for table in re.findall(r"^\|.*(?:\n\|.*)*", text, re.MULTILINE):
+        lines = table.splitlines()
+        assert len(lines) > 2, f"no row, or no header: {table}"
+        assert re.fullmatch(r"\|( *:?-+:? *\|)+", lines[1]), f"no header: {table}"
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1, table
+
+
+def test_each_log_line_is_described() -> None:
+    text = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+    for path in sorted((ROOT / "segment_librato").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log."):
+                line = next((a.value for a in node.args if isinstance(a, ast.Constant)), None)
+                parts = re.split(r"%[\d.]*[a-z]", line) if isinstance(line, str) else []
+                assert all(part in text for part in parts), f"{path.name}: {line}"
+
+
+@pytest.mark.parametrize("page", ["docs/configuration.md"])
 def test_every_option_is_described_with_its_default(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| `")]
