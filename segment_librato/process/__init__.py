@@ -24,7 +24,8 @@ Rule 2: one re-entrant C lock per queue, taken by `with self.lock`
     the `with` around the wait would release a lock that it does not hold.
 
 Rule 3: decide under the lock, act outside it
-    No I/O, no logging, no code of the application and no thread start under a lock.
+    No I/O, no logging, no code of the application and no thread start under a queue's lock.
+    (The lock of `TokenProvider` is another matter: it lets one thread fetch for all.)
 
 Rule 4: a thread never waits for itself
     A thread that delivers may call `on_error`, and that may flush or shut down. A signal handler

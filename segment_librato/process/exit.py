@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 TIME_IS_UP = math.inf
+MAX_INTERRUPTIONS = 100  # of the drain of one object: then its `on_error` exits in every call
 
 
 class Drainable(Protocol):
@@ -105,19 +106,28 @@ def begin_drain() -> list[Drainable]:
 def drain_all(**_signal_arguments: object) -> None:
     """Deliver what waits within the budget of the exit, and report the rest.
 
-    Ctrl-C ends the wait: whoever presses it does not want to wait, and the rest is reported.
+    Ctrl-C ends the wait: whoever presses it does not want to wait, and the rest is reported. An
+    `on_error` that exits the process ends nothing but its own call.
     """
     if exit_state.began is None:
         exit_state.began = time.monotonic()
     resolve_without_threads()
     for drainable in begin_drain():
+        _drain(drainable)
+
+
+def _drain(drainable: Drainable) -> None:
+    """Drain an object; if that is interrupted, deliver on, then report what is left."""
+    for _ in range(MAX_INTERRUPTIONS):
         try:
             drainable.finish_drain(exit_state.elapsed() or 0)
         except KeyboardInterrupt:
             exit_state.was_cut_short = True
-            drainable.finish_drain(TIME_IS_UP)
-        except BaseException as error:  # noqa: BLE001  an `on_error` that exits ends only its own
+        except BaseException as error:  # noqa: BLE001  `sys.exit` in `on_error`, for example
             log.error("the exit continues after %s", type(error).__name__)
+        else:
+            return
+    drainable.finish_drain(TIME_IS_UP)
 
 
 exit_state = _ExitState()

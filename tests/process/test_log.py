@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from support.script import fork_warning, needs_fork, run
+from support.script import fork_warning, needs_fork, run, sequence_numbers
 
 if TYPE_CHECKING:
     from segment_librato.devserver import LocalSegment
@@ -59,23 +59,30 @@ def test_the_exit_says_what_it_could_not_deliver(server: LocalSegment) -> None:
     assert "ERROR messages not delivered: 3; 127.0.0.1 answered 404" in lines
 
 
-def test_the_exit_says_what_it_passes_over(server: LocalSegment) -> None:
-    """Nothing that goes wrong there is swallowed, and the next client still delivers."""
+def test_an_on_error_that_exits_during_the_exit_ends_nothing_but_its_own_call(
+    server: LocalSegment,
+) -> None:
+    """It is logged, not swallowed; what waits behind it is delivered, and the next client too."""
     script = """
     from segment_librato.delivery.consumer import Consumer
     def start(consumer):
         raise RuntimeError("no thread")
     Consumer.start = start  # so that the exit delivers itself, and `on_error` runs in it
     def leave(error, messages):
+        print("on_error", [message["properties"]["n"] for message in messages])
         raise SystemExit(3)
-    first, second = make(on_error=leave), make()
-    first.track("user", "event", {"n": "too old"})
-    track(second, range(1))
+    first, second = make(on_error=leave, upload_size=1), make()
+    track(first, range(3))
+    track(second, [10])
     """
-    server.respond(404)
+    server.respond(404, when=lambda request: request.messages[0]["properties"]["n"] < 2, times=None)
     lines = logged(server, script)
-    assert "ERROR the exit continues after SystemExit" in lines
-    assert [message["properties"]["n"] for message in server.messages] == [0]
+    assert lines.count("ERROR the exit continues after SystemExit") == 2
+    assert [line for line in lines if line.startswith("on_error")] == [
+        "on_error [0]",
+        "on_error [1]",
+    ]
+    assert sequence_numbers(server) == [2, 10]
 
 
 @needs_fork
