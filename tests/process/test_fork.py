@@ -317,3 +317,32 @@ def test_it_works_where_there_is_no_fork(server: LocalSegment) -> None:
         before_import="import os; del os.fork, os.register_at_fork",
     )
     assert sequence_numbers(server) == [0, 1, 2]
+
+
+@needs_fork
+def test_a_child_forked_in_the_middle_of_a_delivery_sends_nothing_of_it_again(
+    server: LocalSegment,
+) -> None:
+    """It returns into the delivery of its parent, who goes on with the rest of the batch."""
+    server.respond(400, times=2)
+    output = run(
+        server,
+        """
+        import logging
+        logging.disable()
+        children = []
+        def fork(error, messages):
+            children.append(os.fork())
+        client = make(on_error=fork)
+        client.consumers[0].start = lambda: (_ for _ in ()).throw(RuntimeError("no thread"))
+        track(client, range(2))
+        client.flush(timeout=20)  # on this thread, which so comes back twice
+        if children[-1] == 0:
+            os._exit(0)
+        print([os.waitpid(child, 0)[1] for child in children])
+        """,
+        *fork_warning,
+    )
+    assert output.endswith("[0]\n")
+    assert sequence_numbers(server) == [1]
+    assert server.duplicates == 0
