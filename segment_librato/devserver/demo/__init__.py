@@ -1,0 +1,10 @@
+"""The demo: four web servers, an API that goes down, a poisoned event, and nothing lost.
+
+    scenario    what is tracked, and when the API fails
+    story       what is told while it happens
+    chart       the gauges as bars
+    outcome     whether all went as it should
+    __main__    python -m segment_librato.devserver.demo
+
+Runs the real client against the local server. Must not know how either works inside.
+"""

@@ -1,0 +1,109 @@
+"""The demo in a terminal.
+
+    python -m segment_librato.devserver.demo             through Segment
+    python -m segment_librato.devserver.demo --librato   directly to Librato
+
+Owns the arguments, the order of things and the exit status, which is 0 only if all went as it
+should. Must not know what happens in between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from segment_librato.devserver.demo.chart import draw_gauges
+from segment_librato.devserver.demo.outcome import Outcome, read_gauges
+from segment_librato.devserver.demo.scenario import EVENT, MAX_VALUE, SECONDS, make_client, play
+from segment_librato.devserver.demo.story import Story
+from segment_librato.devserver.http.listener import LOOPBACK
+from segment_librato.devserver.server import LocalSegment
+from segment_librato.devserver.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+FLUSH_TIMEOUT = 5
+INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; return the exit status."""
+    directly = _parse_arguments(arguments).librato
+    # A proxy of the environment would not find its way to this machine.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = LOOPBACK
+    terminal = Terminal(sys.stdout)
+    try:
+        return _run(terminal, directly=directly)
+    except KeyboardInterrupt:
+        terminal.write("", "Interrupted.")
+        return INTERRUPTED
+
+
+def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m segment_librato.devserver.demo",
+        description="Track events through an outage of a local API, and draw the gauges that "
+        "arrive. Takes about five seconds; exits with 0 only if nothing was lost.",
+    )
+    parser.add_argument(
+        "--librato", action="store_true", help="deliver directly to Librato, without Segment"
+    )
+    return parser.parse_args(arguments)
+
+
+def _run(terminal: Terminal, *, directly: bool) -> int:
+    api, noun = ("Librato", "measurements") if directly else ("Segment", "events")
+    story = Story(terminal, noun)
+    try:
+        server = LocalSegment(on_request=story.tell_request)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        sys.stderr.write(f"Cannot listen on {LOOPBACK}: {reason}.\n")
+        return 1
+    with server, story.showing_log():
+        story.tell_beginning(api, server.host)
+        with make_client(server, story.tell_failure, directly=directly) as client:
+            play(server, client, story)
+            client.flush(FLUSH_TIMEOUT)
+            stats = client.stats.gauges or client.stats
+    gauges = read_gauges(server, directly=directly)
+    outcome = Outcome(stats, gauges, story.reported, len(server.requests), story.seconds)
+    _show_end(terminal, outcome, noun)
+    return 1 if outcome.find_problems() else 0
+
+
+def _show_end(terminal: Terminal, outcome: Outcome, noun: str) -> None:
+    """Show the account, the gauges and the verdict."""
+    stats = outcome.stats
+    terminal.write(
+        "",
+        f"{noun}: {terminal.paint(outcome.describe_account(), 'bold')}",
+        f"requests: {outcome.requests}, {stats.retries} of them retries; "
+        f"{outcome.seconds:.1f} s in all",
+        "",
+        f"{EVENT}, as it arrived: {SECONDS} s from left to right, 0 to {MAX_VALUE}",
+        "",
+        *draw_gauges(outcome.gauges, terminal),
+        "",
+    )
+    if problems := outcome.find_problems():
+        terminal.write(*(terminal.paint(f"FAILED: {one}.", "red") for one in problems))
+        return
+    terminal.write(
+        terminal.paint(
+            f"Nothing lost: all {stats.delivered} good {noun} arrived, through an outage and "
+            f"{stats.retries} retries.",
+            "green",
+        ),
+        "Next: python -m segment_librato.devserver   a local Segment for your own code",
+        "      docs/quickstart.md",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
