@@ -1,27 +1,35 @@
-"""A local stand-in for the Segment HTTP API and Librato's, for tests and development.
+"""A local stand-in for the Segment and Librato APIs, for tests and development.
 
-    exchange          Request, Response, Verdict: the values that pass between the modules
-    credentials       user name and password of a request
-    body              bytes → JSON value
-    apis              what an API is to the server: rules and a store
+    server        LocalSegment: the state that tests read, and what joins the rest
+    faults        scripted responses: faults on demand
+    interfaces    what an API is to the server: rules and a store
 
-    api               Segment, request → verdict: routes, write key, batch
-    message_rules     JSON value → refused, dropped or kept
-    inbox             what was received
+    http/         sockets and HTTP; knows neither API
+      listener      the listening socket and the threads
+      connection    HTTP/1.1 on one connection
+      exchange      Request, Response, Verdict: the values that pass between the modules
+      credentials   user name and password of a request
+      body          bytes -> JSON value
 
-    librato_api       Librato, request → verdict: routes, credentials, errors
-    librato_rules     JSON value → samples
-    librato_fields    the rules for single fields
-    librato_samples   Sample, Point, and the aggregation
-    librato_store     metrics and samples
+    segment/      the Segment API
+      api           request -> verdict: routes, write key, batch
+      rules         message -> rejected, dropped or kept
+      store         what was received
 
-    script            scripted answers: faults on demand
-    connection        HTTP/1.1 on one connection
-    listener          the listening socket and the threads
-    server            LocalSegment, which joins them
-    __main__          python -m segment_librato.devserver
+    librato/      the Librato API
+      api           request -> verdict: routes, credentials, errors
+      rules         JSON value -> samples
+      fields        the rules for single fields
+      samples       Sample, Point, and the aggregation
+      store         metrics and samples
 
-Needs nothing but the standard library and the mapper. The client never imports it.
+    __main__      python -m segment_librato.devserver
+    demo/         python -m segment_librato.devserver.demo
+    view          what the command line shows of a request
+    terminal      what may be written to a terminal
+
+The server needs nothing but the standard library and the mapper; the demo runs a client, too.
+The client never imports any of it.
 """
 
 from segment_librato.devserver.http.exchange import Request

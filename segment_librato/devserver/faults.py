@@ -1,4 +1,4 @@
-"""Scripted answers: which request gets another answer than the API's own, and how often.
+"""Scripted responses: which requests get a response other than the API's own, and how many.
 
 Must not know sockets or locks: the server calls it with its state synchronized.
 """
@@ -18,17 +18,21 @@ if TYPE_CHECKING:
 __all__ = ["FaultScript", "ScriptedResponse"]
 
 
+STATUSES = range(200, 600)
+SUCCESS = range(200, 300)
+
+
 @dataclass
 class ScriptedResponse:
-    """An answer in waiting.
+    """A response that is waiting for its requests.
 
     Attributes:
-        status: the status; None closes the connection without an answer.
-        body: the body; None for the API's own for success or error.
-        headers: headers in addition to, or instead of, the usual ones.
-        accept: whether what the request holds is accepted; None: only with a status of 2xx.
+        status: the status; None closes the connection without a response.
+        body: the body; None for the API's own, for success or error.
+        headers: added to the usual headers, or replacing them.
+        accept: whether the content of the request is accepted; None: only if the status is 2xx.
         times: how many more requests get it; None for all.
-        delay: seconds between the decision and the answer.
+        delay: seconds between the decision and the response.
         when: which requests get it; None for any.
 
     Raises:
@@ -45,26 +49,26 @@ class ScriptedResponse:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.status is not None and not 200 <= self.status <= 599:  # noqa: PLR2004 - HTTP's own bounds
+        if self.status is not None and self.status not in STATUSES:
             raise ValueError("status is not between 200 and 599")
         if self.times is not None and self.times < 1:
             raise ValueError("times is below 1")
 
     @property
     def is_success(self) -> bool:
-        """Whether the client is told that all went well."""
-        return self.status is not None and self.status < 300  # noqa: PLR2004 - the end of success in HTTP
+        """Whether the status reports success."""
+        return self.status in SUCCESS
 
     @property
     def accepts(self) -> bool:
-        """Whether what the request holds is accepted."""
+        """Whether the content of the request is accepted."""
         return self.is_success if self.accept is None else self.accept
 
     def build(self, own: Response, build_error: Callable[[int, str], Response]) -> Response:
-        """Return the answer to send.
+        """Return the response to send.
 
         Args:
-            own: what the API itself would answer.
+            own: the API's own response.
             build_error: builds an error in the form of the API.
         """
         usual = own if self.is_success else build_error(self.status or 0, "scripted")
@@ -73,21 +77,21 @@ class ScriptedResponse:
 
 
 class FaultScript:
-    """The scripted answers that are left, in the order in which they were given."""
+    """The scripted responses that are left, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._scripted: list[ScriptedResponse] = []
 
     def add(self, scripted: ScriptedResponse) -> None:
-        """Put an answer at the end."""
+        """Append a response."""
         self._scripted.append(scripted)
 
     def clear(self) -> None:
-        """Forget all answers."""
+        """Forget all responses."""
         self._scripted.clear()
 
     def take(self, request: Request) -> ScriptedResponse | None:
-        """Return the first answer that matches `request`, and use it up once."""
+        """Return the first response that matches `request`, and use it up once."""
         for scripted in self._scripted:
             if scripted.when is None or scripted.when(request):
                 self._use_up(scripted)

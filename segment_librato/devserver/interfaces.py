@@ -1,4 +1,4 @@
-"""What an API is to the server: rules that judge a request, and a store that keeps what it says.
+"""What an API is to the server: rules that judge a request, and a store that keeps its content.
 
 Owns the two interfaces only. Must not know either API.
 """
@@ -25,11 +25,11 @@ class Store(Protocol[AnyVerdict]):
     """What an API keeps; the server calls it with its state synchronized."""
 
     def settle(self, verdict: AnyVerdict) -> AnyVerdict:
-        """Return the verdict with the answer, where that depends on what is kept."""
+        """Return the verdict with its response, where that depends on what is kept."""
         ...
 
     def accept(self, verdict: AnyVerdict) -> Accepted:
-        """Keep what a settled verdict says, and return what is new of it."""
+        """Keep what a settled verdict accepts, and return what is new of it."""
         ...
 
 
@@ -39,7 +39,7 @@ class Api(Generic[AnyVerdict]):
 
     Attributes:
         judge: turns a request and its body as sent into a verdict; pure.
-        build_error: turns a status and a text into an answer, in the form of the API's errors.
+        build_error: turns a status and a text into a response, in the form of the API's errors.
         store: what it keeps.
     """
 

@@ -1,4 +1,4 @@
-"""`LocalSegment`: what the local server has received, and what it will answer.
+"""`LocalSegment`: what the local server has received, and how it will respond.
 
 Owns the state that tests look at, under one lock. Must not know sockets or the rules of an API.
 """
@@ -33,7 +33,7 @@ __all__ = ["LocalSegment", "OnRequest"]
 
 OnRequest: TypeAlias = Callable[[Request, Accepted], None]
 
-NO_ANSWER = Response(status=None)
+NO_RESPONSE = Response(status=None)
 
 
 class LocalSegment:
@@ -47,9 +47,9 @@ class LocalSegment:
             client.flush()
             assert server.messages[0]["event"] == "Signed Up"
 
-    It listens as soon as it is made. It refuses and drops what the API would, and answers with
-    faults when told to: `answer` for statuses, delays and lost connections, `hold` for silence.
-    Its state can be read after `close`, too. All methods may be called from any thread.
+    It listens as soon as it is made. It rejects and drops what the API would. `respond` scripts
+    faults (statuses, delays, lost connections); `hold` leaves requests without a response. Its
+    state can also be read after `close`. All methods may be called from any thread.
 
     Attributes:
         host: its address, as the option `host` of a client takes it.
@@ -63,7 +63,7 @@ class LocalSegment:
         Args:
             port: the port, 0 for a free one.
             on_request: called with each request and the messages (of Librato: the samples)
-                accepted from it, before it is answered, in the thread of the connection.
+                accepted from it, before the response is sent, in the thread of the connection.
 
         Raises:
             OSError: The port is taken or not allowed.
@@ -110,13 +110,13 @@ class LocalSegment:
 
     @property
     def requests(self) -> list[Request]:
-        """The requests that were answered or cut off, in this order; not the status page."""
+        """The requests that got a response or were cut off, in this order; not the status page."""
         with self._changed:
             return list(self._requests)
 
     @property
     def dropped(self) -> list[Dropped]:
-        """The messages that were answered with 200 and thrown away, with the reasons."""
+        """The messages that were acknowledged with 200 and discarded, with the reasons."""
         with self._changed:
             return list(self._segment.dropped)
 
@@ -133,7 +133,7 @@ class LocalSegment:
             return self._held
 
     def clear(self) -> None:
-        """Forget everything received, messageIds included, and all scripted answers."""
+        """Forget everything received, including messageIds, and all scripted responses."""
         with self._changed:
             self._requests.clear()
             self._segment.clear()
@@ -166,20 +166,20 @@ class LocalSegment:
         delay: float = 0.0,
         when: Callable[[Request], bool] | None = None,
     ) -> None:
-        """Response the next matching requests like this; several calls queue up.
+        """Respond to the next matching requests like this; several calls queue up.
 
-        Requests that break a rule of the API are refused as ever, and use nothing up.
+        Requests that break a rule of the API are rejected as usual, and use up no response.
 
         Args:
-            status: the status; None closes the connection without an answer.
-            body: the body; without one, the API's own for success or error.
-            headers: headers in addition to, or instead of, the usual ones. A larger
-                Content-Length with `Connection: close` makes a truncated answer.
-            accept: whether the messages, or the measurements, are accepted; without it, only
-                with a status of 2xx. True with another status, or with None, makes a lost answer.
-            times: how many requests; None for all until `clear`.
-            delay: seconds to wait before answering, after accepting.
-            when: which requests; must be quick, as the server waits for it.
+            status: the status; None closes the connection without a response.
+            body: the body; None for the API's own, for success or error.
+            headers: added to the usual headers, or replacing them. A larger Content-Length
+                with `Connection: close` truncates the response.
+            accept: whether the messages, or the measurements, are accepted; None: only if the
+                status is 2xx. True with any other status imitates a lost response.
+            times: number of requests; None for all until `clear`.
+            delay: seconds to wait between accepting and responding.
+            when: returns whether a request matches; called with the server locked, so be quick.
 
         Raises:
             ValueError: The status is not between 200 and 599, or `times` is below 1.
@@ -189,7 +189,7 @@ class LocalSegment:
             self._script.add(scripted)
 
     def hold(self) -> AbstractContextManager[object]:
-        """Leave requests unanswered, and unaccepted, from now until `release`.
+        """Leave requests without a response, and unaccepted, until `release`.
 
         Returns a context manager that releases them at its end.
         """
@@ -200,13 +200,13 @@ class LocalSegment:
         return releasing
 
     def release(self) -> None:
-        """Go on with the requests that `hold` stopped."""
+        """Continue the requests that `hold` stopped."""
         with self._changed:
             self._holding = False
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Stop at once: requests not answered yet see their connection end. May be repeated.
+        """Stop at once: requests without a response see their connection end. May be repeated.
 
         In a forked child this does nothing, as the server belongs to the parent.
         """
@@ -227,13 +227,15 @@ class LocalSegment:
         verdict = api.judge(request, body)
         with self._changed:
             if not self._pass_gate():
-                return NO_ANSWER
+                return NO_RESPONSE
             scripted = None if verdict.request.rejection else self._script.take(verdict.request)
             verdict = api.store.settle(verdict)
-            answer = scripted.build(verdict.answer, api.build_error) if scripted else verdict.answer
+            response = (
+                scripted.build(verdict.response, api.build_error) if scripted else verdict.response
+            )
             accepts = scripted is None or scripted.accepts
             accepted = api.store.accept(verdict) if accepts else ()
-            request = replace(verdict.request, status=answer.status)
+            request = replace(verdict.request, status=response.status)
             self._requests.append(request)
             self._changed.notify_all()
         if self._on_request is not None:
@@ -241,13 +243,13 @@ class LocalSegment:
         if scripted is not None and scripted.delay > 0:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed, scripted.delay)
-        return answer
+        return response
 
     def _find_api(self, path: str) -> Api[Any]:
         return self._librato_api if librato_api.is_librato_route(path) else self._segment_api
 
     def _count(self) -> Response:
-        """Response a request for the status page."""
+        """Return the response to a request for the status page."""
         with self._changed:
             requests = {"requests": len(self._requests)}
             return Response.of_json(

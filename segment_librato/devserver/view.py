@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from segment_librato.devserver.librato.api import is_librato_route
 from segment_librato.devserver.librato.rules import find_excess
 from segment_librato.devserver.librato.samples import Sample
 from segment_librato.devserver.terminal import printable, shorten
-from segment_librato.librato import map_message
+from segment_librato.librato import explain, map_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from segment_librato.devserver.server import LocalSegment
 
 __all__ = ["describe_request", "summarize"]
+
+Payloads: TypeAlias = "tuple[JsonObject, ...]"
 
 INDENT = " " * 10
 MAX_SHOWN = 10
@@ -39,16 +41,16 @@ def describe_request(request: Request, accepted: Accepted, *, verbose: bool) -> 
         accepted: what was accepted of it.
         verbose: show everything it holds, and each payload as indented JSON.
     """
-    rows = _describe_measurements(request, accepted) or _describe_messages(request, accepted)
     payloads = request.measurements or request.messages
+    shown = payloads if verbose else payloads[:MAX_SHOWN]
+    describe = _describe_measurements if request.measurements else _describe_messages
     lines = [_describe_outline(request)]
-    for number, row in enumerate(rows):
-        if number == MAX_SHOWN and not verbose:
-            lines.append(f"{INDENT}... and {len(rows) - MAX_SHOWN:,} more")
-            break
-        lines.append(f"{INDENT}{row}".rstrip())
+    for payload, row in zip(shown, describe(request, shown, accepted), strict=True):
+        lines.append(f"{INDENT}{row}")
         if verbose:
-            lines += _describe_payload(payloads[number])
+            lines += _describe_payload(payload)
+    if hidden := len(payloads) - len(shown):
+        lines.append(f"{INDENT}... and {hidden:,} more")
     if excess := find_excess(len(request.measurements)):
         lines.append(f"{INDENT}{excess}")
     return lines
@@ -77,10 +79,10 @@ def _describe_outline(request: Request) -> str:
     return f"{line}  {printable(request.rejection)}" if request.rejection else line
 
 
-def _describe_messages(request: Request, accepted: Accepted) -> list[str]:
+def _describe_messages(request: Request, shown: Payloads, accepted: Accepted) -> list[str]:
     """Return type, event, user and gauge of each message, in columns."""
     kept = {id(message) for message in accepted}
-    rows = [_describe_message(message) for message in request.messages]
+    rows = [_describe_message(message) for message in shown]
     type_width, event_width, user_width = (
         max((len(row[column]) for row in rows), default=0) for column in range(3)
     )
@@ -88,7 +90,7 @@ def _describe_messages(request: Request, accepted: Accepted) -> list[str]:
     return [
         f"{kind:<{type_width}}  {event:<{event_width}}  {user:<{user_width}}  "
         f"{_describe_gauge(message) if id(message) in kept else lost}"
-        for (kind, event, user), message in zip(rows, request.messages, strict=True)
+        for (kind, event, user), message in zip(rows, shown, strict=True)
     ]
 
 
@@ -107,12 +109,12 @@ def _describe_gauge(message: JsonObject) -> str:
     return f"{measurement.name} = {measurement.value}  from {measurement.source}"
 
 
-def _describe_measurements(request: Request, accepted: Accepted) -> list[str]:
-    """Return the gauge that each measurement of a request to Librato sets."""
-    samples = [sample for sample in accepted if isinstance(sample, Sample)]
-    if samples:
-        return [_describe_sample(sample) for sample in samples]
-    return [f"{one.get('name')}  not accepted" for one in request.measurements]
+def _describe_measurements(_: Request, shown: Payloads, accepted: Accepted) -> list[str]:
+    """Return the gauge that each measurement for Librato sets; all are accepted, or none."""
+    if not accepted:
+        return [f"{printable(str(one.get('name')))}  not accepted" for one in shown]
+    samples = (sample for sample in accepted if isinstance(sample, Sample))
+    return [_describe_sample(sample) for _, sample in zip(shown, samples, strict=False)]
 
 
 def _describe_sample(sample: Sample) -> str:
@@ -121,8 +123,12 @@ def _describe_sample(sample: Sample) -> str:
 
 
 def _describe_payload(payload: JsonObject) -> Sequence[str]:
+    """Return the payload as indented JSON, and of a message why it sets its gauge, or none."""
     text = json.dumps(payload, indent=2, ensure_ascii=False)
-    return [f"{INDENT}  {printable(line)}" for line in text.split("\n")]
+    lines = text.split("\n")
+    if "type" in payload:
+        lines.append(explain(payload))
+    return [f"{INDENT}  {printable(line)}" for line in lines]
 
 
 def _count(number: int, noun: str) -> str:

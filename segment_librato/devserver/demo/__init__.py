@@ -1,6 +1,7 @@
 """The demo: four web servers, an API that goes down, a poisoned event, and nothing lost.
 
-    scenario    what is tracked, and when the API fails
+    plan        what is tracked, and how the API fails
+    play        when it happens
     story       what is told while it happens
     chart       the gauges as bars
     outcome     whether all went as it should

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from segment_librato.devserver.demo.chart import draw_gauges
 from segment_librato.devserver.demo.outcome import Outcome, read_gauges
-from segment_librato.devserver.demo.scenario import EVENT, MAX_VALUE, SECONDS, make_client, play
+from segment_librato.devserver.demo.plan import EVENT, MAX_VALUE, SECONDS
+from segment_librato.devserver.demo.play import make_client, play
 from segment_librato.devserver.demo.story import Story
 from segment_librato.devserver.http.listener import LOOPBACK
 from segment_librato.devserver.server import LocalSegment
@@ -100,8 +101,10 @@ def _show_end(terminal: Terminal, outcome: Outcome, noun: str) -> None:
             f"{stats.retries} retries.",
             "green",
         ),
-        "Next: python -m segment_librato.devserver   a local Segment for your own code",
-        "      docs/quickstart.md",
+        "",
+        "Next:  python -m segment_librato.devserver   a local Segment for your own code",
+        "       make demo-librato                     the same, without Segment",
+        "       docs/quickstart.md                    the first five minutes",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from segment_librato.devserver.demo.scenario import MAX_VALUE, SECONDS, WEB_SERVERS
+from segment_librato.devserver.demo.plan import MAX_VALUE, SECONDS, WEB_SERVERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

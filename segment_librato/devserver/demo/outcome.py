@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from segment_librato.devserver.demo.scenario import (
+from segment_librato.devserver.demo.plan import (
     EVENT,
     FAULTS,
     POISONED_EVENT,

@@ -13,10 +13,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from segment_librato.devserver.demo.scenario import (
+from segment_librato.devserver.demo.plan import (
     EVENT,
     FAULTS,
-    POISONED_EVENT,
     SECONDS,
     WEB_SERVERS,
     event_of,
@@ -134,12 +133,8 @@ class Story:
             sizes, self._rejected_sizes = self._rejected_sizes, []
         if len(sizes) > 1:
             self._tell("app", f"the client halves the batch: {', '.join(map(str, sizes))}")
-        named = (
-            f"{events[0]}, and only it"
-            if events == [POISONED_EVENT]
-            else f"{len(events)} {self._noun}"
-        )
-        self._tell("app", f"on_error: {named}; {error}", "bold")
+        one = f"{events[0]} alone" if len(events) == 1 else f"{len(events)} {self._noun}"
+        self._tell("app", f"on_error: {one}; {error}", "bold")
 
     @contextmanager
     def showing_log(self) -> Iterator[None]:

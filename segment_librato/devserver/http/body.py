@@ -3,8 +3,8 @@
 Must not know sockets or what a message is.
 
 The parser is stricter than the real API needs to be, so that a client's mistake is noticed: it
-takes I-JSON (RFC 7493) only, that is no duplicate keys, no lone surrogates, no numbers beyond a
-double, besides no `NaN` and `Infinity`, which Python's parser takes by default.
+accepts only I-JSON (RFC 7493): no duplicate keys, no lone surrogates and no numbers beyond a
+double. Nor does it accept `NaN` and `Infinity`, which Python's parser does by default.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from segment_librato.devserver.http.exchange import InvalidRequestError
 
 __all__ = ["MAX_BODY_BYTES", "decompress", "parse"]
 
-# Far above what the API accepts: a request between the two sizes is still read, to be reported.
+# Far above the limit of the API: a request between the two is still read, to be reported.
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
@@ -75,10 +75,10 @@ def _finite_float(text: str) -> float:
     return value
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=_finite_float, parse_constant=_refuse_constant
+    object_pairs_hook=_object, parse_float=_finite_float, parse_constant=_reject_constant
 )

@@ -1,7 +1,7 @@
-"""HTTP/1.1 on one connection: framing of requests, keep-alive, and writing answers.
+"""HTTP/1.1 on one connection: framing of requests, keep-alive, and writing responses.
 
-Must not know what a request means: `handle` decides. Never prints; a client that goes away ends
-the connection in silence.
+Must not know what a request means: `handle` decides. Never prints; a client that
+disconnects ends the connection silently.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ NO_BODY_STATUSES = {204, 304}
 def serve_connection(
     connection: socket.socket, client_address: tuple[str, int], handle: Handler
 ) -> None:
-    """Response the requests on a connection until one of the two sides ends it.
+    """Respond to the requests on a connection until either side ends it.
 
     Args:
         connection: a connected socket; it stays open.
         client_address: address and port of the peer.
         handle: turns a request and its raw body, cut off a little above `MAX_BODY_BYTES`, into
-            an answer; may block.
+            a response; may block.
     """
-    # Besides resets and broken pipes, some systems report a vanished client with other codes.
+    # Besides resets and broken pipes, some systems have other codes for a client that is gone.
     with suppress(OSError):
         _Connection(connection, client_address, handle)
 
@@ -78,7 +78,7 @@ class _Connection(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815 - the base class wants these names
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Response a request that is not HTTP, or not served, and end the connection."""
+        """Respond to a request that is not HTTP, or not served, and end the connection."""
         self.close_connection = True
         self._write(Response.of_error(code, message or explain or "the request cannot be read"))
 
@@ -109,7 +109,7 @@ class _Connection(BaseHTTPRequestHandler):
             if self._read_line():
                 raise ValueError("a chunk does not end where its length says")
         while self._read_line():
-            pass  # trailers mean nothing here
+            pass  # trailers are ignored
 
     def _read_pieces(self, length: int) -> Iterator[bytes]:
         while length > 0:
@@ -122,27 +122,27 @@ class _Connection(BaseHTTPRequestHandler):
     def _read_line(self) -> str:
         line = self.rfile.readline(MAX_LINE_BYTES)
         if not line.endswith(b"\n"):
-            raise ConnectionAbortedError("the client went away, or sends nonsense")
+            raise ConnectionAbortedError("the client went away, or sent no line")
         return line.decode("latin-1").strip()
 
-    def _write(self, answer: Response) -> None:
-        """Send an answer in one piece, so that no delayed acknowledgement slows it down."""
-        if answer.status is None:
+    def _write(self, response: Response) -> None:
+        """Send a response in one piece, so that no delayed acknowledgement slows it down."""
+        if response.status is None:
             self.close_connection = True
             return
-        fields = {"Content-Type": "application/json", "Content-Length": str(len(answer.body))}
-        fields |= {name.title(): value for name, value in answer.headers.items()}
+        fields = {"Content-Type": "application/json", "Content-Length": str(len(response.body))}
+        fields |= {name.title(): value for name, value in response.headers.items()}
         if self.close_connection:
             fields["Connection"] = "close"
         self.close_connection = fields.get("Connection", "").lower() == "close"
-        body = answer.body
-        if answer.status in NO_BODY_STATUSES:
+        body = response.body
+        if response.status in NO_BODY_STATUSES:
             del fields["Content-Length"]
             body = b""
         elif self.command == "HEAD":
             body = b""
-        reason = self.responses.get(answer.status, ("Scripted",))[0]
-        lines = [f"HTTP/1.1 {answer.status} {reason}"]
+        reason = self.responses.get(response.status, ("Scripted",))[0]
+        lines = [f"HTTP/1.1 {response.status} {reason}"]
         lines += [f"{name}: {value}" for name, value in fields.items()]
         self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
 

@@ -1,4 +1,4 @@
-"""The values that pass between the modules of the local server: one request and its answer.
+"""The values that pass between the modules of the local server: a request and its response.
 
 Owns `Request`, `Response`, `Verdict` and `InvalidRequestError`. Must not know sockets, the rules
 of an API or the state of the server.
@@ -29,7 +29,7 @@ CODES = {
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """A request as it arrived, and what it was answered.
+    """A request as it arrived, and the status of its response.
 
     Attributes:
         method: the HTTP method.
@@ -37,15 +37,15 @@ class Request:
         headers: the headers; look-ups ignore case.
         raw_size: bytes of the body as sent.
         size: bytes of the body after decompression; 0 if it could not be decompressed.
-        messages: the messages of the batch, duplicates and dropped ones included; empty if the
-            request was refused.
+        messages: the messages of the batch, including duplicates and dropped ones; empty if the
+            request was rejected.
         measurements: the gauges or measurements of a request to Librato, as sent; empty if the
-            request was refused.
+            request was rejected.
         write_key: the key in the body, otherwise the user name of Basic authentication.
-        status: the status answered; None if the connection was closed without an answer, and
-            as long as the answer is not decided.
-        rejection: why the API refused the request; empty if it did not.
-        received_at: `time.monotonic()` when the whole request had been read.
+        status: the status of the response; None if the connection was closed without one, and
+            until the response is decided.
+        rejection: why the API rejected the request; empty if it did not.
+        received_at: `time.monotonic()` once the whole request had been read.
         received_time: the same moment as whole seconds since the epoch.
         client_address: address and port of the peer; the port tells connections apart.
     """
@@ -77,7 +77,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What is sent back; a status of None closes the connection without an answer."""
+    """What is sent back; a status of None closes the connection without a response."""
 
     status: int | None
     body: bytes = b""
@@ -85,18 +85,18 @@ class Response:
 
     @classmethod
     def of_json(cls, status: int, value: object) -> Response:
-        """Build an answer whose body is `value` as JSON."""
+        """Build a response whose body is `value` as JSON."""
         return cls(status, json.dumps(value).encode())
 
     @classmethod
     def of_error(cls, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-        """Build an answer in the form the Segment API gives its errors."""
+        """Build a response in the form of the Segment API's errors."""
         body = json.dumps({"code": CODES.get(status, "error"), "message": text}).encode()
         return cls(status, body, headers or {})
 
     @classmethod
     def of_success(cls) -> Response:
-        """Build the answer to an accepted request."""
+        """Build the response to an accepted request."""
         return cls.of_json(200, {"success": True})
 
 
@@ -106,22 +106,22 @@ class Verdict:
 
     Attributes:
         request: the request, with what its body holds.
-        answer: the answer of the API.
+        response: the response of the API.
     """
 
     request: Request
-    answer: Response
+    response: Response
 
 
 class InvalidRequestError(Exception):
-    """A request broke a rule of the API and was refused as a whole.
+    """A request broke a rule of the API and was rejected as a whole.
 
     Each API puts the rejection in the form of its own errors.
 
     Attributes:
-        status: the status to answer.
-        text: the reason; holds nothing of the request.
-        headers: headers of the answer.
+        status: the status of the response.
+        text: the reason; repeats nothing of the request.
+        headers: headers of the response.
     """
 
     def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:

@@ -7,8 +7,8 @@
     PUT  /v1/metrics/:name   create a metric, or change its properties
 
 Pure: a request and its body come in, a `LibratoVerdict` comes out. Must not know what is kept of
-earlier requests: where that matters, the verdict carries a command and the store finds the
-answer. The rules for measurements are in `librato_rules`.
+earlier requests: where that matters, the verdict carries a command and the store finds
+the response. The rules for measurements are in `rules`.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ MEASUREMENTS_PATH = "/v1/measurements"
 
 @dataclass(frozen=True)
 class Lookup:
-    """A wish to see a metric, or all metrics if there is no name."""
+    """A command to return a metric, or all metrics if there is no name."""
 
     name: str | None = None
 
 
 @dataclass(frozen=True)
 class Update:
-    """A wish to change the properties of a metric, or to create it if `creates`."""
+    """A command to change the properties of a metric, and to create it if `creates`."""
 
     name: str
     properties: JsonObject
@@ -79,8 +79,8 @@ class LibratoVerdict(Verdict):
     """What Librato makes of a request.
 
     Attributes:
-        entries: the measurements; none if the request is refused.
-        command: what the store has to answer; None if `answer` is the answer already.
+        entries: the measurements; none if the request is rejected.
+        command: what the store has to respond to; None if `response` is complete.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -88,12 +88,12 @@ class LibratoVerdict(Verdict):
 
 
 def is_librato_route(path: str) -> bool:
-    """Tell whether a path is a matter of Librato's API, be it a route or not."""
+    """Return whether a path belongs to the Librato API, even if it is not a route."""
     return path in {METRICS_PATH, MEASUREMENTS_PATH} or path.startswith(METRIC_PREFIX)
 
 
 def judge(request: Request, body: bytes) -> LibratoVerdict:
-    """Apply the rules to a request on a path of Librato's, and its body as sent."""
+    """Apply the rules to a request on a path of Librato's and its body as sent."""
     try:
         _check_method(request)
         request = replace(request, write_key=_check_credentials(request))
@@ -111,12 +111,12 @@ def judge(request: Request, body: bytes) -> LibratoVerdict:
 
 
 def build_error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Build an answer in the form the Librato API gives errors of the request itself."""
+    """Build a response in the form of the Librato API's errors about the request itself."""
     return replace(Response.of_json(status, {"errors": {"request": [text]}}), headers=headers or {})
 
 
 def build_rejection(rejection: InvalidRequestError) -> Response:
-    """Build the answer to a request that was refused."""
+    """Build the response to a request that was rejected."""
     if isinstance(rejection, InvalidFieldError):
         errors = {"params": {rejection.field: [rejection.problem]}}
         return Response.of_json(rejection.status, {"errors": errors})
@@ -132,15 +132,15 @@ def _check_method(request: Request) -> None:
         allowed = ["GET", "PUT"]
     if request.method not in allowed:
         raise InvalidRequestError(
-            405, f"the route takes {' and '.join(allowed)} only", {"Allow": ", ".join(allowed)}
+            405, f"the route accepts only {' and '.join(allowed)}", {"Allow": ", ".join(allowed)}
         )
 
 
 def _check_credentials(request: Request) -> str:
     """Return the user name.
 
-    The legacy form wants e-mail and token; in AppOptics, the token is the user name and there is
-    no password. The other routes serve both.
+    The legacy route requires e-mail and token. AppOptics has the token as the user name and no
+    password; the other routes serve both.
     """
     user, password = read_basic(request.headers.get("Authorization", ""))
     needs_password = (request.method, request.path) == ("POST", METRICS_PATH)
@@ -164,13 +164,13 @@ def _read(request: Request, body: bytes) -> LibratoVerdict:
     if request.path == METRICS_PATH:
         items = list_gauges(envelope)
         entries = read_gauges(envelope, items, request.received_time)
-        answer = Response(200)
+        response = Response(200)
     else:
         items = list_measurements(envelope)
         entries = read_tagged(envelope, items, request.received_time)
         summary = {"total": len(items), "accepted": len(items), "failed": 0, "filtered": 0}
-        answer = Response.of_json(202, {"measurements": {"summary": summary}})
-    return LibratoVerdict(replace(request, measurements=tuple(items)), answer, entries)
+        response = Response.of_json(202, {"measurements": {"summary": summary}})
+    return LibratoVerdict(replace(request, measurements=tuple(items)), response, entries)
 
 
 def _read_update(request: Request, envelope: JsonObject) -> LibratoVerdict:

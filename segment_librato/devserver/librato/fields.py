@@ -1,10 +1,10 @@
 """The rules of the Librato API for single fields: names, numbers, times, tags, properties.
 
-Pure. Each `read_` function takes what JSON holds and returns what Librato keeps of it. Must not
+Pure. Each `read_` function turns JSON into what Librato keeps of it. Must not
 know how a measurement is put together.
 
-The rules are those of Librato's API documentation ("Metrics", "Measurements"). The bounds of a
-time are not in it; users of the service report two hours into the past.
+The rules are those of Librato's API documentation ("Metrics", "Measurements"). It does
+not state the bounds of a time; users of the service report two hours into the past.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ TAG_VALUE = re.compile(r"[-.:_\w ]{1,255}", re.ASCII)
 
 
 class InvalidFieldError(InvalidRequestError):
-    """A field holds what Librato does not take.
+    """A field holds what Librato does not accept.
 
     Attributes:
         field: the name of the field.
-        problem: what is wrong; goes on where the name of the field ends.
+        problem: what is wrong; continues the sentence that the name of the field begins.
     """
 
     def __init__(self, field: str, problem: str, where: str = "") -> None:

@@ -1,7 +1,7 @@
 """The rules of the Librato API for a body of measurements, in the legacy and in the tagged form.
 
 Pure: a JSON object and the time of receipt come in, samples come out. Must not know headers,
-routes or earlier requests; the rules for a single field are in `librato_fields`.
+routes or earlier requests; the rules for a single field are in `fields`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "find_excess", "list_gauges", "list_measurements", "read_gauges", "read_tagged"]
 
-# The guideline for POST /v1/metrics; the service takes more, but slowly.
+# The guideline for POST /v1/metrics; the service accepts more, but slowly.
 ADVISED_MEASUREMENTS = 300
 
 SUMMARY_FIELDS = ("count", "sum", "min", "max")
@@ -44,7 +44,7 @@ class Entry(NamedTuple):
 
 
 def find_excess(count: int) -> str:
-    """Say that a request of `count` measurements is larger than advised; else an empty text."""
+    """Say that a request of `count` measurements is larger than advised; empty if it is not."""
     if count <= ADVISED_MEASUREMENTS:
         return ""
     return f"{count:,} measurements in one request, more than the {ADVISED_MEASUREMENTS} advised"
@@ -78,7 +78,7 @@ def _require_items(field: str, items: object) -> list[Any]:
 
 
 def read_gauges(envelope: JsonObject, gauges: list[JsonObject], now: int) -> tuple[Entry, ...]:
-    """Return what `gauges`, the items of a legacy body, say.
+    """Return the entries that `gauges`, the items of a legacy body, make.
 
     Raises:
         InvalidFieldError: One of them, or a default for all of them, breaks a rule.
@@ -99,7 +99,7 @@ def read_gauges(envelope: JsonObject, gauges: list[JsonObject], now: int) -> tup
 
 
 def read_tagged(envelope: JsonObject, items: list[JsonObject], now: int) -> tuple[Entry, ...]:
-    """Return what `items`, those of a tagged body, say.
+    """Return the entries that `items`, those of a tagged body, make.
 
     Raises:
         InvalidFieldError: One of them, or a default for all of them, breaks a rule.

@@ -1,7 +1,7 @@
 """Samples of gauges and the points that Librato shows for them.
 
-Owns `Sample`, `Point` and the service-side aggregation. Pure. Must not know requests, nor how a
-metric comes by its period.
+Owns `Sample`, `Point` and the service-side aggregation. Pure. Must not know requests, or
+where the period of a metric comes from.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Point:
         measure_time: seconds since the epoch; of a period, its start.
         count: the number of values.
         sum: their sum.
-        min: the least of them; None if a sample does not tell.
-        max: the greatest of them; None if a sample does not tell.
-        sum_squares: the sum of their squares; None if a sample does not tell.
+        min: the least of them; None if a sample lacks it.
+        max: the greatest of them; None if a sample lacks it.
+        sum_squares: the sum of their squares; None if a sample lacks it.
     """
 
     measure_time: int
@@ -71,7 +71,7 @@ class Point:
 def arrange(samples: Iterable[Sample], period: int | None) -> dict[str, list[Point]]:
     """Return the points of each source in the order of time.
 
-    Sources that differ in case only are one, spelled as in its first sample.
+    Sources that differ only in case are one, spelled as in its first sample.
 
     Args:
         samples: the samples of one metric, in order of arrival.

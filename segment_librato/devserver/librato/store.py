@@ -1,6 +1,6 @@
 """`LibratoStore`: the metrics and samples that Librato's part of the server has kept.
 
-Owns this state, and the answers that depend on it. Must not know sockets or what makes a request
+Owns this state, and the responses that depend on it. Must not know sockets or what makes a request
 valid.
 """
 
@@ -32,13 +32,13 @@ NO_SOURCE = "unassigned"
 class LibratoStore:
     """The metrics, samples and warnings since the start, or the last `clear`.
 
-    Names of metrics and sources ignore case and are spelled as they were first. What is read is
+    Names of metrics and sources ignore case and keep their first spelling. Everything returned is
     a copy. It can be read from any thread at any time; `settle`, `accept` and `clear` are for
     the server, which calls them with the lock held.
     """
 
     def __init__(self, lock: AbstractContextManager[object]) -> None:
-        """Begin empty.
+        """Make an empty store.
 
         Args:
             lock: a re-entrant lock, that of the server's whole state.
@@ -74,7 +74,7 @@ class LibratoStore:
             return self._arrange(name, no_source="")
 
     def count(self) -> dict[str, int]:
-        """Count what is here."""
+        """Return the number of samples."""
         return {"samples": len(self._samples)}
 
     def clear(self) -> None:
@@ -84,19 +84,19 @@ class LibratoStore:
         self._warnings: list[str] = []
 
     def settle(self, verdict: LibratoVerdict) -> LibratoVerdict:
-        """Return the verdict with the answer to its command; a rejection has no command left."""
+        """Return the verdict with the response to its command; a rejected one has no command."""
         try:
             if isinstance(verdict.command, Lookup):
-                return replace(verdict, answer=self._look_up(verdict.command.name))
+                return replace(verdict, response=self._look_up(verdict.command.name))
             if isinstance(verdict.command, Update):
-                return replace(verdict, answer=self._answer_update(verdict.command))
+                return replace(verdict, response=self._respond_to_update(verdict.command))
         except InvalidRequestError as rejection:
             request = replace(verdict.request, rejection=rejection.text)
             return LibratoVerdict(request, build_rejection(rejection))
         return verdict
 
     def accept(self, verdict: LibratoVerdict) -> tuple[Sample, ...]:
-        """Do what a settled verdict says, and return the samples that are kept."""
+        """Apply a settled verdict, and return the samples that are kept."""
         if isinstance(verdict.command, Update):
             self._put(self._update(verdict.command))
         for sample, properties in verdict.entries:
@@ -116,7 +116,7 @@ class LibratoStore:
         metric = self._metrics.get(command.name.lower()) or _new_metric(command.name)
         return _merge(metric, command.properties)
 
-    def _answer_update(self, command: Update) -> Response:
+    def _respond_to_update(self, command: Update) -> Response:
         if command.name.lower() in self._metrics:
             return Response(204)
         if not command.creates:

@@ -1,7 +1,7 @@
 """The rules of the Segment HTTP API for a request: routes, write key, and how a batch is wrapped.
 
 Pure: a request and its body come in, a `SegmentVerdict` comes out. Must not know sockets, threads
-or earlier requests; the rules for a single message are in `message_rules`.
+or earlier requests; the rules for a single message are in `rules`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SHARED_FIELDS = ("context", "integrations")
 
 
 class Dropped(NamedTuple):
-    """A message that the API answers with 200 and then throws away."""
+    """A message that the API acknowledges with 200 and then discards."""
 
     reason: str
     message: JsonObject
@@ -40,8 +40,8 @@ class SegmentVerdict(Verdict):
     """What Segment makes of a request.
 
     Attributes:
-        kept: the messages that respect the limits; none if the request is refused.
-        dropped: those that do not.
+        kept: the messages within the limits; none if the request is rejected.
+        dropped: those beyond the limits.
     """
 
     kept: tuple[JsonObject, ...] = ()
@@ -49,7 +49,7 @@ class SegmentVerdict(Verdict):
 
 
 def judge(request: Request, body: bytes) -> SegmentVerdict:
-    """Apply the rules to a request, other than for the status page, and its body as sent."""
+    """Apply the rules to a request and its body as sent; not to one for the status page."""
     try:
         _check_route(request.method, request.path)
         body = decompress(body, request.headers.get("Content-Encoding", ""))
@@ -59,8 +59,8 @@ def judge(request: Request, body: bytes) -> SegmentVerdict:
         rejection = error
     except RecursionError:
         rejection = InvalidRequestError(400, "the body is nested too deeply")
-    answer = Response.of_error(rejection.status, rejection.text, rejection.headers)
-    return SegmentVerdict(replace(request, rejection=rejection.text), answer)
+    response = Response.of_error(rejection.status, rejection.text, rejection.headers)
+    return SegmentVerdict(replace(request, rejection=rejection.text), response)
 
 
 def _check_route(method: str, path: str) -> None:
@@ -71,7 +71,7 @@ def _check_route(method: str, path: str) -> None:
     else:
         raise InvalidRequestError(404, "no such route")
     if method != allowed:
-        raise InvalidRequestError(405, f"the route takes {allowed} only", {"Allow": allowed})
+        raise InvalidRequestError(405, f"the route accepts only {allowed}", {"Allow": allowed})
 
 
 def _read(request: Request, body: bytes) -> SegmentVerdict:
@@ -87,7 +87,7 @@ def _read(request: Request, body: bytes) -> SegmentVerdict:
     judged = list(zip(find_drop_reasons(sent, len(body)), messages, strict=True))
     return SegmentVerdict(
         request=replace(request, messages=messages, write_key=write_key),
-        answer=Response.of_success(),
+        response=Response.of_success(),
         kept=tuple(message for reason, message in judged if not reason),
         dropped=tuple(Dropped(reason, message) for reason, message in judged if reason),
     )

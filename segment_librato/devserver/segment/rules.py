@@ -1,10 +1,10 @@
-"""The rules for one message: what makes the API refuse it, and what makes it drop it.
+"""The rules for one message: what makes the API reject it, and what makes it drop it.
 
 Pure. Must not know requests, keys or how a batch is wrapped.
 
 The rules are those of Segment's documentation ("HTTP API source", "Spec: Common fields"). Where
-it does not say how a size is counted, the strictest reading that the shipped clients respect is
-used: 32 x 1,024 bytes for a message and 500,000 bytes for a decompressed request.
+it does not say how a size is counted, these are the strictest readings that Segment's own clients
+respect: 32 x 1,024 bytes for a message and 500,000 bytes for a decompressed request.
 """
 
 from __future__ import annotations
@@ -94,5 +94,5 @@ def _find_drop_reason(message: JsonObject, body_size: int) -> str:
 
 
 def _measure(message: JsonObject) -> int:
-    """Return the bytes of a message as compact JSON in UTF-8, whatever way it was written."""
+    """Return the bytes of a message as compact JSON in UTF-8, however it was written."""
     return len(json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8"))

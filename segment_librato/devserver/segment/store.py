@@ -28,7 +28,7 @@ class SegmentStore:
         self._message_ids: set[str] = set()
 
     def settle(self, verdict: SegmentVerdict) -> SegmentVerdict:
-        """Return the verdict as it is: the answer never depends on what is here."""
+        """Return the verdict as it is: the response never depends on what is kept."""
         return verdict
 
     def accept(self, verdict: SegmentVerdict) -> tuple[JsonObject, ...]:
@@ -39,7 +39,7 @@ class SegmentStore:
         return accepted
 
     def count(self) -> dict[str, int]:
-        """Count what is here."""
+        """Return the number of each kind."""
         return {
             "messages": len(self.messages),
             "duplicates": self.duplicates,
