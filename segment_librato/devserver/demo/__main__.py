@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from segment_librato.devserver.demo.chart import draw_gauges
 from segment_librato.devserver.demo.outcome import Outcome, read_gauges
@@ -30,6 +30,30 @@ __all__ = ["main"]
 
 FLUSH_TIMEOUT = 5
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
+
+
+class _Api(NamedTuple):
+    """An API that the demo can deliver to.
+
+    Attributes:
+        name: its name.
+        noun: what it takes, in the plural.
+        other: how to see the other API.
+    """
+
+    name: str
+    noun: str
+    other: str
+
+
+APIS = {
+    False: _Api(
+        "Segment", "events", "make demo-librato                     the same, without Segment"
+    ),
+    True: _Api(
+        "Librato", "measurements", "make demo                             the same, through Segment"
+    ),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,8 +82,8 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _run(terminal: Terminal, *, directly: bool) -> int:
-    api, noun = ("Librato", "measurements") if directly else ("Segment", "events")
-    story = Story(terminal, noun)
+    api = APIS[directly]
+    story = Story(terminal, api.noun)
     try:
         server = LocalSegment(on_request=story.tell_request)
     except OSError as error:
@@ -67,23 +91,23 @@ def _run(terminal: Terminal, *, directly: bool) -> int:
         sys.stderr.write(f"Cannot listen on {LOOPBACK}: {reason}.\n")
         return 1
     with server, story.showing_log():
-        story.tell_beginning(api, server.host)
+        story.tell_beginning(api.name, server.host)
         with make_client(server, story.tell_failure, directly=directly) as client:
-            play(server, client, story)
-            client.flush(FLUSH_TIMEOUT)
-            stats = client.stats.gauges or client.stats
+            if play(server, client, story):
+                client.flush(FLUSH_TIMEOUT)
+        stats = client.stats.gauges or client.stats
     gauges = read_gauges(server, directly=directly)
     outcome = Outcome(stats, gauges, story.reported, len(server.requests), story.seconds)
-    _show_end(terminal, outcome, noun)
+    _show_end(terminal, outcome, api)
     return 1 if outcome.find_problems() else 0
 
 
-def _show_end(terminal: Terminal, outcome: Outcome, noun: str) -> None:
+def _show_end(terminal: Terminal, outcome: Outcome, api: _Api) -> None:
     """Show the account, the gauges and the verdict."""
     stats = outcome.stats
     terminal.write(
         "",
-        f"{noun}: {terminal.paint(outcome.describe_account(), 'bold')}",
+        f"{api.noun}: {terminal.paint(outcome.describe_account(), 'bold')}",
         f"requests: {outcome.requests}, {stats.retries} of them retries; "
         f"{outcome.seconds:.1f} s in all",
         "",
@@ -97,13 +121,13 @@ def _show_end(terminal: Terminal, outcome: Outcome, noun: str) -> None:
         return
     terminal.write(
         terminal.paint(
-            f"Nothing lost: all {stats.delivered} good {noun} arrived, through an outage and "
-            f"{stats.retries} retries.",
+            f"Nothing lost: all {stats.delivered} good {api.noun} arrived, "
+            f"after {stats.retries} retries.",
             "green",
         ),
         "",
         "Next:  python -m segment_librato.devserver   a local Segment for your own code",
-        "       make demo-librato                     the same, without Segment",
+        f"       {api.other}",
         "       docs/quickstart.md                    the first five minutes",
     )
 

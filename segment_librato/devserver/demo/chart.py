@@ -1,4 +1,7 @@
-"""The gauges as bars, in characters that the terminal has. Must not know where values come from."""
+"""The gauges as bars, in characters that the terminal has.
+
+Owns the drawing. Must not know where the values come from.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,14 @@ def draw_gauges(gauges: Mapping[str, Sequence[float]], terminal: Terminal) -> li
     lines = []
     for web_server in WEB_SERVERS:
         values = gauges.get(web_server.source, ())
-        facts = f"mean {mean(values):.0f}, {min(values):.0f} to {max(values):.0f}" if values else ""
+        facts = f"{len(values)} of {SECONDS} values"
+        if values:
+            facts += f": mean {mean(values):.0f}, {min(values):.0f} to {max(values):.0f}"
         upper, lower = draw(values, blocks)
         label = web_server.source.ljust(LABEL_WIDTH)
         lines += [
             terminal.paint(label, "bold") + terminal.paint(upper, "green"),
             web_server.shape.ljust(LABEL_WIDTH) + terminal.paint(lower, "green"),
-            " " * LABEL_WIDTH
-            + terminal.paint(f"{facts}; {len(values)} of {SECONDS} values", "dim"),
+            " " * LABEL_WIDTH + terminal.paint(facts, "dim"),
         ]
-    return lines
+    return [line.rstrip() for line in lines]

@@ -1,4 +1,7 @@
-"""Whether the demo went as it should: the account, the gauges, the report, the retries. Pure."""
+"""Whether the demo went as it should: the account, the gauges, the report, the retries.
+
+Owns what is expected. Must not know how it came about, or what is printed.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ class Outcome(NamedTuple):
             "the gauges are not those that were tracked": self.gauges == expected,
             f"on_error was called for {len(self.reported)} and should have been for "
             f"the {POISONED_EVENT} only": list(self.reported) == [POISONED_EVENT],
-            f"{stats.retries} of {len(FAULTS)} retries were made": stats.retries == len(FAULTS),
+            f"{stats.retries} of {len(FAULTS)} retries were made": stats.retries >= len(FAULTS),
         }
         return [problem for problem, is_fine in checks.items() if not is_fine]
 

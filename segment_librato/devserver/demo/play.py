@@ -32,7 +32,7 @@ TICK = 0.05  # seconds here for a second of the web servers
 OUTAGE_AT = 20
 RECOVERY_AT = 40
 POISON_AT = 47
-RECOVERY_TIMEOUT = 8
+RECOVERY_TIMEOUT = 5
 
 
 def make_client(server: LocalSegment, on_error: OnError, *, directly: bool) -> Client:
@@ -48,8 +48,11 @@ def make_client(server: LocalSegment, on_error: OnError, *, directly: bool) -> C
     )
 
 
-def play(server: LocalSegment, client: Client, story: Story) -> None:
-    """Track everything while the API fails, recovers and meets the poisoned event."""
+def play(server: LocalSegment, client: Client, story: Story) -> bool:
+    """Track everything while the API fails, recovers and meets the poisoned event.
+
+    Returns whether the client got through after the outage; if not, no more is tracked.
+    """
     began = int(time.time()) - SECONDS
     _track(client, began, range(OUTAGE_AT))
     story.tell_outage()
@@ -58,9 +61,10 @@ def play(server: LocalSegment, client: Client, story: Story) -> None:
     _track(client, began, range(OUTAGE_AT, RECOVERY_AT))
     story.tell_waiting(client.stats.gauges or client.stats)
     if not server.wait_until(lambda: _has_recovered(server), RECOVERY_TIMEOUT):
-        return
+        return False
     server.respond(400, body=_REJECTION, when=_holds_poison, times=None)
     _track(client, began, range(RECOVERY_AT, SECONDS))
+    return True
 
 
 def _track(client: Client, began: int, seconds: range) -> None:

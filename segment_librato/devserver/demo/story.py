@@ -37,7 +37,7 @@ __all__ = ["Story"]
 SUCCESS = 200
 BAD_REQUEST = 400
 MIN_WIDTH = 60
-MAX_WIDTH = 100
+MAX_WIDTH = 120
 
 
 class Story:

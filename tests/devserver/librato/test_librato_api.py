@@ -46,14 +46,14 @@ def ask(
     content_type: str = "application/json",
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Send a request, its body as JSON unless it is bytes; the JSON of an empty answer is None."""
+    """Send a request, its body as JSON unless it is bytes; an empty response has the JSON None."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     fields = {"Authorization": authorization, "Content-Type": content_type, **(headers or {})}
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     try:
         connection.request(method, path, data, {k: v for k, v in fields.items() if v})
-        answer = connection.getresponse()
-        return Response(answer.status, json.loads(answer.read() or b"null"), answer.headers)
+        response = connection.getresponse()
+        return Response(response.status, json.loads(response.read() or b"null"), response.headers)
     finally:
         connection.close()
 
@@ -241,7 +241,7 @@ class TestRequestForm:
             ("/v1/metrics/cpu", "DELETE", "GET, PUT"),
         ],
     )
-    def test_a_wrong_method_is_refused_and_the_right_ones_named(
+    def test_a_wrong_method_is_rejected_and_the_right_ones_named(
         self, server: LocalSegment, path: str, method: str, allowed: str
     ) -> None:
         response = ask(server, method, path, {})
@@ -317,7 +317,7 @@ class TestGauges:
             {"name": "load", "value": 2},
         )
 
-    def test_counters_are_refused_but_an_empty_list_of_them_is_not(
+    def test_counters_are_rejected_but_an_empty_list_of_them_is_not(
         self, server: LocalSegment
     ) -> None:
         assert post(server, gauge(), counters=[]).status == 200
@@ -335,7 +335,7 @@ class TestGauges:
         assert set(params(post(server, gauge(name="ok"), {"name": name, "value": 1}))) == {"name"}
         assert server.librato.samples == []
 
-    def test_a_gauge_without_a_name_is_refused(self, server: LocalSegment) -> None:
+    def test_a_gauge_without_a_name_is_rejected(self, server: LocalSegment) -> None:
         assert set(params(post(server, {"value": 1}))) == {"name"}
 
     @pytest.mark.parametrize("source", ["web-1", "77025", "a:b_c.d", "x" * 255, "allow"])
@@ -351,7 +351,7 @@ class TestGauges:
         assert set(params(post(server, gauge(source="ok"), source=source))) == {"source"}
         assert server.librato.samples == []
 
-    def test_one_invalid_gauge_refuses_the_request_and_the_reason_names_it(
+    def test_one_invalid_gauge_rejects_the_request_and_the_reason_names_it(
         self, server: LocalSegment
     ) -> None:
         response = post(server, gauge("fine"), gauge("secret", "payload"), gauge("fine"))
@@ -384,7 +384,7 @@ class TestNumbers:
         ["1", True, False, None, [1], {"n": 1}, 1.0001e126, -1.0001e126, 10**126 + 1, 10**400],
         ids=lambda value: str(value)[:12],
     )
-    def test_values_that_are_no_numbers_or_too_large_are_refused(
+    def test_values_that_are_no_numbers_or_too_large_are_rejected(
         self, server: LocalSegment, form: str, value: object
     ) -> None:
         send, single, multiple, _ = FORMS[form]
@@ -457,7 +457,7 @@ class TestNumbers:
             (HOUR * 24 * 365 * 1000, "is too far in the future"),
         ],
     )
-    def test_times_beyond_two_hours_are_refused(
+    def test_times_beyond_two_hours_are_rejected(
         self, server: LocalSegment, form: str, offset: int, problem: str
     ) -> None:
         send, single, _, field = FORMS[form]
@@ -508,7 +508,7 @@ class TestNumbers:
             ("description", ["text"]),
         ],
     )
-    def test_properties_that_are_wrong_refuse_the_request_everywhere(
+    def test_properties_that_are_wrong_reject_the_request_everywhere(
         self, server: LocalSegment, form: str, field: str, value: object
     ) -> None:
         send, single, _, _ = FORMS[form]
@@ -632,7 +632,7 @@ class TestTaggedMeasurements:
         assert [one.measure_time for one in server.librato.samples] == [now, now - 1]
         assert [one["period"] for one in server.librato.metrics.values()] == [30, 10]
 
-    def test_a_wrong_period_of_the_body_refuses_it(self, server: LocalSegment) -> None:
+    def test_a_wrong_period_of_the_body_rejects_it(self, server: LocalSegment) -> None:
         assert set(params(post_tagged(server, tagged(period=60), period=0))) == {"period"}
 
 
@@ -967,12 +967,14 @@ class TestAsPartOfTheServer:
         assert post(server, gauge("good")).status == 200
         assert [sample.name for sample in server.librato.samples] == ["good"]
 
-    def test_a_request_that_breaks_the_rules_uses_no_answer_up(self, server: LocalSegment) -> None:
+    def test_a_request_that_breaks_the_rules_uses_no_response_up(
+        self, server: LocalSegment
+    ) -> None:
         server.respond(503)
         assert post(server, gauge("")).status == 400
         assert post(server, gauge()).status == 503
 
-    def test_a_lost_answer_keeps_the_samples_and_a_retry_counts_twice(
+    def test_a_lost_response_keeps_the_samples_and_a_retry_counts_twice(
         self, server: LocalSegment
     ) -> None:
         server.respond(None, accept=True)
@@ -986,7 +988,7 @@ class TestAsPartOfTheServer:
         assert len(server.librato.samples) == 3
         assert [request.status for request in server.requests] == [None, 504, 200]
 
-    def test_a_lost_answer_to_a_change_of_properties_changes_them(
+    def test_a_lost_response_to_a_change_of_properties_changes_them(
         self, server: LocalSegment
     ) -> None:
         server.respond(500, accept=True)
@@ -997,7 +999,7 @@ class TestAsPartOfTheServer:
         assert put(server, "unknown", period=10).status == 500
         assert list(server.librato.metrics) == ["cpu"]
 
-    def test_an_answer_can_be_late_and_the_samples_are_there_before(
+    def test_a_response_can_be_late_and_the_samples_are_there_before(
         self, server: LocalSegment
     ) -> None:
         server.respond(200, delay=600)
@@ -1150,7 +1152,7 @@ class TestCommandLine:
         assert lines[4].split()[1:5] == ["POST", "/v1/measurements", "1", "measurement"]
         assert lines[5] == "          cpu = 0.5  from web"
 
-    def test_a_refusal_is_shown_with_its_reason(self, lines: list[str]) -> None:
+    def test_a_rejection_is_shown_with_its_reason(self, lines: list[str]) -> None:
         assert lines[6].endswith("400  measurement 0: value is not a number")
         assert lines[-3].endswith("404  there is no such metric")
 
