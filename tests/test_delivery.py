@@ -870,7 +870,7 @@ def test_retries_are_logged_once_and_in_full_for_debug(
     with caplog.at_level(logging.DEBUG, "segment"):
         track(client, range(1))
         assert client.flush()
-    retries = [record for record in caplog.records if "to be sent again" in record.message]
+    retries = [record for record in caplog.records if "retrying in" in record.message]
     assert [record.levelname for record in retries] == ["WARNING", "DEBUG"]
 
 

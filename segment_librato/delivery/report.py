@@ -65,7 +65,7 @@ class Reporter:
     def retry(self, error: SegmentError, wait: float, count: int, *, is_first: bool) -> None:
         """Log that `count` messages will be sent again in `wait` seconds."""
         level = logging.WARNING if is_first else logging.DEBUG
-        log.log(level, "%s; messages to be sent again in %.1f s: %d", error, wait, count)
+        log.log(level, "%s; retrying in %.1f s, messages: %d", error, wait, count)
 
     def failure(self, failure: Failure) -> None:
         """Report accepted messages that will not be delivered.
