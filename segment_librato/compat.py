@@ -42,7 +42,6 @@ def install_as_segment_analytics() -> None:
         module = sys.modules[f"{PACKAGE}.{name}"]
         setattr(package, alias, module)
         sys.modules[f"{ALIAS}.{alias}"] = module
-    importlib.import_module(f"{PACKAGE}.config.gauges")
     for name in tuple(sys.modules):  # so that none of them is loaded twice
         if name.startswith(f"{PACKAGE}."):
             sys.modules[name.replace(PACKAGE, ALIAS, 1)] = sys.modules[name]

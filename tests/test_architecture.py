@@ -39,7 +39,7 @@ THIRD_PARTIES = {
     "opentelemetry": {"gauge_delivery"},
     "backoff": {"delivery"},
     "dateutil": {"message", "librato"},
-    "typing_extensions": {"client", "http", "devserver"},
+    "typing_extensions": {"client", "config", "http", "devserver"},
 }
 ONLY_IN_PROCESS = {"atexit", "multiprocessing", "signal"}
 

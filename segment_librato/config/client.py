@@ -1,15 +1,17 @@
 """Every option of a client, in one immutable value that is valid once it exists.
 
-Owns the defaults, the checks and the texts of their errors. Knows nothing of messages,
-threads or the network.
+Owns the defaults, the descriptions, the checks and the texts of their errors. Must not know
+messages, threads or the network.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
+from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
+from segment_librato.config.options import KW_ONLY, Options
 from segment_librato.config.validators import (
     Timeout,
     check_count,
@@ -23,24 +25,88 @@ from segment_librato.config.validators import (
 )
 from segment_librato.errors import ConfigError, SegmentError, unexpected
 
-if TYPE_CHECKING:
-    from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
-
 __all__ = ["Config", "OnError"]
 
-OnError = Callable[[SegmentError, list[dict[str, Any]]], object]
+OnError: TypeAlias = Callable[[SegmentError, list[dict[str, Any]]], object]
+"""What `on_error` may be: it gets the reason, and the messages that will not be delivered."""
 
 DEFAULT_HOST = "https://api.segment.io"
 MAX_WRITE_KEY_LENGTH = 1_000
 MIN_QUEUE_BYTES = 64 * 1024  # two of the largest messages
-NOT_SHOWN = frozenset({"write_key", "proxies", "oauth_client_key"})  # for the secrets in them
 
 
-class Config:
-    """The options of a client; `docs/configuration.md` says what each one does.
+class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
+    """The options of a client.
 
-    It behaves as a frozen dataclass with keyword-only fields does, and is none, because the module
-    `dataclasses` takes a fifth of the time in which this library is imported.
+    This is the one place where an option is declared: annotation, default, description and check.
+    `make options` writes the constructor of `Client`, the settings of the module and the tables
+    of docs/configuration.md, in which the first sentence of a description has to stand alone. In
+    a table, options are in the order of the descriptions.
+
+    Attributes:
+        write_key: Write key of the source; required unless `gauges` is set. Sent as the user name
+            of HTTP Basic authentication and in the body. Printable ASCII.
+        host: Base URL of the API; None means https://api.segment.io. With or without a path or a
+            trailing slash: batches go to `{host}/v1/batch`. In the EU:
+            https://events.eu1.segmentapis.com.
+        proxies: Scheme to proxy URL, as `requests` takes it. Takes precedence over `HTTP_PROXY`,
+            `HTTPS_PROXY` and `NO_PROXY`.
+        timeout: Seconds to wait for a connection and for a response; a pair sets them apart. The
+            body of the response gets two seconds more.
+        gzip: Compress requests. Takes about a tenth of the bytes, for a few more microseconds per
+            message.
+        gauges: Deliver gauges directly, to a Librato account or over OpenTelemetry. With it,
+            `write_key` may be None: then nothing goes to Segment. See
+            docs/librato.md#direct-delivery.
+
+        max_queue_size: Maximum number of queued messages; 0 means unlimited. Messages in flight
+            are not queued. One more is rejected: the call returns `(False, message)`, and
+            `on_error` gets a `QueueFullError`.
+        max_queue_bytes: Maximum size of the queued messages as JSON, in bytes, at least 65,536; 0
+            means unlimited. For processes with a memory limit: 10,000 messages of 32 KB are
+            320 MB.
+        block_on_full: Longest time, in seconds, that a call waits for room in a full queue before
+            its message is rejected. For batch jobs that produce faster than the network delivers;
+            not for event loops. Calls from `on_error`, or from a signal handler that interrupted
+            a call, do not wait.
+        upload_size: Queue length that triggers an upload. With the default, a batch may grow to
+            the limits of the API (2,500 messages, 500,000 bytes) when more messages are queued;
+            any other value is also the maximum length of a batch.
+        upload_interval: Longest time, in seconds, to wait for a batch to fill.
+        thread: Number of background threads, each with one request at a time. With more than one,
+            batches may overtake each other.
+        send: Send messages; False only checks and encodes them. For tests and dry runs: calls
+            return `(True, message)`.
+        sync_mode: Send each message inside its call, without a background thread. Retries are the
+            same, so a call may take minutes while the API is down; its result says whether the
+            message was delivered.
+
+        on_error: Called as `on_error(error, messages)`, once for every message that will not be
+            delivered. See docs/errors.md. It usually runs on a background thread, so it must be
+            quick; whatever it raises is logged. A client whose `on_error` refers to the client
+            lives until it is shut down.
+        max_retries: Maximum number of retries per request. The first follows at once, the others
+            after up to 0.5, 1, 2 … 60 seconds, at random.
+        max_total_backoff_duration: Longest time, in seconds, that a request is retried after its
+            first failure.
+        max_rate_limit_duration: Longest time, in seconds, that the server may postpone a request
+            by `Retry-After`. Such waits, of at most 300 s each, do not count as retries.
+
+        shutdown_timeout: Longest time, in seconds, that `shutdown()` waits if it is called
+            without a timeout. What is left goes to `on_error`.
+        exit_timeout: Longest time, in seconds, that the interpreter waits at its exit for pending
+            messages. What is left goes to `on_error`. With nothing pending, it does not wait.
+
+        debug: Set the logger `segment` to DEBUG, and print to stderr if logging is not configured.
+        log_handler: Handler to add to the logger `segment`, where it stays.
+
+        oauth_client_id: Id of the OAuth application. With the next two options, requests carry
+            OAuth 2.0 tokens instead of the write key.
+        oauth_client_key: RSA private key of the OAuth application, in PEM.
+        oauth_key_id: Id of that key.
+        oauth_auth_server: Base URL of the server that issues the tokens. They come from
+            `{oauth_auth_server}/token`.
+        oauth_scope: Scope of the tokens.
 
     Raises:
         ConfigError: an option has a wrong type or value; the text names it.
@@ -68,53 +134,14 @@ class Config:
     oauth_scope: str = "tracking_api:write"
     max_total_backoff_duration: float = 43_200
     max_rate_limit_duration: float = 1_800
+    _: KW_ONLY
     exit_timeout: float = 5
     shutdown_timeout: float = 15
     max_queue_bytes: int = 0
     block_on_full: float = 0
     gauges: LibratoConfig | OpenTelemetryConfig | None = None
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401  see the fields
-        names = self.names()
-        if unknown := options.keys() - set(names):
-            raise TypeError(f"Config: got unexpected options: {', '.join(sorted(unknown))}")
-        vars(self).update({name: options.get(name, getattr(Config, name)) for name in names})
-        self._check()
-
-    @staticmethod
-    def names() -> tuple[str, ...]:
-        """Return the names of all options."""
-        return tuple(Config.__annotations__)
-
-    def with_options(self, **options: Any) -> Config:  # noqa: ANN401  see the fields
-        """Return a copy in which these options are other ones."""
-        return Config(**vars(self) | options)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        """Refuse it."""
-        from dataclasses import FrozenInstanceError
-
-        raise FrozenInstanceError(f"{name}: an option cannot be changed")
-
-    def __delattr__(self, name: str) -> None:
-        """Refuse it."""
-        setattr(self, name, None)
-
-    def __eq__(self, other: object) -> bool:
-        """Return whether all options are equal."""
-        return vars(self) == vars(other) if type(self) is type(other) else NotImplemented
-
-    def __hash__(self) -> int:
-        """Return the same number for equal options."""
-        return hash(tuple(vars(self).values()))
-
-    def __repr__(self) -> str:
-        """Show the options, but for those that may hold secrets."""
-        shown = (f"{name}={value!r}" for name, value in vars(self).items() if name not in NOT_SHOWN)
-        return f"{type(self).__name__}({', '.join(shown)})"
-
     def _check(self) -> None:
-        """Check each option."""
         self._check_destinations()
         for name in ("debug", "send", "gzip", "sync_mode"):
             check_flag(name, getattr(self, name))
@@ -141,21 +168,14 @@ class Config:
         if self.log_handler and not isinstance(self.log_handler, logging.Handler):
             raise ConfigError(unexpected("log_handler", "a logging.Handler", self.log_handler))
         check_proxies(self.proxies)
-        if self.proxies:
-            vars(self)["proxies"] = dict(self.proxies)  # later changes do not count
         self._check_oauth()
 
     def _check_destinations(self) -> None:
         """Check where messages go: to Segment, to a Librato account, or to both."""
-        if self.gauges is not None:
-            from segment_librato.config.gauges import (
-                LibratoConfig,
-                OpenTelemetryConfig,
-            )
-
-            if not isinstance(self.gauges, (LibratoConfig, OpenTelemetryConfig)):
-                expected = "a LibratoConfig, an OpenTelemetryConfig or None"
-                raise ConfigError(unexpected("gauges", expected, self.gauges))
+        kinds = (LibratoConfig, OpenTelemetryConfig)
+        if self.gauges is not None and not isinstance(self.gauges, kinds):
+            expected = "a LibratoConfig, an OpenTelemetryConfig or None"
+            raise ConfigError(unexpected("gauges", expected, self.gauges))
         if self.write_key is not None or self.gauges is None:
             _check_write_key(self.write_key)
         check_url("host", self.host or DEFAULT_HOST, DEFAULT_HOST)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
+from segment_librato.config.options import KW_ONLY, Options
 from segment_librato.config.validators import (
     Timeout,
     check_count,
@@ -32,25 +33,27 @@ MAX_PERIOD_SECONDS = 600
 MAX_AGGREGATE_SECONDS = 3_600
 LIBRATO_HOST = "https://metrics-api.librato.com"
 OTLP_ENDPOINT = "http://localhost:4318/v1/metrics"
-HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
+DEFAULT_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({"aggregate": True})
+HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # a token (RFC 9110, 5.6.2)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DirectDelivery:
-    """What all ways of direct delivery have in common; the budgets are those of a `Config`.
+class DirectDelivery(Options, secrets=("proxies",)):
+    """Options of every direct delivery of gauges; its budgets are its own, not the client's.
 
     Attributes:
-        aggregate: fold the measurements of so many seconds into one; 0 does not.
-        segment_too: leave the gauge to Segment's cloud as well.
-        max_queue_size: so many measurements may wait; 0 is no bound.
-        upload_interval: seconds that a measurement waits for company.
-        timeout: seconds to connect and to be answered, or a pair of them.
-        max_retries: so often a request is sent again.
-        max_total_backoff_duration: seconds that a request is retried.
-        max_rate_limit_duration: seconds that the server may make a request wait.
-        proxies: scheme to proxy URL.
+        aggregate: Fold the measurements of this many seconds into one; 0 folds none.
+        segment_too: Leave the gauge to Segment's cloud as well.
+        max_queue_size: Maximum number of queued measurements; 0 means unlimited.
+        upload_interval: Longest time, in seconds, to wait for a batch to fill.
+        timeout: Seconds to wait for a connection and for a response; a pair sets them apart.
+        max_retries: Maximum number of retries per request.
+        max_total_backoff_duration: Longest time, in seconds, to go on retrying a request after
+            its first failure.
+        max_rate_limit_duration: Longest time, in seconds, that the server may postpone a request.
+        proxies: Scheme to proxy URL, as `requests` takes it; None leaves it to the environment.
     """
 
+    _: KW_ONLY
     aggregate: int = 0
     segment_too: bool = False
     max_queue_size: int = 10_000
@@ -59,10 +62,9 @@ class DirectDelivery:
     max_retries: int = 10
     max_total_backoff_duration: float = 43_200
     max_rate_limit_duration: float = 1_800
-    proxies: Mapping[str, str] | None = field(default=None, repr=False)
+    proxies: Mapping[str, str] | None = None
 
-    def __post_init__(self) -> None:
-        """Check each option."""
+    def _check(self) -> None:
         check_count("aggregate", self.aggregate, 0, MAX_AGGREGATE_SECONDS)
         check_flag("segment_too", self.segment_too)
         for name in ("max_queue_size", "max_retries"):
@@ -71,7 +73,6 @@ class DirectDelivery:
             check_seconds(name, getattr(self, name))
         check_timeout(self.timeout)
         check_proxies(self.proxies)
-        self._copy("proxies")
 
     @property
     def budget(self) -> dict[str, Any]:
@@ -80,44 +81,38 @@ class DirectDelivery:
         durations = ("max_total_backoff_duration", "max_rate_limit_duration")
         return {name: getattr(self, name) for name in (*names, *durations)}
 
-    def _copy(self, *names: str) -> None:
-        """Keep mappings as they are now; later changes do not count."""
-        for name in names:
-            if (value := getattr(self, name)) is not None:
-                object.__setattr__(self, name, dict(value))
 
-
-@dataclass(frozen=True)
-class LibratoConfig(DirectDelivery):
-    """An account of the Librato Metrics API, or of AppOptics; see `DirectDelivery`, too.
+class LibratoConfig(DirectDelivery, secrets=("email", "token")):
+    """An account of the Librato Metrics API or AppOptics; see also `DirectDelivery`.
 
     Raises:
         ConfigError: an option has a wrong type or value; the text names it.
 
     Attributes:
-        email: the user name. AppOptics has none: leave it out there.
-        token: the API token.
-        host: the URL of the API.
-        api: "metrics", gauges with a source; or "measurements", with the source as a tag, which
-            AppOptics takes, too.
-        period: seconds between the points of a gauge, when a measurement creates it.
-        attributes: of a gauge that a measurement creates. `aggregate` has the service fold what
-            comes from one source within a period.
-        time_window: measurements that are older, or further in the future, are reported
-            instead of sent: Librato refuses them. Seconds.
+        email: User name of the account. Leave it out for AppOptics, which takes the token alone.
+        token: API token of the account.
+        host: Base URL of the API.
+        api: Form of the API. `"metrics"` sends gauges with a source; `"measurements"`, the later
+            form, which AppOptics takes too, sends the source as the tag `source`.
+        period: Seconds between the points of a gauge, 10 to 600. Counts when a measurement
+            creates the gauge.
+        attributes: Attributes of a gauge that a measurement creates. By default, the service
+            folds what one source sends within a period.
+        time_window: Maximum distance of a measurement from now, in seconds. Librato rejects
+            measurements that are much older or in the future, so those go to `on_error` instead.
     """
 
-    email: str | None = field(default=None, repr=False)
-    token: str | None = field(default=None, repr=False)
+    email: str | None = None
+    token: str | None = None
     host: str = LIBRATO_HOST
     api: Literal["metrics", "measurements"] = "metrics"
     period: int = 60
-    attributes: Mapping[str, Any] = field(default_factory=lambda: {"aggregate": True})
-    time_window: float = field(default=7_200, kw_only=True)
+    attributes: Mapping[str, Any] = DEFAULT_ATTRIBUTES
+    _: KW_ONLY
+    time_window: float = 7_200
 
-    def __post_init__(self) -> None:
-        """Check each option."""
-        super().__post_init__()
+    def _check(self) -> None:
+        super()._check()
         if self.api not in APIS:
             expected = " or ".join(map(repr, APIS))
             if isinstance(self.api, str):
@@ -130,7 +125,6 @@ class LibratoConfig(DirectDelivery):
         if self.aggregate > self.time_window:  # what was folded bears the start of its period
             raise ConfigError(f"aggregate: expected at most time_window, {self.time_window} s")
         _check_attributes("attributes", self.attributes)
-        self._copy("attributes")
 
     @property
     def destination(self) -> str:
@@ -153,40 +147,40 @@ class LibratoConfig(DirectDelivery):
         check_header_text("token", self.token)
 
 
-@dataclass(frozen=True)
-class OpenTelemetryConfig(DirectDelivery):
-    """An OTLP/HTTP endpoint; needs the extra `segment-librato[otel]`. See `DirectDelivery`, too.
+class OpenTelemetryConfig(DirectDelivery, secrets=("headers",)):
+    """An OTLP/HTTP endpoint; see also `DirectDelivery`.
 
-    What is left out comes from the environment, as with every OpenTelemetry exporter:
-    `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_RESOURCE_ATTRIBUTES`, ...
-    (OpenTelemetry specification, "OpenTelemetry Protocol Exporter").
+    Needs the extra `segment-librato[otel]`. What is left out comes from the environment, as with
+    every OpenTelemetry exporter: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS`,
+    `OTEL_RESOURCE_ATTRIBUTES`, ... (specification, "OpenTelemetry Protocol Exporter").
 
     Raises:
         ConfigError: an option has a wrong type or value; the text names it.
 
     Attributes:
-        endpoint: the URL that metrics are posted to; `/v1/metrics` is added to a URL without
-            a path.
-        headers: sent with each request: an API token, mostly.
-        resource_attributes: what the measurements are about, such as `service.name`.
-        gzip: compress requests.
+        endpoint: URL that metrics are posted to (OTLP/HTTP, not gRPC); `/v1/metrics` is added to
+            a URL without a path. None leaves it to the environment, or to
+            http://localhost:4318/v1/metrics.
+        headers: Headers of each request, usually an API token. None leaves them to the
+            environment.
+        resource_attributes: What the measurements are about, such as `service.name`. None leaves
+            them to the environment.
+        gzip: Compress requests.
     """
 
     endpoint: str | None = None
-    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = None
     resource_attributes: Mapping[str, Any] | None = None
     gzip: bool = False
 
-    def __post_init__(self) -> None:
-        """Check each option."""
-        super().__post_init__()
+    def _check(self) -> None:
+        super()._check()
         if self.endpoint is not None:
             check_url("endpoint", self.endpoint, OTLP_ENDPOINT)
         check_flag("gzip", self.gzip)
         _check_headers(self.headers)
         if self.resource_attributes is not None:
             _check_attributes("resource_attributes", self.resource_attributes)
-        self._copy("headers", "resource_attributes")
 
     @property
     def destination(self) -> str:
@@ -215,5 +209,5 @@ def _check_headers(value: object) -> None:
         for one in (name, text):
             check_text("headers", one, expected)
             check_header_text("headers", one)
-        if not HEADER_NAME.fullmatch(name):
+        if not re.fullmatch(HEADER_NAME, name):
             raise ConfigError("headers: expected names without spaces and separators")

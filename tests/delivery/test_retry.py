@@ -25,7 +25,7 @@ from segment_librato.errors import (
 if TYPE_CHECKING:
     from segment_librato.delivery.retry import RetryTable
 
-OAUTH = {"oauth_client_id": "id", "oauth_client_key": "key", "oauth_key_id": "kid"}
+OAUTH: dict[str, Any] = {"oauth_client_id": "id", "oauth_client_key": "key", "oauth_key_id": "kid"}
 
 
 def longest(seconds: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import string
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -35,7 +36,7 @@ def message_of(number: int, size: int) -> bytes:
     return b'"%s"' % str(number).encode().rjust(size - 2, b"x")
 
 
-def pack(write_key: str, messages: list[bytes], **options: int) -> list[Batch]:
+def pack(write_key: str, messages: list[bytes], **options: Any) -> list[Batch]:
     """Let a queue with the client's rules pack messages."""
     queue = MessageQueue(0, _batch_rules(Config(write_key=write_key, **options)))
     for message in messages:

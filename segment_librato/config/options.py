@@ -1,0 +1,130 @@
+"""What every class of options has in common: immutable, comparable, valid once it exists.
+
+Owns construction, equality, the `repr` without secrets, and immutability. `dataclasses` offers
+the same, but importing it would take a fifth of the time in which this library is imported. Must
+not know a single option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from dataclasses import KW_ONLY
+    from inspect import Signature
+
+    from typing_extensions import Self, dataclass_transform
+else:
+    KW_ONLY = object
+
+    def dataclass_transform(**_: object) -> Any:  # noqa: ANN401  a decorator of any class
+        """Do nothing: only type checkers need it."""
+        return lambda kind: kind
+
+
+__all__ = ["KW_ONLY", "Options"]
+
+
+class _SignatureOnDemand:
+    """`__signature__` for `inspect.signature`, made when asked for: importing `inspect` is slow."""
+
+    def __get__(self, options: Options | None, kind: type[Options]) -> Signature:
+        from inspect import Parameter, Signature
+
+        annotations: dict[str, Any] = {}
+        for one in reversed(kind.__mro__):
+            annotations.update(vars(one).get("__annotations__", {}))
+        return Signature(
+            [
+                Parameter(
+                    name,
+                    Parameter.KEYWORD_ONLY
+                    if name in kind._keyword_only  # noqa: SLF001  the class that this serves
+                    else Parameter.POSITIONAL_OR_KEYWORD,
+                    default=getattr(kind, name),
+                    annotation=annotations[name],
+                )
+                for name in kind.names()
+            ]
+        )
+
+
+@dataclass_transform(frozen_default=True)
+class Options:
+    """Base class of options: each annotation of a subclass, with its default, is one.
+
+    Options after a line `_: KW_ONLY` can be given by name only. `secrets`, an argument of the
+    class statement, names those that the `repr` leaves out. Mappings are copied, so that later
+    changes do not count. Behaves like a frozen dataclass, to type checkers too.
+    """
+
+    _positional: ClassVar[tuple[str, ...]] = ()
+    _keyword_only: ClassVar[tuple[str, ...]] = ()
+    _secrets: ClassVar[frozenset[str]] = frozenset()
+
+    __signature__: ClassVar[_SignatureOnDemand] = _SignatureOnDemand()
+
+    def __init_subclass__(cls, *, secrets: tuple[str, ...] = ()) -> None:
+        """Collect the options that this class declares."""
+        declared = list(cls.__annotations__)
+        keywords = declared.index("_") if "_" in declared else len(declared)
+        cls._positional += tuple(declared[:keywords])
+        cls._keyword_only += tuple(declared[keywords + 1 :])
+        cls._secrets |= set(secrets)
+
+    def __init__(self, *values: Any, **options: Any) -> None:  # noqa: ANN401  see the subclasses
+        kind = type(self).__name__
+        if len(values) > len(self._positional):
+            expected = f"at most {len(self._positional)} positional arguments"
+            raise TypeError(f"{kind}: expected {expected}, got {len(values)}")
+        given = dict(zip(self._positional, values, strict=False))
+        if twice := given.keys() & options.keys():
+            raise TypeError(f"{kind}: got options twice: {', '.join(sorted(twice))}")
+        names = self.names()
+        if unknown := options.keys() - set(names):
+            raise TypeError(f"{kind}: got unexpected options: {', '.join(sorted(unknown))}")
+        given |= options
+        values_of = vars(self)
+        values_of.update({name: given.get(name, getattr(type(self), name)) for name in names})
+        self._check()
+        for name, value in values_of.items():
+            if isinstance(value, Mapping):
+                values_of[name] = dict(value)
+
+    def _check(self) -> None:
+        """Raise a ConfigError that names the first option with a wrong type or value."""
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the names of all options, those that may be given by position first."""
+        return cls._positional + cls._keyword_only
+
+    def with_options(self, **options: Any) -> Self:  # noqa: ANN401  see the subclasses
+        """Return a copy with these options changed."""
+        return type(self)(**vars(self) | options)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Raise FrozenInstanceError."""
+        from dataclasses import FrozenInstanceError
+
+        raise FrozenInstanceError(f"{name}: an option cannot be changed")
+
+    def __delattr__(self, name: str) -> None:
+        """Raise FrozenInstanceError."""
+        setattr(self, name, None)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether all options are equal."""
+        return vars(self) == vars(other) if type(self) is type(other) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Return the same number for equal options."""
+        values = vars(self).values()
+        return hash(tuple(frozenset(one.items()) if type(one) is dict else one for one in values))
+
+    def __repr__(self) -> str:
+        """Show the options except those that may hold secrets."""
+        shown = vars(self).items()
+        texts = (f"{name}={value!r}" for name, value in shown if name not in self._secrets)
+        return f"{type(self).__name__}({', '.join(texts)})"
