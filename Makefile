@@ -61,3 +61,8 @@ $(BENCH)/.installed: pyproject.toml
 	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade "pip>=25.1"
 	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --editable . --group bench
 	@touch $@
+
+# An option is declared in segment_librato/config/; this writes it wherever else it is spelled out.
+.PHONY: options
+options: $(VENV)/.development
+	@$(BIN)/python tools/options.py

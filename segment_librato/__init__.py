@@ -6,21 +6,33 @@
     analytics.track("user-1", "Order Completed", {"value": 42})
     analytics.shutdown()
 
-Every option of `Client` is a setting of this module. The first call makes `default_client`
-from the settings; a setting changed later makes a new one on the next call, while the former
-delivers what it has accepted. Setting `default_client` to None starts anew.
+Every option of `Client` is a setting of this module, such as `write_key` above; `Client` describes
+them. The first call makes `default_client` from the settings. When a setting is changed later, the
+next call makes a new one, and the former delivers what it has accepted. To start anew, set
+`default_client` to None.
+
+`stats` is a snapshot of the counters of the default client; reading it makes no client.
+
+Two packages are imported when they are used: `segment_librato.librato` maps messages to Librato
+measurements, and `segment_librato.devserver` is a local stand-in for the APIs of both services.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
+from collections.abc import Mapping
+from decimal import Decimal  # noqa: F401  for `typing.get_type_hints` of the functions
 from typing import TYPE_CHECKING, Any
 
 from segment_librato._version import VERSION
-from segment_librato.client import Client
+from segment_librato.client import Client, Properties
 from segment_librato.compat import install_as_segment_analytics
-from segment_librato.config.client import Config
+from segment_librato.config.client import Config, OnError
+from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
+from segment_librato.config.validators import Timeout
+from segment_librato.counters import Stats
 from segment_librato.errors import (
     APIError,
     ClientClosedError,
@@ -49,16 +61,13 @@ from segment_librato.global_client import (
     shutdown,
     track,
 )
+from segment_librato.message.fields import Identifier, Message
+from segment_librato.message.timestamp import Timestamp
 from segment_librato.preload import preload
 from segment_librato.process.sigterm import flush_on_sigterm
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Mapping
-
-    from segment_librato.config.client import OnError
-    from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
-    from segment_librato.config.validators import Timeout
+    from segment_librato import librato as librato
 
 __all__ = [
     "APIError",
@@ -66,14 +75,21 @@ __all__ = [
     "ClientClosedError",
     "ConfigError",
     "DeliveryError",
+    "Identifier",
     "LibratoConfig",
+    "Message",
     "MessageTooLargeError",
     "NetworkError",
+    "OnError",
     "OpenTelemetryConfig",
+    "Properties",
     "QueueFullError",
     "RejectionError",
     "SegmentError",
     "ShutdownTimeoutError",
+    "Stats",
+    "Timeout",
+    "Timestamp",
     "ValidationError",
     "__version__",
     "aflush",
@@ -93,6 +109,7 @@ __all__ = [
     "track",
 ]
 
+# <options>, by `make options`
 write_key: str | None = Config.write_key
 host: str | None = Config.host
 debug: bool = Config.debug
@@ -120,26 +137,28 @@ shutdown_timeout: float = Config.shutdown_timeout
 max_queue_bytes: int = Config.max_queue_bytes
 block_on_full: float = Config.block_on_full
 gauges: LibratoConfig | OpenTelemetryConfig | None = Config.gauges
+# </options>
 
 default_client: Client | None = None
 
 __version__ = VERSION
 
-_LOADED_WHEN_USED = frozenset({"LibratoConfig", "OpenTelemetryConfig"})
+_SUBPACKAGES = ("devserver", "librato")
 
+if TYPE_CHECKING:
+    stats: Stats  # see `global_client`
+else:  # for type checkers, any name would do
 
-if not TYPE_CHECKING:  # or any name would do
-
-    def __getattr__(name: str) -> Any:  # noqa: ANN401  one of two classes
-        """Return a class that few need, and that takes a while to be imported."""
-        if name not in _LOADED_WHEN_USED:
+    def __getattr__(name: str) -> Any:  # noqa: ANN401  a module
+        """Import a subpackage that is for users when it is first used."""
+        if name not in _SUBPACKAGES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module("segment_librato.config.gauges"), name)
+        return importlib.import_module(f"{__name__}.{name}")
 
 
 def __dir__() -> list[str]:
-    """List what this module has, and what it has when it is used."""
-    return sorted({*globals(), *_LOADED_WHEN_USED})
+    """List what is for users, without what this module is made of."""
+    return sorted([*__all__, *Config.names(), *_SUBPACKAGES, "default_client", "stats"])
 
 
 adopt(sys.modules[__name__])

@@ -10,10 +10,15 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from decimal import Decimal
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from segment_librato.config.client import Config, OnError
+from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
 from segment_librato.config.validators import Timeout
+from segment_librato.counters import Stats
+from segment_librato.delivery.consumer import Consumer
 from segment_librato.delivery.report import Reporter
 from segment_librato.errors import ValidationError, unexpected
 from segment_librato.gauge_delivery.calls import configure, gauge_fields, gauge_settings
@@ -25,26 +30,23 @@ from segment_librato.message.build import (
     add_track_fields,
     build,
 )
-from segment_librato.message.fields import check_identifier
+from segment_librato.message.fields import Identifier, Message, check_identifier
+from segment_librato.message.timestamp import Timestamp
 from segment_librato.router import Router
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-    from types import TracebackType
-
     from typing_extensions import Self
 
-    from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
-    from segment_librato.counters import Stats
-    from segment_librato.delivery.consumer import Consumer
-    from segment_librato.message.fields import Identifier, Message
-    from segment_librato.message.timestamp import Timestamp
     from segment_librato.process.clock import Clock
     from segment_librato.queue.message_queue import MessageQueue
+else:
+    Self = "Client"  # for `typing.get_type_hints`; `typing` has it from Python 3.11 on
 
-__all__ = ["Client"]
+__all__ = ["Client", "Properties"]
 
-Properties = Mapping[str, Any]
+Properties: TypeAlias = Mapping[str, Any]
+"""Properties, traits, a context or integrations: str to any value that JSON can hold."""
+
 T = TypeVar("T")
 
 
@@ -53,9 +55,16 @@ class _Option(Generic[T]):
 
     def __set_name__(self, owner: type[Client], name: str) -> None:
         self._name = name
+        self.__doc__ = f"The option `{name}` of this client."
 
-    def __get__(self, client: Client | None, owner: type[Client]) -> T:
-        value: T = getattr(Config if client is None else client.config, self._name)
+    @overload
+    def __get__(self, client: None, owner: type[Client]) -> Self: ...
+    @overload
+    def __get__(self, client: Client, owner: type[Client]) -> T: ...
+    def __get__(self, client: Client | None, owner: type[Client]) -> T | Self:
+        if client is None:
+            return self
+        value: T = getattr(client.config, self._name)
         return value
 
     def __set__(self, client: Client, value: T) -> None:
@@ -63,67 +72,81 @@ class _Option(Generic[T]):
 
 
 class Client:
-    """A Segment client. Thread-safe; nothing it does raises after construction but bad arguments.
+    """A Segment client. Thread-safe; after construction, only invalid arguments raise.
 
-    The calls `track`, `identify`, `group`, `alias`, `page` and `screen` check their arguments,
-    turn the message into bytes and put it in a queue, from which a background thread sends it.
-    They return `(True, message)`, with the message as it is sent; or `(False, message)` if it
-    was not accepted, after `on_error` was called with the reason.
+        with Client("YOUR_WRITE_KEY") as client:
+            client.track("user-1", "Order Completed", {"value": 42})
+
+    The calls `track`, `identify`, `group`, `alias`, `page`, `screen` and `gauge` check their
+    arguments, encode the message and queue it; a background thread sends it. They return
+    `(True, message)`, with the message as it is sent; or `(False, message)` if it was rejected,
+    after `on_error` was called with the reason.
+
+    `shutdown()`, which the end of the `with` block calls, delivers what is queued. So does the
+    exit of the interpreter, for up to `exit_timeout` seconds.
 
     Args:
-        write_key: the write key of the source.
-        host: the URL of the API; None is https://api.segment.io.
-        debug: log every request.
-        max_queue_size: so many messages may wait; 0 is no bound.
-        send: False checks messages and sends nothing.
-        on_error: called as `on_error(error, messages)` with what will not be delivered.
-        gzip: compress requests.
-        max_retries: so often a request is sent again.
-        sync_mode: send inside each call, without a background thread.
-        timeout: seconds to connect and to be answered, or a pair of them.
-        proxies: scheme to proxy URL.
-        thread: background threads.
-        upload_size: so many waiting messages make a batch leave.
-        upload_interval: seconds that a message waits for company.
-        log_handler: a handler for the logger `segment`.
-        oauth_client_id: with the next two, OAuth 2.0 instead of the write key.
-        oauth_client_key: an RSA private key in PEM.
-        oauth_key_id: the id of that key.
-        oauth_auth_server: the URL that tokens come from.
-        oauth_scope: what they are for.
-        max_total_backoff_duration: seconds that a request is retried.
-        max_rate_limit_duration: seconds that the server may make a request wait.
-        exit_timeout: seconds to deliver what waits when the interpreter exits.
-        shutdown_timeout: the same for `shutdown`.
-        max_queue_bytes: so many bytes of messages may wait; 0 is no bound.
-        block_on_full: seconds that a call waits for room in a full queue.
-        gauges: deliver gauges directly, to a Librato account or to OpenTelemetry.
+        write_key: Write key of the source; required unless `gauges` is set.
+        host: Base URL of the API; None means https://api.segment.io.
+        debug: Set the logger `segment` to DEBUG, and print to stderr if logging is not configured.
+        max_queue_size: Maximum number of queued messages; 0 means unlimited.
+        send: Send messages; False only checks and encodes them.
+        on_error: Called as `on_error(error, messages)`, once for every message that will not be
+            delivered.
+        gzip: Compress requests.
+        max_retries: Maximum number of retries per request.
+        sync_mode: Send each message inside its call, without a background thread.
+        timeout: Seconds to wait for a connection and for a response; a pair sets them apart.
+        proxies: Scheme to proxy URL, as `requests` takes it.
+        thread: Number of background threads, each with one request at a time.
+        upload_size: Queue length that triggers an upload.
+        upload_interval: Longest time, in seconds, to wait for a batch to fill.
+        log_handler: Handler to add to the logger `segment`, where it stays.
+        oauth_client_id: Id of the OAuth application.
+        oauth_client_key: RSA private key of the OAuth application, in PEM.
+        oauth_key_id: Id of that key.
+        oauth_auth_server: Base URL of the server that issues the tokens.
+        oauth_scope: Scope of the tokens.
+        max_total_backoff_duration: Longest time, in seconds, that a request is retried after its
+            first failure.
+        max_rate_limit_duration: Longest time, in seconds, that the server may postpone a request by
+            `Retry-After`.
+        exit_timeout: Longest time, in seconds, that the interpreter waits at its exit for pending
+            messages.
+        shutdown_timeout: Longest time, in seconds, that `shutdown()` waits if it is called without
+            a timeout.
+        max_queue_bytes: Maximum size of the queued messages as JSON, in bytes, at least 65,536; 0
+            means unlimited.
+        block_on_full: Longest time, in seconds, that a call waits for room in a full queue before
+            its message is rejected.
+        gauges: Deliver gauges directly, to a Librato account or over OpenTelemetry.
 
     Raises:
-        ConfigError: an option is wrong.
+        ConfigError: an option has a wrong type or value; the text names it.
     """
 
-    log = logging.getLogger("segment")
+    log: logging.Logger = logging.getLogger("segment")
 
     _clock: Clock | None = None  # that of the system
 
-    DefaultConfig = Config
+    DefaultConfig: type[Config] = Config
 
-    write_key = _Option[str | None]()
-    host = _Option[str | None]()
-    debug = _Option[bool]()
-    send = _Option[bool]()
-    on_error = _Option[OnError | None]()
-    gzip = _Option[bool]()
-    max_retries = _Option[int]()
-    sync_mode = _Option[bool]()
-    timeout = _Option[Timeout]()
-    proxies = _Option[Mapping[str, str] | None]()
-    max_total_backoff_duration = _Option[float]()
-    max_rate_limit_duration = _Option[float]()
+    write_key: _Option[str | None] = _Option()
+    host: _Option[str | None] = _Option()
+    debug: _Option[bool] = _Option()
+    send: _Option[bool] = _Option()
+    on_error: _Option[OnError | None] = _Option()
+    gzip: _Option[bool] = _Option()
+    max_retries: _Option[int] = _Option()
+    sync_mode: _Option[bool] = _Option()
+    timeout: _Option[Timeout] = _Option()
+    proxies: _Option[Mapping[str, str] | None] = _Option()
+    max_total_backoff_duration: _Option[float] = _Option()
+    max_rate_limit_duration: _Option[float] = _Option()
 
     def __init__(
         self,
+        # <options>, by `make options`
         write_key: str | None = Config.write_key,
         host: str | None = Config.host,
         debug: bool = Config.debug,
@@ -152,11 +175,12 @@ class Client:
         max_queue_bytes: int = Config.max_queue_bytes,
         block_on_full: float = Config.block_on_full,
         gauges: LibratoConfig | OpenTelemetryConfig | None = Config.gauges,
+        # </options>
     ) -> None:
         options = {name: value for name, value in locals().items() if name != "self"}
-        self.config = Config(**options)
-        self._router = Router(self.config, Reporter(self.config.on_error), self._clock)
-        self.queue = self._router.queue
+        self.config: Config = Config(**options)
+        self._router: Router = Router(self.config, Reporter(self.config.on_error), self._clock)
+        self.queue: MessageQueue = self._router.queue
         weakref.finalize(self, _close, self._router.queues).atexit = False
         self._set_up_logging()
 

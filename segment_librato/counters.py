@@ -14,26 +14,26 @@ class Stats(NamedTuple):
     """A snapshot, taken at one instant: `accepted == delivered + failed + pending`.
 
     Attributes:
-        accepted: messages taken in, since the client was made or its process forked.
-        delivered: messages the server answered for with success.
-        failed: accepted messages that `on_error` was told will not be delivered.
-        rejected: messages not taken in, because the queue was full or the client closed.
-        pending: messages that wait or are under way.
-        retries: requests that repeated an earlier one.
-        requests: requests made, retries included.
-        bytes_sent: bytes of request bodies, after compression.
-        gauges: the same for the measurements that are delivered directly, if any are; those
-            that were folded into one count as one.
+        accepted: Messages accepted since the client was made or its process forked.
+        delivered: Messages for which the server reported success.
+        failed: Accepted messages that will not be delivered; `on_error` was called with them.
+        rejected: Messages not accepted, because the queue was full or the client was shut down.
+        pending: Messages that are queued or in flight.
+        retries: Requests that repeated an earlier one.
+        requests: Requests made, including retries.
+        bytes_sent: Bytes of request bodies, after compression.
+        gauges: The same counters for measurements that are delivered directly; None without the
+            option `gauges`. Measurements folded into one count as one.
     """
 
-    accepted: int
-    delivered: int
-    failed: int
-    rejected: int
-    pending: int
-    retries: int
-    requests: int
-    bytes_sent: int
+    accepted: int = 0
+    delivered: int = 0
+    failed: int = 0
+    rejected: int = 0
+    pending: int = 0
+    retries: int = 0
+    requests: int = 0
+    bytes_sent: int = 0
     gauges: Stats | None = None
 
     @property

@@ -13,10 +13,11 @@ import threading
 import time
 from functools import wraps
 from types import MethodType, ModuleType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
 from segment_librato.client import Client
 from segment_librato.config.client import Config
+from segment_librato.counters import Stats
 from segment_librato.errors import ConfigError
 from segment_librato.process.fork import register_after_fork
 from segment_librato.process.locks import synchronized
@@ -49,8 +50,8 @@ class _Defaults:
 
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {}  # the namespace of the module
-        self.change = object()  # another one whenever a setting is assigned
-        self.applied = self.change  # the last one that the default client was made from
+        self.change: object = object()  # another one whenever a setting is assigned
+        self.applied: object = self.change  # the last one that the default client was made from
         self.former: list[Client] = []  # made from earlier settings, with messages to deliver
         self.reset_after_fork()
         register_after_fork(self)
@@ -88,6 +89,16 @@ _defaults = _Defaults()
 
 class _SettingsModule(ModuleType):
     """A module that notices when a setting or the default client is assigned."""
+
+    @property
+    def stats(self) -> Stats:
+        """The counters of the default client at this instant; all zero while there is none."""
+        client = _defaults.client
+        return client.stats if client else Stats()
+
+    @stats.setter
+    def stats(self, _: object) -> NoReturn:
+        raise AttributeError("stats cannot be set: it is a snapshot of the default client")
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
@@ -155,14 +166,14 @@ def _on_default_client(
     return call
 
 
-track = _on_default_client(Client.track)
-identify = _on_default_client(Client.identify)
-group = _on_default_client(Client.group)
-alias = _on_default_client(Client.alias)
-page = _on_default_client(Client.page)
-screen = _on_default_client(Client.screen)
-gauge = _on_default_client(Client.gauge)
-configure_gauge = _on_default_client(Client.configure_gauge)
+track: Final = _on_default_client(Client.track)
+identify: Final = _on_default_client(Client.identify)
+group: Final = _on_default_client(Client.group)
+alias: Final = _on_default_client(Client.alias)
+page: Final = _on_default_client(Client.page)
+screen: Final = _on_default_client(Client.screen)
+gauge: Final = _on_default_client(Client.gauge)
+configure_gauge: Final = _on_default_client(Client.configure_gauge)
 
 
 def flush(timeout: float | None = None) -> bool:

@@ -212,6 +212,7 @@ OTHER_VALUES: dict[str, Any] = {
 @pytest.mark.parametrize("name", Config.names())
 @pytest.mark.parametrize("when", ["before the first call", "after it"])
 def test_every_setting_reaches_the_client(name: str, when: str) -> None:
+    assert name in OTHER_VALUES, "add a value other than the default to OTHER_VALUES"
     if when == "after it":
         analytics.flush()
     setattr(analytics, name, OTHER_VALUES[name])

@@ -14,7 +14,7 @@ from segment_librato.errors import ValidationError, unexpected
 
 __all__ = ["MILLISECONDS", "Timestamp", "format_second", "format_timestamp", "latest_second"]
 
-Timestamp: TypeAlias = "datetime | date | str | int | float | Decimal"
+Timestamp: TypeAlias = datetime | date | str | int | float | Decimal
 """When something happened; see `Client.track`."""
 
 _TIMESTAMP_TYPES = (date, str, numbers.Real, Decimal)
@@ -23,10 +23,10 @@ LOCAL_TIME_SECONDS = 5  # a naive datetime this young was made by datetime.now()
 FIRST_MILLISECONDS = 31_557_600_000  # the year 1971 in milliseconds, 2970 in seconds
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
-MILLISECONDS = [f".{number:03}+00:00" for number in range(1_000)]
+MILLISECONDS: list[str] = [f".{number:03}+00:00" for number in range(1_000)]
 """The end of the text of a time, for each millisecond of a second."""
 
-latest_second = [(0, "1970-01-01T00:00:00")]
+latest_second: list[tuple[int, str]] = [(0, "1970-01-01T00:00:00")]
 """The second of the latest message, and its text: one tuple, so that no thread sees half of it."""
 
 
