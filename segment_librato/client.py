@@ -1,8 +1,8 @@
-"""The client: one method per Segment call; build, hand over.
+"""The client: one method per Segment call, which builds the message and hands it over.
 
-Owns the public surface of a client and the checks of what is passed to flush and its kin.
-Knows nothing of HTTP, of JSON, or of how a message is delivered. It is long because each
-signature is written out, for editors and type checkers; there is little between them.
+Owns the public surface of a client, and the check of timeouts. Must not know HTTP, JSON, or how a
+message is delivered. It is long because every signature is written out, for editors and type
+checkers.
 """
 
 from __future__ import annotations
@@ -229,17 +229,19 @@ class Client:
         """Record that a user did something.
 
         Args:
-            user_id: who, as the application knows them: a str, a number or a UUID.
-            event: what they did; up to 255 characters.
-            properties: facts about it; a number in `value` becomes a Librato measurement.
-            context: facts about the circumstances; `{"Librato": {"source": ...}}` names the
+            user_id: Id of the user in your application: a str, a number or a UUID.
+            event: Name of what the user did; up to 255 characters.
+            properties: Facts about the event. A number in `value` becomes a Librato measurement.
+            context: Facts about the circumstances. `{"Librato": {"source": ...}}` names the
                 source of the measurement.
-            timestamp: when: a datetime (a naive one is UTC, unless it was made just now by
-                `datetime.now()`), a date, an ISO 8601 str or seconds since the epoch. Now, if
-                it is None.
-            anonymous_id: who, while they are not known. One of the two ids is needed.
-            integrations: which destinations get the message.
-            message_id: Segment drops a second message with the same id; under 100 characters.
+            timestamp: When it happened: a datetime (a naive one is UTC, unless it was made just
+                now by `datetime.now()`), a date, an ISO 8601 str or seconds since the epoch. None
+                means now.
+            anonymous_id: Id of a user who is not known yet. One of the two ids is required.
+            integrations: Which destinations get the message, such as
+                `{"All": False, "Librato": True}`.
+            message_id: Id of the message, under 100 characters; None generates one. Segment drops
+                a second message with the same id.
 
         Returns:
             Whether the message was accepted, and the message as it is sent.
@@ -264,7 +266,7 @@ class Client:
         integrations: Properties | None = None,
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
-        """Record what is known of a user: `traits`. Otherwise as `track`."""
+        """Record what you know about a user: `traits`. See `track` for the other arguments."""
         message = build(
             "identify", user_id, anonymous_id, context, timestamp, integrations, message_id
         )
@@ -282,7 +284,7 @@ class Client:
         integrations: Properties | None = None,
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
-        """Record that a user belongs to a group, and the group's `traits`. See `track`."""
+        """Record that a user belongs to a group, and the `traits` of the group. See `track`."""
         message = build(
             "group", user_id, anonymous_id, context, timestamp, integrations, message_id
         )
@@ -298,7 +300,7 @@ class Client:
         integrations: Properties | None = None,
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
-        """Record that two ids, `previous_id` and `user_id`, are one user. See `track`."""
+        """Record that `previous_id` and `user_id` are the same user. See `track`."""
         user = check_identifier("user_id", user_id)  # `build` would name two ids
         message = build("alias", user, None, context, timestamp, integrations, message_id)
         add_alias_fields(message, previous_id)
@@ -351,18 +353,18 @@ class Client:
     ) -> tuple[bool, Message]:
         """Put a number on a graph: `gauge("queue.depth", 42, source="web-1")`.
 
-        It is the `track` call of an event of this name with the value and the source of a
-        Librato measurement. Without a user, its anonymous id is the source.
+        Short for a `track` call: the name is the event, the value and the source are those of a
+        Librato measurement. Without a user, the source is the anonymous id.
 
         Args:
-            name: of the gauge; up to 255 characters.
-            value: the number.
-            source: where it comes from: a host, mostly; None is the name.
-            user_id: whom it belongs to.
-            timestamp: when it was so; see `track`. Now, if it is None.
+            name: Name of the gauge; up to 255 characters.
+            value: The number.
+            source: Origin of the number, usually a host; None means the name.
+            user_id: User that the number belongs to.
+            timestamp: When the number was measured, as in `track`. None means now.
 
         Returns:
-            As `track`.
+            Whether the message was accepted, and the message as it is sent.
 
         Raises:
             ValidationError: an argument has a wrong type or value.
@@ -379,38 +381,41 @@ class Client:
         aggregate: bool = True,
         display_name: str | None = None,
     ) -> None:
-        """Set how Librato shows a gauge, which is created if there is none.
+        """Set how Librato shows a gauge; creates the gauge if there is none.
 
-        Needs the option `gauges` with a `LibratoConfig`. One request, inside the call; to make
-        it again changes nothing. The defaults are the display settings that Segment's
+        Needs the option `gauges` with a `LibratoConfig`. Sends one request, inside the call;
+        repeating it changes nothing. The defaults are the display settings that Segment's
         documentation asks for: Period 60 s, Source Aggregation, "Average: Sum".
 
         Args:
-            name: of the gauge, or of the event that it is made of.
-            period: seconds between its points, 10 to 600.
-            summarize: how points become one when seen from afar: "average", "sum", "count",
+            name: Name of the gauge, or of the event behind it.
+            period: Seconds between the points of the gauge, 10 to 600.
+            summarize: How Librato merges points when zoomed out: "average", "sum", "count",
                 "min" or "max".
-            aggregate: have Librato fold what comes from one source within a period.
-            display_name: the name on the page.
+            aggregate: Have Librato fold what one source sends within a period.
+            display_name: Name to show on the page.
 
         Raises:
             ConfigError: there is no `LibratoConfig`.
             ValidationError: an argument has a wrong type or value.
-            APIError: Librato answered, but not with success.
-            NetworkError: it did not answer.
+            APIError: Librato responded with an error.
+            NetworkError: Librato did not respond.
         """
         settings = gauge_settings(period, summarize, aggregate, display_name)
         configure(self.config.gauges, name, settings, send=self.config.send)
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Send what was accepted so far, and wait until all of it has an outcome.
+        """Send all accepted messages, and wait until each is delivered or reported as failed.
 
         Args:
-            timeout: seconds to wait at most; None waits as long as retries go on.
+            timeout: Longest time to wait, in seconds; None waits until the retries end.
 
         Returns:
-            Whether all was delivered or reported to `on_error` in time. Called from `on_error`,
-            on the thread that delivers, it returns False at once.
+            Whether all messages were delivered, or reported to `on_error`, in time. A call from
+            `on_error`, on the thread that delivers, returns False at once.
+
+        Raises:
+            ValidationError: the timeout is neither a number nor None.
         """
         _check_timeout(timeout)
         return self._router.flush(timeout)
@@ -418,16 +423,16 @@ class Client:
     async def aflush(self, timeout: float | None = None) -> bool:
         """Flush without blocking the event loop.
 
-        Arguments and result are those of `flush`. To cancel it is to stop waiting: what was
-        accepted is sent all the same.
+        Takes and returns the same as `flush`. Cancelling it only stops the waiting: accepted
+        messages are sent all the same.
         """
         _check_timeout(timeout)
         return await self._router.aflush(timeout)
 
     def join(self, timeout: float | None = None) -> bool:
-        """Flush and end the background threads; the next call starts them again.
+        """Flush, and end the background threads; the next message starts them again.
 
-        Arguments and result are those of `flush`.
+        Takes and returns the same as `flush`.
         """
         _check_timeout(timeout)
         return self._router.join(timeout)
@@ -436,11 +441,14 @@ class Client:
         """Flush, then stop for good: later calls return `(False, message)`.
 
         Args:
-            timeout: seconds to wait at most; None is the option `shutdown_timeout`. What is left
-                then goes to `on_error` with a `ShutdownTimeoutError`.
+            timeout: Longest time to wait, in seconds; None means the option `shutdown_timeout`.
+                What is left then goes to `on_error` with a `ShutdownTimeoutError`.
 
         Returns:
-            Whether all was delivered or reported before the time was over.
+            Whether all messages were delivered, or reported to `on_error`, in time.
+
+        Raises:
+            ValidationError: the timeout is neither a number nor None.
         """
         _check_timeout(timeout)
         seconds = self.config.shutdown_timeout if timeout is None else timeout
@@ -448,14 +456,14 @@ class Client:
 
     @property
     def stats(self) -> Stats:
-        """The counters at this instant."""
+        """A snapshot of the counters: `accepted == delivered + failed + pending`."""
         stats = self.queue.ledger.stats()
         gauges = self._router.gauges
         return stats._replace(gauges=gauges.stats) if gauges else stats
 
     @property
     def consumers(self) -> list[Consumer]:
-        """The background workers, if there are any; their threads start with the first message."""
+        """The background workers; their threads start with the first message."""
         return self._router.consumers
 
     def _set_up_logging(self) -> None:
@@ -473,7 +481,7 @@ class Client:
 
 
 def _close(queues: list[MessageQueue]) -> None:
-    """Deliver what waits for a client that is gone, then stop."""
+    """Deliver what a garbage-collected client has queued, then stop."""
     for queue in queues:
         queue.close()
 

@@ -1,4 +1,4 @@
-"""The calls of the module, over one default client that is made from its settings.
+"""The functions of the module, which call one default client made from its settings.
 
 Owns when that client is made, replaced and retired. The settings and `default_client` are
 attributes of `segment_librato` itself, which hands its namespace over by `adopt`. (This module
@@ -46,7 +46,7 @@ _SETTINGS = Config.names()
 
 
 class _Defaults:
-    """What there is to know about the default client besides itself."""
+    """The state around the default client."""
 
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {}  # the namespace of the module
@@ -57,7 +57,7 @@ class _Defaults:
         register_after_fork(self)
 
     def reset_after_fork(self) -> None:
-        """Have a lock that nobody holds."""
+        """Replace the lock, which a thread of the parent process may hold."""
         self.lock = threading.RLock()
 
     @property
@@ -182,7 +182,7 @@ def flush(timeout: float | None = None) -> bool:
 
 
 def join(timeout: float | None = None) -> bool:
-    """Flush and end the threads of the default client; see `Client.join`."""
+    """Flush the default client and end its threads; see `Client.join`."""
     return _finish(Client.join, timeout)
 
 

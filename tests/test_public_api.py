@@ -5,15 +5,23 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
+import pydoc
+import subprocess
+import sys
+import typing
+from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import pydantic
 import pytest
 
 import segment_librato as analytics
-from segment_librato import Client
+from segment_librato import Client, Stats
 from segment_librato.config.client import Config
+from segment_librato.config.options import Options
 
 RECORDED: dict[str, Any] = json.loads(
     (Path(__file__).parent / "data" / "signatures.json").read_text(encoding="utf-8")
@@ -139,3 +147,119 @@ def test_a_recorded_setting_of_the_module_has_its_default(name: str) -> None:
 def test_every_option_is_a_setting_of_the_module_with_the_same_default(name: str) -> None:
     assert name in vars(analytics), "run `make options`"
     assert getattr(analytics, name) == getattr(Config, name)
+
+
+def in_a_new_interpreter(code: str) -> str:
+    done = subprocess.run(  # noqa: S603  our own code
+        [sys.executable, "-c", f"import segment_librato as analytics\n{code}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
+def test_the_module_lists_what_is_for_users_and_nothing_else() -> None:
+    others = {"default_client", "stats", "librato", "devserver"}
+    assert set(dir(analytics)) == {*analytics.__all__, *Config.names(), *others}
+    assert all(hasattr(analytics, name) for name in dir(analytics))
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        analytics.nonsense  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_the_packages_for_users_are_imported_when_they_are_used() -> None:
+    code = """
+import sys
+print("segment_librato.devserver" in sys.modules)
+print(analytics.librato.map_message.__name__, analytics.devserver.LocalSegment.__name__)
+"""
+    assert in_a_new_interpreter(code) == "False\nmap_message LocalSegment\n"
+
+
+def test_the_counters_of_no_client_are_zero_and_reading_them_makes_none() -> None:
+    code = "print(analytics.stats == analytics.Stats(), analytics.default_client)"
+    assert in_a_new_interpreter(code) == "True None\n"
+
+
+def test_the_counters_are_those_of_the_default_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client("test-key")
+    client.shutdown()
+    monkeypatch.setattr(analytics, "default_client", client)
+    before: Stats = analytics.stats
+    client.track("user", "too late")
+    assert (before.rejected, analytics.stats.rejected) == (0, 1)
+    assert analytics.stats == client.stats
+
+
+def test_the_counters_cannot_be_assigned() -> None:
+    with pytest.raises(AttributeError, match=r"^stats cannot be set"):
+        analytics.stats = Stats()
+
+
+FUNCTIONS = [
+    getattr(analytics, name)
+    for name in analytics.__all__
+    if inspect.isfunction(getattr(analytics, name))
+]
+METHODS = [
+    member
+    for kind in (Client, Options)
+    for name, member in inspect.getmembers(kind, inspect.isfunction)
+    if name in vars(kind)
+]
+
+
+@pytest.mark.parametrize("function", [*FUNCTIONS, *METHODS], ids=lambda one: one.__qualname__)
+def test_the_type_hints_of_the_public_surface_resolve(function: Any) -> None:
+    hints = typing.get_type_hints(function)
+    assert hints.keys() >= {one.name for one in parameters_of(function)} | {"return"}
+    assert not [hint for hint in hints.values() if "ForwardRef" in str(hint)]
+
+
+def test_the_type_hints_of_options_resolve() -> None:
+    for kind in (Config, analytics.LibratoConfig, analytics.OpenTelemetryConfig):
+        assert typing.get_type_hints(kind).keys() >= set(kind.names())
+
+
+def test_a_user_may_name_the_types_of_the_surface() -> None:
+    def wrapper(user: analytics.Identifier, at: analytics.Timestamp | None) -> analytics.Message:
+        return {"user": user, "at": at}
+
+    hints = typing.get_type_hints(wrapper)
+    assert set(typing.get_args(hints["user"])) == {str, int, float, Decimal, UUID}
+
+
+@pytest.mark.parametrize("owner", ["client", "module"])
+def test_pydantic_validates_calls(owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client("test-key", send=False)
+    monkeypatch.setattr(analytics, "default_client", client)
+    surface: Any = client if owner == "client" else analytics
+    for call in CALLS:
+        pydantic.validate_call(getattr(surface, call))
+    track = pydantic.validate_call(surface.track)
+    user = UUID("12345678123456781234567812345678")
+    accepted, message = track(user, "event", {"value": 1}, timestamp="2026-11-20T21:17:00Z")
+    assert accepted
+    assert message["userId"] == str(user)
+    with pytest.raises(pydantic.ValidationError):
+        track([], "event")
+
+
+def test_pydantic_validates_the_options_of_a_client() -> None:
+    validate = pydantic.validate_call(config={"arbitrary_types_allowed": True})
+
+    class Validated(Client):
+        __init__ = validate(Client.__init__)
+
+    assert Validated("test-key", send=False, timeout=(1, 2)).timeout == (1, 2)
+    wrong: Any = "many"
+    with pytest.raises(pydantic.ValidationError, match="max_retries"):
+        Validated("test-key", max_retries=wrong)
+
+
+def test_the_help_describes_every_setting_and_nothing_private() -> None:
+    text = pydoc.plain(pydoc.render_doc(analytics))
+    for name in Config.names():
+        assert f" {name}: " in text, name
+    for name in ("_SettingsModule", "_Option", "_on_default_client", "make options"):
+        assert name not in text

@@ -2,6 +2,11 @@
 
 Owns the defaults, the descriptions, the checks and the texts of their errors. Must not know
 messages, threads or the network.
+
+This is the only place to declare an option: its annotation, default, description and check.
+`make options` then writes the arguments of `Client`, the settings of the module and the tables of
+docs/configuration.md. The arguments of `Client` take the first sentence of a description, so it
+has to stand alone; the tables take all of it, in the order of the descriptions.
 """
 
 from __future__ import annotations
@@ -36,12 +41,7 @@ MIN_QUEUE_BYTES = 64 * 1024  # two of the largest messages
 
 
 class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
-    """The options of a client.
-
-    This is the one place where an option is declared: annotation, default, description and check.
-    `make options` writes the constructor of `Client`, the settings of the module and the tables
-    of docs/configuration.md, in which the first sentence of a description has to stand alone. In
-    a table, options are in the order of the descriptions.
+    """The options of a client. Immutable, and valid once it exists.
 
     Attributes:
         write_key: Write key of the source; required unless `gauges` is set. Sent as the user name

@@ -83,7 +83,9 @@ class DirectDelivery(Options, secrets=("proxies",)):
 
 
 class LibratoConfig(DirectDelivery, secrets=("email", "token")):
-    """An account of the Librato Metrics API or AppOptics; see also `DirectDelivery`.
+    """An account of the Librato Metrics API or AppOptics: `gauges=LibratoConfig(...)`.
+
+    More options, by keyword: those of `segment_librato.config.gauges.DirectDelivery`.
 
     Raises:
         ConfigError: an option has a wrong type or value; the text names it.
@@ -148,10 +150,11 @@ class LibratoConfig(DirectDelivery, secrets=("email", "token")):
 
 
 class OpenTelemetryConfig(DirectDelivery, secrets=("headers",)):
-    """An OTLP/HTTP endpoint; see also `DirectDelivery`.
+    """An OTLP/HTTP endpoint: `gauges=OpenTelemetryConfig(...)`.
 
-    Needs the extra `segment-librato[otel]`. What is left out comes from the environment, as with
-    every OpenTelemetry exporter: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS`,
+    More options, by keyword: those of `segment_librato.config.gauges.DirectDelivery`. Needs the
+    extra `segment-librato[otel]`. What is left out comes from the environment, as with every
+    OpenTelemetry exporter: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS`,
     `OTEL_RESOURCE_ATTRIBUTES`, ... (specification, "OpenTelemetry Protocol Exporter").
 
     Raises:

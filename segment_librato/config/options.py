@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, dataclass_transform
 else:
     KW_ONLY = object
+    Self = "Options"  # for `typing.get_type_hints`; `typing` has it from Python 3.11 on
 
     def dataclass_transform(**_: object) -> Any:  # noqa: ANN401  a decorator of any class
         """Do nothing: only type checkers need it."""
