@@ -39,7 +39,12 @@ CLASSES: dict[str, type[Options]] = {
     )
 }
 WIDTH = 100  # columns of a line of code
-TYPES = {"Timeout": "float, or a pair", "OnError": "callable"}
+TYPES = {
+    "Timeout": "float, or a pair",
+    "OnError": "callable",
+    "Mapping": "dict",
+    "Literal": "str",
+}
 TABLE_START = re.compile(r"<!-- options of (\w+) from (\w+) -->\n")
 TABLE_END = "<!-- end of options -->"
 
@@ -105,7 +110,7 @@ def settings() -> str:
 def row(kind: type[Options], name: str, description: str) -> str:
     """Return the row of an option in a table of the documentation."""
     types = kind.__annotations__[name].removesuffix(" | None")
-    words = TYPES.get(types) or ("dict" if types.startswith("Mapping") else types)
+    words = TYPES.get(types.split("[", maxsplit=1)[0], types)
     if words[0].isupper() or "." in words:
         words = ", ".join(f"`{one}`" for one in words.split(" | "))
     default = getattr(kind, name)

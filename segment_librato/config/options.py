@@ -35,7 +35,7 @@ class _SignatureOnDemand:
 
         annotations: dict[str, Any] = {}
         for one in reversed(kind.__mro__):
-            annotations.update(vars(one).get("__annotations__", {}))
+            annotations.update(getattr(one, "__annotations__", {}))
         return Signature(
             [
                 Parameter(
