@@ -1,51 +1,40 @@
 """Aggregation: many samples of a gauge in one period become one multi-sample gauge.
 
-Owns what samples add up to. Sums are exact, so that the order of the samples and their division
-among threads leave no trace, and the memory they take does not grow with their number.
+Owns what samples add up to. Sums are exact, so the result does not depend on the order of the
+samples or on the threads they came from; the memory used does not grow with their number.
 
-Knows nothing of clocks, queues and requests.
+Must not know clocks, queues or requests.
 """
 
 from __future__ import annotations
 
-import json
+from functools import reduce
 from typing import TYPE_CHECKING
+
+from segment_librato.gauge_delivery.wire import encode
 
 if TYPE_CHECKING:
     from segment_librato.librato.mapper import Measurement
 
 __all__ = ["MultiSample"]
 
-_encoder = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"))
-
 _USUAL_LENGTH = 180  # of the JSON without name and source: the keys and six numbers
 
 
 class _Totals:
-    """What some samples add up to; never changed, but succeeded by greater totals, once.
+    """What some samples add up to. Immutable.
 
     Attributes:
-        count: how many samples there are.
+        count: the number of samples.
         lowest: the least of them.
         highest: the greatest of them.
         are_whole: whether all of them are ints.
-        places: how many binary places the sum has.
+        places: the number of binary places of the sum.
         units: the sum, times 2 ** places.
         square_units: the sum of the squares, times 4 ** places.
-        successor: under "is", the totals that count instead of these, or None if these stay the
-            last. A dict, because its `setdefault` is atomic.
     """
 
-    __slots__ = (
-        "are_whole",
-        "count",
-        "highest",
-        "lowest",
-        "places",
-        "square_units",
-        "successor",
-        "units",
-    )
+    __slots__ = ("are_whole", "count", "highest", "lowest", "places", "square_units", "units")
 
     def __init__(self, value: float) -> None:
         """Make the totals of one sample."""
@@ -55,7 +44,6 @@ class _Totals:
         self.count = 1
         self.lowest = self.highest = value
         self.are_whole = isinstance(value, int)
-        self.successor: dict[str, _Totals | None] = {}
 
     def plus(self, other: _Totals) -> _Totals:
         """Return the totals of these samples and those."""
@@ -68,7 +56,6 @@ class _Totals:
         mine, others = places - self.places, places - other.places
         both.units = (self.units << mine) + (other.units << others)
         both.square_units = (self.square_units << 2 * mine) + (other.square_units << 2 * others)
-        both.successor = {}
         return both
 
     def sum(self) -> float:
@@ -80,79 +67,101 @@ class _Totals:
         return self.square_units if self.are_whole else self.square_units / (1 << 2 * self.places)
 
 
+# The end of the samples that count, in the list of a sealed gauge.
+_SEAL = _Totals(0)
+
+
 class MultiSample:
     """A gauge with the samples that one source gave it in one period.
 
-    Thread-safe without a lock: a signal handler may use it in the middle of any method.
+    For one thread at a time; the lock of the queue sees to that. On that thread a signal handler
+    or a `__del__` may call any method in the middle of another, and Ctrl-C may end it.
+
+    How: a list of totals is the only state. The first one is what has been added up, the others
+    came since, and what comes after a seal does not count. Whatever changes the list is a single
+    C call, so at every moment it says exactly which samples count:
+
+    - `append` takes samples in. It is what happens to a fold within a fold.
+    - The outermost fold adds up: it computes a sum, then puts it in place of the two it is made
+      of. If Ctrl-C comes first, the two stay, and a later call adds them up.
 
     Attributes:
         key: name, source and measure_time; samples with the same key belong together.
     """
 
-    __slots__ = ("__weakref__", "_totals", "key")
+    __slots__ = ("__weakref__", "_is_adding_up", "_samples", "key")
 
     def __init__(self, measurement: Measurement, period: int, now: int) -> None:
         """Begin with one sample.
 
         Args:
             measurement: the sample.
-            period: in seconds; the `measure_time` becomes the beginning of its period.
+            period: seconds; `measure_time` is rounded down to the beginning of its period.
             now: seconds since the epoch, the time of a measurement without one.
         """
         time = now if measurement.measure_time is None else measurement.measure_time
         self.key = (measurement.name, measurement.source, time - time % period)
-        self._totals = _Totals(measurement.value)
+        self._samples = [_Totals(measurement.value)]
+        self._is_adding_up = False
 
     def fold(self, other: MultiSample) -> bool:
-        """Count the samples of `other` as well; return False if this one is sealed."""
-        while True:
-            totals = self._last_totals()
-            greater = totals.plus(other._last_totals())
-            # The one moment in which the samples begin to count: the first successor stays. If a
-            # signal handler came first, then `greater` lacks what it did and counts for nothing.
-            successor = totals.successor.setdefault("is", greater)
-            if successor is greater:
-                self._totals = greater
-                return True
-            if successor is None:
-                return False
+        """Count the samples of `other` as well; return False if this gauge is sealed."""
+        if self.is_sealed():
+            return False
+        samples = other._totals()
+        self._samples.append(samples)
+        self._add_up()
+        # What is last after the seal came too late: a signal handler sealed the gauge meanwhile.
+        return not (self.is_sealed() and self._samples[-1] is samples)
 
     def seal(self) -> None:
         """Let nothing be folded in from now on."""
-        while self._last_totals().successor.setdefault("is", None) is not None:
-            pass  # something was folded in at the last moment
+        self._samples.append(_SEAL)
 
     def is_sealed(self) -> bool:
         """Return whether nothing more can be folded in."""
-        return "is" in self._last_totals().successor
+        return _SEAL in self._samples
 
     def as_dict(self) -> dict[str, object]:
         """Return the gauge as Librato takes it."""
         name, source, measure_time = self.key
-        totals = self._last_totals()
-        return {
-            "name": name,
-            "count": totals.count,
-            "sum": totals.sum(),
-            "min": totals.lowest,
-            "max": totals.highest,
-            "sum_squares": totals.sum_squares(),
-            "measure_time": measure_time,
-            "source": source,
-        }
+        return {"name": name, **self._summary(), "measure_time": measure_time, "source": source}
 
     def __bytes__(self) -> bytes:
         """Return the JSON of the gauge."""
-        return _encoder.encode(self.as_dict()).encode()
+        name, source, measure_time = self.key
+        return encode(name, self._summary(), measure_time, source)
 
     def __len__(self) -> int:
         """Return about how many bytes the JSON has, always the same number."""
         name, source, _ = self.key
         return _USUAL_LENGTH + len(name) + len(source)
 
-    def _last_totals(self) -> _Totals:
-        """Return the totals that count; `_totals` lags behind when a method was interrupted."""
-        totals = self._totals
-        while (successor := totals.successor.get("is")) is not None:
-            totals = successor
-        return totals
+    def _summary(self) -> dict[str, float]:
+        totals = self._totals()
+        return {
+            "count": totals.count,
+            "sum": totals.sum(),
+            "min": totals.lowest,
+            "max": totals.highest,
+            "sum_squares": totals.sum_squares(),
+        }
+
+    def _totals(self) -> _Totals:
+        """Return what the samples before the seal add up to."""
+        samples = self._samples.copy()
+        if _SEAL in samples:
+            del samples[samples.index(_SEAL) :]
+        return reduce(_Totals.plus, samples)
+
+    def _add_up(self) -> None:
+        """Add up what came since, unless a call is doing so already that this one interrupted."""
+        if self._is_adding_up:
+            return
+        self._is_adding_up = True
+        try:
+            samples = self._samples
+            while len(samples) > 1 and samples[1] is not _SEAL:
+                samples[:2] = [samples[0].plus(samples[1])]
+        finally:
+            self._is_adding_up = False

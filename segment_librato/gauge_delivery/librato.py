@@ -1,8 +1,8 @@
 """One POST of measurements to the Librato Metrics API, and the settings of a gauge there.
 
-Owns the two forms of the API (gauges with a source; measurements with tags), authentication, and
-what an response means. Facts: librato/api-docs, "Submit Metrics", "Create a Measurement", "Update
-Metric by Name" and "Response Codes & Errors". Knows nothing of queues or of retries.
+Owns the choice between the two forms of the API (`wire` writes them), authentication, and what a
+response means. Facts: librato/api-docs, "Submit Metrics", "Create a Measurement", "Update Metric
+by Name" and "Response Codes & Errors". Must not know queues or retries.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError, DeliveryError
+from segment_librato.gauge_delivery.wire import gauges_body, measurements_body, read_time
 from segment_librato.http.response import REDIRECT, SUCCESS, redact
 from segment_librato.http.session import Session, Sessions
 from segment_librato.transport.base import Receipt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from segment_librato.config.gauges import LibratoConfig
     from segment_librato.http.response import Response
     from segment_librato.queue.batch import Batch
@@ -38,27 +41,28 @@ class LibratoTransport:
 
     def __init__(self, account: LibratoConfig) -> None:
         self._account = account
+        self._properties = _encode({"period": account.period, "attributes": account.attributes})
+        self._collate = gauges_body if account.api == "metrics" else measurements_body
         self._sessions = Sessions(
             f"{account.host.rstrip('/')}/v1/{account.api}", account.proxies, account.timeout
         )
 
     def reset_after_fork(self) -> None:
-        """Leave the connections to the parent, untouched, and have none."""
+        """Leave the connections to the parent, untouched, and start with none."""
         self._sessions.reset_after_fork()
 
     def send(self, batch: Batch, timeout: float | None = None) -> Receipt:
-        """Post a batch of measurements; those too old for Librato are not sent.
+        """Post a batch of measurements, without those outside the time window.
 
         Raises:
             APIError: the server answered without success.
             NetworkError: no response came.
         """
-        measurements = [json.loads(message) for message in batch.messages]
-        failed = self._outside_window(measurements)
-        wanted = [one for at, one in enumerate(measurements) if at not in failed]
+        failed = self._outside_window(batch.messages)
+        wanted = [one for at, one in enumerate(batch.messages) if at not in failed]
         if not wanted:
             return Receipt(0, failed)
-        body = _encode(self._collate(wanted))
+        body = self._collate(wanted, self._properties)
         response = self._sessions.post(body, _headers(self._account), timeout)
         if response.status not in SUCCESS:
             error = _error(self._account, response)
@@ -72,34 +76,23 @@ class LibratoTransport:
         """Close the connections."""
         self._sessions.close()
 
-    def _outside_window(self, measurements: list[dict[str, Any]]) -> dict[int, DeliveryError]:
+    def _outside_window(self, measurements: Sequence[bytes]) -> dict[int, DeliveryError]:
         """Return an error for the position of each measurement that is too far from now."""
         now = time.time()
         window = self._account.time_window
         error = DeliveryError(
-            f"measure_time is more than {window:.0f} s from now, which Librato refuses"
+            f"measure_time is more than {window:.0f} s from now, which Librato rejects"
         )
         return {
             at: error
             for at, one in enumerate(measurements)
-            if abs(one.get("measure_time", now) - now) > window
+            if (measured_at := read_time(one)) is not None and abs(measured_at - now) > window
         }
-
-    def _collate(self, measurements: list[dict[str, Any]]) -> dict[str, Any]:
-        """Return the content of a request."""
-        properties = {
-            "period": self._account.period,
-            "attributes": self._account.attributes,
-        }
-        if self._account.api == "metrics":
-            return {"gauges": [{**one, **properties} for one in measurements]}
-        return {"measurements": [{**_tagged(one), **properties} for one in measurements]}
 
     def _doubts(self, response: Response, count: int) -> DeliveryError | None:
-        """Return an error if a success says that not all was taken.
+        """Return an error if a success says that some measurements were not taken.
 
-        Which measurements were not, it does not say; and to send them again would count the
-        others twice.
+        It does not say which, and sending all of them again would count the others twice.
         """
         content = response.json_object()
         if not content.get("errors"):
@@ -113,7 +106,7 @@ class LibratoTransport:
 
 
 def put_gauge(account: LibratoConfig, name: str, properties: dict[str, Any]) -> None:
-    """Set the properties of a gauge, which is created if there is none.
+    """Set the properties of a gauge; create it if there is none.
 
     Raises:
         APIError: the server answered without success.
@@ -131,7 +124,7 @@ def _encode(content: dict[str, Any]) -> bytes:
 
 
 def _credentials(account: LibratoConfig) -> str:
-    """Return user and password; AppOptics takes the token as the user, without a password."""
+    """Return user and password in base64; for AppOptics, the token and an empty password."""
     user, password = (account.email, account.token) if account.email else (account.token, "")
     return base64.b64encode(f"{user}:{password}".encode()).decode()
 
@@ -142,16 +135,6 @@ def _headers(account: LibratoConfig) -> dict[str, str]:
         "Content-Type": "application/json",
         "User-Agent": f"segment-librato/{VERSION}",
     }
-
-
-def _tagged(measurement: dict[str, Any]) -> dict[str, Any]:
-    """Return a measurement in the tagged form, which has no sum of squares."""
-    rest = {**measurement, "tags": {"source": measurement["source"]}}
-    del rest["source"]
-    rest.pop("sum_squares", None)
-    if "measure_time" in rest:
-        rest["time"] = rest.pop("measure_time")
-    return rest
 
 
 def _error(account: LibratoConfig, response: Response) -> APIError:
@@ -179,7 +162,7 @@ def _error(account: LibratoConfig, response: Response) -> APIError:
 
 
 def _texts(account: LibratoConfig, content: dict[str, Any]) -> str:
-    """Return the sentences in the errors of an response, shortened and without secrets."""
+    """Return the sentences in the errors of a response, shortened and without secrets."""
     sentences: list[str] = []
     pending: list[tuple[str, object]] = [("", content.get("errors") or content.get("error"))]
     while pending:

@@ -6,7 +6,6 @@ transport. Must not know messages, or how a measurement is sent.
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from segment_librato.delivery.retry import LIBRATO, OTLP
 from segment_librato.delivery.sync import deliver_now
 from segment_librato.gauge_delivery.aggregate import MultiSample
 from segment_librato.gauge_delivery.queue import GaugeQueue
+from segment_librato.gauge_delivery.wire import encode
 from segment_librato.librato.mapper import map_message
 from segment_librato.queue.message_queue import MessageQueue
 from segment_librato.queue.schedule import BatchRules
@@ -98,10 +98,8 @@ class GaugePipeline:
         if self._period:
             now = int(time.time())
             return self.pipeline.accept(MultiSample(measurement, self._period, now))
-        fields = measurement.as_dict()
-        if measurement.measure_time is None:
-            del fields["measure_time"]
-        data = json.dumps(fields, separators=(",", ":")).encode()
+        name, value, measure_time, source = measurement
+        data = encode(name, {"value": value}, measure_time, source)
         return deliver_now(self.pipeline, data) if self._is_sync else self.pipeline.accept(data)
 
     @property

@@ -385,7 +385,7 @@ def test_what_librato_would_find_too_old_is_reported_and_the_rest_is_sent(
     assert values(server, "E") == {"web-1": [0, 3, 5]}
     assert [[m["value"] for m in messages] for _, messages in errors.calls] == [[1, 2], [4]]
     assert {str(error) for error, _ in errors.calls} == {
-        "measure_time is more than 3600 s from now, which Librato refuses"
+        "measure_time is more than 3600 s from now, which Librato rejects"
     }
     assert len(server.messages) == 6
 
