@@ -1,8 +1,10 @@
 """One POST of measurements to an OTLP/HTTP endpoint, as points of OpenTelemetry gauges.
 
-Owns what a measurement is in OpenTelemetry and what an response means (OpenTelemetry Protocol
-Specification, "OTLP/HTTP Response"). Knows nothing of encoding and of connections, of queues or
-of retries.
+Owns what a measurement is in OpenTelemetry and what a response means (OpenTelemetry Protocol
+Specification, "OTLP/HTTP Response"). OpenTelemetry's own encoder writes the request, our sessions
+send it: its exporter would retry on its own, hold up a shutdown and hide the status.
+
+Must not know connections, queues or retries.
 """
 
 from __future__ import annotations
@@ -11,19 +13,19 @@ import json
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError, ConfigError, DeliveryError
-from segment_librato.gauge_delivery.exporter import Exporter
+from segment_librato.gauge_delivery.otlp_endpoint import find_endpoint
 from segment_librato.http.response import REDIRECT, SUCCESS, redact
-from segment_librato.http.session import Pool
+from segment_librato.http.session import Sessions
 from segment_librato.log import log
 from segment_librato.transport.base import Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from google.protobuf.message import Message
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.resources import Resource
 
@@ -39,7 +41,7 @@ MAX_INTEGER = 2**63 - 1
 
 
 class OpenTelemetryTransport:
-    """Posts measurements as gauge points. Thread-safe: each `send` has an exporter to itself."""
+    """Posts measurements as points of gauges. Thread-safe."""
 
     def __init__(self, account: OpenTelemetryConfig) -> None:
         """Make a transport; it connects when it first sends.
@@ -47,69 +49,74 @@ class OpenTelemetryTransport:
         Raises:
             ConfigError: the extra is not installed.
         """
-        try:
+        try:  # to import what sending needs now, on the application's thread
             from google.rpc.status_pb2 import Status
-            from opentelemetry.proto.collector.metrics.v1 import (
-                metrics_service_pb2,
-            )
+            from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+            from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
             from opentelemetry.sdk.resources import Resource
 
             self._success = metrics_service_pb2.ExportMetricsServiceResponse
             self._status = Status
+            self._encode = encode_metrics
             self._resource = Resource.create(account.resource_attributes)
-            self._exporters = Pool(lambda: Exporter(account))
-            with self._exporters.lend():
-                pass  # whatever it imports is imported now, on the application's thread
+            self._endpoint = find_endpoint(account)
         except ImportError:
             needed = "pip install segment-librato[otel]"
             raise ConfigError(f"gauges: OpenTelemetryConfig needs the extra; {needed}") from None
+        self._sessions = Sessions(
+            self._endpoint.url,
+            account.proxies,
+            account.timeout,
+            verify=self._endpoint.verify,
+            cert=self._endpoint.cert,
+        )
         self._warned = False
 
     def reset_after_fork(self) -> None:
-        """Leave the exporters to the parent, untouched, and have none."""
-        self._exporters.reset_after_fork()
+        """Leave the connections to the parent, untouched, and start with none."""
+        self._sessions.reset_after_fork()
 
     def send(self, batch: Batch, timeout: float | None = None) -> Receipt:
-        """Post a batch of measurements.
+        """Post a batch of measurements, without those whose time OTLP cannot express.
 
         Raises:
             APIError: the server answered without success.
-            DeliveryError: nothing could be sent.
+            DeliveryError: there is nowhere to post to.
             NetworkError: no response came.
         """
+        if self._endpoint.problem:
+            raise DeliveryError(self._endpoint.problem)
         measurements = [json.loads(message) for message in batch.messages]
         failed = _out_of_time(measurements)
         wanted = [one for at, one in enumerate(measurements) if at not in failed]
         if not wanted:
             return Receipt(0, failed)
         metrics = _metrics_data(wanted, self._resource, int(time.time()))
-        with self._exporters.lend() as exporter:
-            bytes_sent, response = exporter.export(metrics, timeout)
-            if response.status not in SUCCESS:
-                error = self._error(response, exporter)
-                error.bytes_sent = bytes_sent
-                raise error
-            doubt = self._doubts(response, exporter)
-        if doubt:
+        body = self._endpoint.compress(self._encode(metrics).SerializeToString())
+        response = self._sessions.post(body, self._endpoint.headers, timeout)
+        if response.status not in SUCCESS:
+            error = self._error(response)
+            error.bytes_sent = len(body)
+            raise error
+        if doubt := self._doubts(response):
             failed = {at: failed.get(at, doubt) for at in range(len(batch))}
-        return Receipt(bytes_sent, failed)
+        return Receipt(len(body), failed)
 
     def close(self) -> None:
         """Close the connections."""
-        self._exporters.close()
+        self._sessions.close()
 
-    def _doubts(self, response: Response, exporter: Exporter) -> DeliveryError | None:
-        """Return an error if a success says that not all was taken.
+    def _doubts(self, response: Response) -> DeliveryError | None:
+        """Return an error if a success says that some points were not taken.
 
-        Which points were not, it does not say, and the specification forbids to send them again.
+        It does not say which, and the specification forbids sending them again.
         """
         success = self._success()
         if not _parse(success, response.body):
             return None
-        rejected = success.partial_success.rejected_data_points
-        host = urlsplit(exporter.url).hostname
-        text = redact(success.partial_success.error_message, exporter.secrets)
-        if rejected:
+        host, partial = self._sessions.host, success.partial_success
+        text = redact(partial.error_message, self._endpoint.secrets)
+        if rejected := partial.rejected_data_points:
             error = DeliveryError(f"{host} rejected {rejected} of the data points of a request")
             error.message = text or error.message
             return error
@@ -118,24 +125,24 @@ class OpenTelemetryTransport:
             log.warning("%s took all data points, with a warning", host)
         return None
 
-    def _error(self, response: Response, exporter: Exporter) -> APIError:
+    def _error(self, response: Response) -> APIError:
         """Return the response as an error, its texts shortened and without secrets."""
-        text = f"{urlsplit(exporter.url).hostname} answered {response.status}"
+        text = f"{self._sessions.host} answered {response.status}"
         code, message = "unknown", ""
         if response.status in REDIRECT:
-            target = redact(response.redirect_target(exporter.url), exporter.secrets)
+            target = redact(response.redirect_target(self._endpoint.url), self._endpoint.secrets)
             code = "redirect"
             text = f"{text}, a redirect to {target}; set `endpoint` to where metrics go"
         else:
             status = self._status()
             if _parse(status, response.body):
-                message = redact(status.message, exporter.secrets)
+                message = redact(status.message, self._endpoint.secrets)
         return APIError(response.status, code, message or text, response.retry_after(), text)
 
 
 def _out_of_time(measurements: list[dict[str, Any]]) -> dict[int, DeliveryError]:
-    """Return an error for the position of each measurement whose time OTLP cannot say."""
-    error = DeliveryError("measure_time is not within the years 1970 to 2554, which OTLP can say")
+    """Return an error for the position of each measurement whose time OTLP cannot express."""
+    error = DeliveryError("measure_time: expected the years 1970 to 2554, the range of OTLP")
     return {
         at: error
         for at, one in enumerate(measurements)
@@ -146,7 +153,13 @@ def _out_of_time(measurements: list[dict[str, Any]]) -> dict[int, DeliveryError]
 def _metrics_data(
     measurements: Iterable[dict[str, Any]], resource: Resource, now: int
 ) -> MetricsData:
-    """Return the measurements as the exporter takes them, one metric for each name."""
+    """Return the measurements as the encoder takes them, one metric for each name.
+
+    Args:
+        measurements: as Librato takes them.
+        resource: what they are about.
+        now: seconds since the epoch, the time of a measurement without one.
+    """
     from opentelemetry.sdk.metrics import export
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
@@ -165,7 +178,7 @@ def _metrics_data(
 
 
 def _gauges(measurement: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield the gauges that a measurement is, and their values; of a folded one there are five."""
+    """Yield names and values of the gauges in a measurement: five if samples were folded."""
     name = measurement["name"]
     if "count" not in measurement:
         yield name, _number(measurement["value"])
@@ -176,12 +189,12 @@ def _gauges(measurement: dict[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _number(value: float) -> float:
-    """Return a number that a point can hold: an int of 64 bits, or a float."""
+    """Return the number as a point can hold it: an int of 64 bits, or a float."""
     return value if -MAX_INTEGER <= value <= MAX_INTEGER else float(value)
 
 
-def _parse(message: Any, body: bytes) -> bool:
-    """Read a body into a message; return whether it is one."""
+def _parse(message: Message, body: bytes) -> bool:
+    """Parse a body into a message; return whether it is one."""
     from google.protobuf.message import DecodeError
 
     try:

@@ -200,8 +200,17 @@ class Pool(Generic[Lent]):
 class Sessions(Pool[Session]):
     """Sessions to one URL, one for each thread that sends at a time. Thread-safe."""
 
-    def __init__(self, url: str, proxies: Mapping[str, str] | None, timeout: Timeout) -> None:
-        super().__init__(lambda: Session(url, proxies, timeout))
+    def __init__(
+        self,
+        url: str,
+        proxies: Mapping[str, str] | None,
+        timeout: Timeout,
+        *,
+        verify: bool | str = True,
+        cert: str | tuple[str, str] | None = None,
+    ) -> None:
+        """Make no session yet; see `Session` for the arguments."""
+        super().__init__(lambda: Session(url, proxies, timeout, verify=verify, cert=cert))
         self.host = urlsplit(url).hostname
 
     def post(

@@ -140,7 +140,7 @@ def test_a_time_that_otlp_cannot_say_is_refused_alone(
     receipt = transport.send(sent)
     assert [point.value for point in receiver.points] == [1, 2]
     assert {at: str(error) for at, error in receipt.failed.items()} == {
-        1: "measure_time is not within the years 1970 to 2554, which OTLP can say"
+        1: "measure_time: expected the years 1970 to 2554, the range of OTLP"
     }
 
 
@@ -268,7 +268,7 @@ def test_points_that_were_rejected_are_reported_and_nothing_is_sent_again(
     assert [str(receipt.failed[at]) for at in range(3)] == [
         "127.0.0.1 rejected 2 of the data points of a request",
         "127.0.0.1 rejected 2 of the data points of a request",
-        "measure_time is not within the years 1970 to 2554, which OTLP can say",
+        "measure_time: expected the years 1970 to 2554, the range of OTLP",
     ]
     assert type(receipt.failed[0]) is DeliveryError
     assert receipt.failed[0].message == "***: too old"
@@ -357,7 +357,7 @@ def test_connections_are_kept(receiver: OtlpReceiver, transport: OpenTelemetryTr
     for _ in range(3):
         transport.send(batch())
     assert len(receiver.requests) == 3
-    assert len({id(exporter) for exporter in transport._exporters._idle}) == 1  # noqa: SLF001  its pool
+    assert len(transport._sessions._idle) == 1  # noqa: SLF001  its pool
 
 
 def test_from_the_call_to_the_collector(
