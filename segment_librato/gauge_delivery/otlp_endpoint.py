@@ -9,7 +9,8 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
@@ -33,7 +34,8 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-class Endpoint(NamedTuple):
+@dataclass(frozen=True, repr=False)  # it holds secrets
+class Endpoint:
     """Where requests go, and how.
 
     Attributes:
@@ -121,7 +123,8 @@ def _compression_of_environment() -> str:
     name = (_option("COMPRESSION") or "none").strip().lower()
     if name in COMPRESSIONS:
         return name
-    log.warning("OTEL_EXPORTER_OTLP_COMPRESSION: expected gzip, deflate or none")
+    expected = "gzip, deflate or none"
+    log.warning("OTEL_EXPORTER_OTLP_COMPRESSION: expected %s; nothing is compressed", expected)
     return "none"
 
 

@@ -7,6 +7,7 @@ import math
 import sys
 import threading
 import tracemalloc
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -214,6 +215,59 @@ def test_a_signal_handler_may_fold_at_any_bytecode_of_a_seal() -> None:
         assert one.is_sealed()
         assert one.as_dict()["sum"] == (11 if results == [True] else 1), f"step {step}"
     assert step > 3
+
+
+@pytest.mark.parametrize("first", ["nothing", "fold", "seal"])
+def test_ctrl_c_may_end_a_fold_at_any_bytecode(first: str) -> None:
+    step = 0
+    got_that_far = True
+    while got_that_far:
+        step += 1
+        one = sample(1)
+        results: list[bool] = []
+
+        def handler(one: MultiSample = one) -> None:
+            if first == "fold":
+                assert one.fold(sample(10))
+            if first == "seal":
+                one.seal()
+            raise KeyboardInterrupt
+
+        def call(one: MultiSample = one, results: list[bool] = results) -> None:
+            with suppress(KeyboardInterrupt):
+                results.append(one.fold(sample(100)))
+
+        got_that_far = call_with_handler(call, step, handler)
+        before = one.as_dict()
+        is_open = not (got_that_far and first == "seal")
+        assert one.fold(sample(1_000)) is is_open
+        one.seal()
+        total = one.as_dict()["sum"]
+        assert total in {value + 1_000 * is_open for value in (1, 11, 101, 111)}
+        values = [int(digit) for digit in f"{total:04}"]
+        assert max(values) == 1, "doubled"
+        assert one.as_dict()["count"] == sum(values)
+        assert values[2] == (got_that_far and first == "fold"), "of the handler"
+        assert values[1] or not results, "of the call, if it returned"
+        if not is_open:
+            assert one.as_dict() == before
+    assert step > 10
+
+
+def test_a_later_fold_adds_up_what_ctrl_c_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = sample(1)
+    with monkeypatch.context() as patched:
+        patched.setattr("segment_librato.gauge_delivery.aggregate._Totals.plus", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            one.fold(sample(10))
+    assert one.as_dict()["sum"] == 11
+    assert one.fold(sample(100))
+    assert len(one._samples) == 1  # noqa: SLF001  what they have been added up to
+    assert one.as_dict()["sum"] == 111
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_threads_may_fold_at_the_same_time() -> None:
