@@ -122,22 +122,8 @@ class MultiSample:
         """Return whether nothing more can be folded in."""
         return _SEAL in self._samples
 
-    def as_dict(self) -> dict[str, object]:
-        """Return the gauge as Librato takes it."""
-        name, source, measure_time = self.key
-        return {"name": name, **self._summary(), "measure_time": measure_time, "source": source}
-
-    def __bytes__(self) -> bytes:
-        """Return the JSON of the gauge."""
-        name, source, measure_time = self.key
-        return encode(name, self._summary(), measure_time, source)
-
-    def __len__(self) -> int:
-        """Return about how many bytes the JSON has, always the same number."""
-        name, source, _ = self.key
-        return _USUAL_LENGTH + len(name) + len(source)
-
-    def _summary(self) -> dict[str, float]:
+    def summary(self) -> dict[str, float]:
+        """Return what the samples add up to, in the terms of Librato."""
         totals = self._totals()
         return {
             "count": totals.count,
@@ -146,6 +132,17 @@ class MultiSample:
             "max": totals.highest,
             "sum_squares": totals.sum_squares(),
         }
+
+    def __bytes__(self) -> bytes:
+        """Return the JSON of the gauge; it is sealed from then on."""
+        self.seal()
+        name, source, measure_time = self.key
+        return encode(name, self.summary(), measure_time, source)
+
+    def __len__(self) -> int:
+        """Return about how many bytes the JSON has, always the same number."""
+        name, source, _ = self.key
+        return _USUAL_LENGTH + len(name) + len(source)
 
     def _totals(self) -> _Totals:
         """Return what the samples before the seal add up to."""

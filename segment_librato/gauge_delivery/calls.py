@@ -1,6 +1,6 @@
-"""Gauges by hand: the message of a single number, and the settings of a gauge.
+"""The calls `gauge` and `configure_gauge`: from their arguments to a message and to settings.
 
-Owns what is checked of them. Knows nothing of queues, or of how anything is sent.
+Owns the checks of the arguments. Must not know queues, or how anything is sent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ SUMMARIES = ("average", "sum", "count", "min", "max")
 def gauge_fields(
     name: object, value: object, source: object
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the properties and the context of the message that is the measurement."""
+    """Return the properties and the context of the `track` message for a measurement.
+
+    Raises:
+        ValidationError: an argument has a wrong type or value; the text names it.
+    """
     _gauge_name(name)
     if not isinstance(value, (numbers.Real, Decimal)) or isinstance(value, bool):
         raise ValidationError(unexpected("value", "a number", value))
@@ -38,7 +42,11 @@ def gauge_fields(
 def gauge_settings(
     period: object, summarize: object, aggregate: object, display_name: object
 ) -> dict[str, Any]:
-    """Return the properties of a gauge as the API takes them."""
+    """Return the settings of a gauge as the API takes them.
+
+    Raises:
+        ValidationError: an argument has a wrong type or value; the text names it.
+    """
     from segment_librato.config.gauges import (
         MAX_PERIOD_SECONDS,
         MIN_PERIOD_SECONDS,
@@ -70,13 +78,19 @@ def configure(
     *,
     send: bool,
 ) -> None:
-    """Give the gauge of this name these settings, or only check them.
+    """Apply settings to a gauge.
+
+    Args:
+        account: where the gauge is.
+        name: the event or the name of the gauge.
+        settings: what `gauge_settings` returned.
+        send: whether to send them, instead of only checking the arguments.
 
     Raises:
         ConfigError: there is no Librato account.
         ValidationError: no gauge can have this name.
-        APIError: Librato answered without success.
-        NetworkError: it did not answer.
+        APIError: the server answered without success.
+        NetworkError: no response came.
     """
     from segment_librato.config.gauges import LibratoConfig
 
@@ -92,7 +106,7 @@ def configure(
 def _is_within_range(value: Any) -> bool:  # noqa: ANN401  Real and Decimal have no type in common
     try:
         return bool(-MAX_VALUE <= value <= MAX_VALUE)
-    except ArithmeticError:  # Decimal does not compare NaN
+    except ArithmeticError:  # NaN as a Decimal
         return False
 
 

@@ -1,7 +1,8 @@
 """Where OTLP requests go, and how: from the configuration, else from the environment.
 
 Owns OpenTelemetry's environment variables (OpenTelemetry specification, "OpenTelemetry Protocol
-Exporter"); of each pair, the one for metrics wins. Must not know what is sent.
+Exporter"). A variable for metrics takes precedence over the one for all signals. Must not know
+what is sent.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ class Endpoint:
     """Where requests go, and how.
 
     Attributes:
-        url: where they are posted to.
-        headers: what each of them has; the names are in lower case.
-        secrets: values of headers, such as tokens, that must not show.
-        verify: file of certificate authorities; True means the usual ones.
+        url: where they are posted.
+        headers: sent with each request; names are in lower case.
+        secrets: values of headers, such as tokens; no log or error may show them.
+        verify: file of certificate authorities; True means the default ones.
         cert: file of the client certificate, or a pair of files with it and its key.
         compress: compresses a body, as the headers say.
-        problem: why nothing can be sent, empty if it can; there is no `url` then.
+        problem: why nothing can be sent; empty if there is no problem. With one, `url` is empty.
     """
 
     url: str
@@ -58,7 +59,7 @@ class Endpoint:
 
 
 def find_endpoint(account: OpenTelemetryConfig) -> Endpoint:
-    """Return the endpoint of an account.
+    """Return the endpoint of an account; reads the environment once.
 
     Raises:
         ImportError: the extra is not installed.
@@ -87,13 +88,8 @@ def find_endpoint(account: OpenTelemetryConfig) -> Endpoint:
 
 def _option(name: str) -> str | None:
     """Return an option of the environment; an empty one counts as none."""
-    from opentelemetry.sdk import environment_variables
-
-    for signal in ("METRICS_", ""):
-        variable: str = getattr(environment_variables, f"OTEL_EXPORTER_OTLP_{signal}{name}")
-        if value := os.environ.get(variable):
-            return value
-    return None
+    of_metrics = os.environ.get(f"OTEL_EXPORTER_OTLP_METRICS_{name}")
+    return of_metrics or os.environ.get(f"OTEL_EXPORTER_OTLP_{name}") or None
 
 
 def _configured_url(account: OpenTelemetryConfig) -> str | None:
@@ -103,15 +99,10 @@ def _configured_url(account: OpenTelemetryConfig) -> str | None:
 
 
 def _url_of_environment() -> str:
-    """Return what is said for metrics as it is, and what is said for all signals with a path."""
-    from opentelemetry.sdk.environment_variables import (
-        OTEL_EXPORTER_OTLP_ENDPOINT,
-        OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,
-    )
-
-    if url := os.environ.get(OTEL_EXPORTER_OTLP_METRICS_ENDPOINT):
+    """Return the URL for metrics as it is, else the one for all signals with a path added."""
+    if url := os.environ.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"):
         return url
-    base = os.environ.get(OTEL_EXPORTER_OTLP_ENDPOINT)
+    base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     return _with_path(base) if base else OTLP_ENDPOINT
 
 
@@ -129,7 +120,7 @@ def _compression_of_environment() -> str:
 
 
 def _find_problem(url: str, headers: dict[str, str]) -> str:
-    """Return why nothing can be sent there, empty if it can. The configuration was checked."""
+    """Return why nothing can be sent; empty if there is no problem."""
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

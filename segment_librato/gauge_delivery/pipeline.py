@@ -1,7 +1,7 @@
-"""The second pipeline: measurements are delivered directly, by the same parts as messages.
+"""The second pipeline: it delivers measurements directly, with the same parts as messages.
 
-Owns what that pipeline is made of: its queue, the size of its batches, its budgets and its
-transport. Must not know messages, or how a measurement is sent.
+Owns the choice of those parts: queue, batch size, budgets and transport. Must not know HTTP, or
+how a measurement is sent.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
 __all__ = ["GaugePipeline"]
 
-MAX_MEASUREMENTS = 300  # what the documentation of the API advises for one request
+MAX_MEASUREMENTS = 300  # the advice of the API documentation for one request
 MAX_REQUEST_BYTES = 500_000  # 300 measurements are less than half of it
 
 
 class GaugePipeline:
-    """The measurements that are delivered directly. Thread-safe.
+    """Delivers measurements to a Librato account or an OTLP endpoint. Thread-safe.
 
     Attributes:
-        queue: those that wait.
-        pipeline: what delivers them.
+        queue: the measurements that wait.
+        pipeline: delivers them.
         segment_too: whether Segment's cloud delivers them as well.
     """
 
@@ -60,9 +60,9 @@ class GaugePipeline:
         Args:
             config: the client's options.
             account: where measurements go.
-            report: is told what will not be delivered.
-            clock: what waits go by.
-            load: imports what sending needs.
+            report: told about measurements that will not be delivered.
+            clock: the clock of waits.
+            load: imports the modules that sending needs.
 
         Raises:
             ConfigError: the extra that the account needs is not installed.
@@ -76,7 +76,7 @@ class GaugePipeline:
             **account.budget,
         )
         self._is_sync = config.sync_mode
-        # What is sent inside its call finds nothing to be folded with.
+        # In `sync_mode` a measurement is sent inside its call: there is nothing to fold it with.
         self._period = 0 if config.sync_mode else account.aggregate
         rules = BatchRules(
             trigger=MAX_MEASUREMENTS,
@@ -90,11 +90,11 @@ class GaugePipeline:
         self.pipeline = Pipeline(options, self.queue, transport, report, table)
 
     def measurement(self, message: Mapping[str, Any]) -> Measurement | None:
-        """Return what a message measures, as it is sent."""
+        """Return the measurement that a message makes, None if it makes none."""
         return map_message(message)
 
     def accept(self, measurement: Measurement) -> bool:
-        """Take a measurement in; see `Pipeline.accept`."""
+        """Take a measurement in; return whether it was accepted. See `Pipeline.accept`."""
         if self._period:
             now = int(time.time())
             return self.pipeline.accept(MultiSample(measurement, self._period, now))
@@ -104,7 +104,7 @@ class GaugePipeline:
 
     @property
     def stats(self) -> Stats:
-        """The counters; measurements that were folded count as one."""
+        """The counters; measurements that were folded together count as one."""
         return self.queue.ledger.stats()
 
 
@@ -116,7 +116,11 @@ def _make_queue(options: Config, rules: BatchRules, period: float, clock: Clock)
 
 
 def _transport_maker(account: LibratoConfig | OpenTelemetryConfig) -> Callable[[], Transport]:
-    """Return what makes the transport; that an extra is missing shows now."""
+    """Return a function that makes the transport.
+
+    Raises:
+        ConfigError: the extra that the account needs is not installed.
+    """
     if isinstance(account, LibratoConfig):
         return lambda: _make_librato_transport(account)
     from segment_librato.gauge_delivery.otlp import OpenTelemetryTransport  # an extra

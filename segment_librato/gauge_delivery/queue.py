@@ -1,9 +1,9 @@
 """The queue of gauges: samples of one gauge, source and period wait as one.
 
-Owns when a gauge leaves: at the end of the period of the clock in which its first sample came,
-or at once if the queue is flushed or drained. So a source makes one measurement of a gauge a
-period, however many samples it gives. The times that samples bear have no say in it: late ones
-are folded as they arrive.
+Owns when a gauge leaves: at the end of the period in which its first sample arrived, or at once
+if the queue is flushed or drained. So each source sends one measurement of a gauge per period,
+however many samples it takes. Only the time of arrival matters: late samples are folded as they
+arrive, whatever their `measure_time`.
 
 Must not know what samples add up to, threads or the network.
 """
@@ -33,15 +33,15 @@ __all__ = ["GaugeQueue", "PeriodSchedule"]
 
 
 class PeriodSchedule(Schedule):
-    """Nothing but the end of its period makes a gauge due."""
+    """A gauge is due at the end of the period in which it arrived, and at no other time."""
 
     def __init__(self, rules: BatchRules, period: float, clock: Clock) -> None:
         """Make a schedule.
 
         Args:
-            rules: how large a batch may be; `trigger` and `interval` do not matter.
-            period: seconds; what came in one period, counted from the epoch, leaves at its end.
-            clock: what deadlines go by.
+            rules: how large a batch may be; `trigger` and `interval` are ignored.
+            period: seconds, counted from the epoch; what arrives in a period leaves at its end.
+            clock: the clock of deadlines.
         """
         super().__init__(rules, UNBOUNDED, UNBOUNDED)
         self.trigger_messages = self.trigger_bytes = UNBOUNDED
@@ -52,7 +52,7 @@ class PeriodSchedule(Schedule):
     def end_of_period(self) -> float:
         """Return when the current period ends: the same number until then, then a later one.
 
-        A change of the wall clock counts from the next period on.
+        A change of the wall clock takes effect with the next period.
         """
         now = self._clock.now()
         if now >= self._period_ends_at:
@@ -64,8 +64,8 @@ class PeriodSchedule(Schedule):
         return waiting[0].due_at if waiting else -math.inf
 
     def max_leaving(self, waiting: deque[Any], now: float) -> int:
-        """Return how many gauges are due, as many as a batch may hold."""
-        # The clocks of tests may have stopped: the oldest is due, whatever they say.
+        """Return how many gauges are due, at most as many as a batch may hold."""
+        # A test may have stopped the clocks: the oldest gauge is due, whatever they say.
         now = max(now, self.due_at(waiting, now))
         snapshot = waiting.copy()  # a `__del__` may put one in meanwhile
         due = bisect_right(snapshot, now, key=attrgetter("due_at"))
@@ -73,7 +73,7 @@ class PeriodSchedule(Schedule):
 
 
 class _Waiting:
-    """A sample that waits, and until when."""
+    """A gauge that waits, and until when."""
 
     __slots__ = ("due_at", "sample")
 
@@ -82,13 +82,11 @@ class _Waiting:
         self.due_at = due_at
 
     def __len__(self) -> int:
-        """Return about how many bytes it will have."""
+        """Return about how many bytes it will be."""
         return len(self.sample)
 
     def __bytes__(self) -> bytes:
         """Return what leaves; nothing is folded into it any more."""
-        if isinstance(self.sample, MultiSample):
-            self.sample.seal()
         return bytes(self.sample)
 
 
@@ -106,11 +104,11 @@ class GaugeQueue(MessageQueue):
         """Make an empty queue.
 
         Args:
-            max_size: maximum number of waiting gauges, however many samples; 0 means unlimited.
-            rules: how large a batch may be, in bytes only about.
+            max_size: maximum number of waiting gauges, not of samples; 0 means unlimited.
+            rules: how large a batch may be; its size in bytes is an estimate.
             period: seconds; see `PeriodSchedule`.
-            max_bytes: maximum number of waiting bytes, about; 0 means unlimited.
-            clock: what waits go by.
+            max_bytes: maximum number of waiting bytes, an estimate; 0 means unlimited.
+            clock: the clock of waits.
         """
         clock = clock or Clock()
         self._periods = PeriodSchedule(rules, period, clock)
@@ -119,14 +117,16 @@ class GaugeQueue(MessageQueue):
     def reset(self) -> None:
         """Forget everything, as a forked child must: its parent delivers what waits."""
         super().reset()
-        # Those that more samples can be folded into: one that has left is not kept alive.
+        # The gauges that samples can be folded into. The queue alone keeps them alive, so a gauge
+        # that has left, or was never accepted, is not in here.
         self._open: WeakValueDictionary[tuple[str, str, int], MultiSample] = WeakValueDictionary()
 
     @synchronized
     def put(self, message: bytes | Item, deadline: float | None = None) -> RejectionError | None:
         """Take a message or samples in; return the reason if they are rejected.
 
-        Samples are folded into those with their key that wait; without such they are a message.
+        Samples are folded into a waiting gauge with the same key. If there is none, they become
+        one. If a signal handler puts one in meanwhile, there are two, and nothing is lost.
         """
         if isinstance(message, MultiSample):
             waiting = self._open.get(message.key)
