@@ -1,4 +1,7 @@
-"""Librato: the gauge measurement that a message makes."""
+"""The pure mapper: from a message to the gauge measurement that it makes.
+
+Owns the rules of Segment's Librato destination. Must not know anything else of the library.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ __all__ = ["Measurement", "explain", "map_message"]
 
 if not TYPE_CHECKING:  # or any name would do
 
-    def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever the mapper has under this name
-        """Return what the mapper has; it is imported when it is used."""
+    def __getattr__(name: str) -> Any:  # noqa: ANN401  any attribute of the mapper
+        """Return an attribute of the mapper, which is imported on first use."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(importlib.import_module("segment_librato.librato.mapper"), name)

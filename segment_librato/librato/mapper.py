@@ -1,10 +1,10 @@
 """The mapper: the gauge measurement that a message makes, if it makes one.
 
-Owns the rules of Segment's Librato destination: which messages count, and where a measurement
-takes its name, value, source and time from. Pure and thread-safe: equal messages make equal
+Owns the rules of Segment's Librato destination: which messages make a measurement, and where its
+name, value, source and time come from. Pure and thread-safe: equal messages make equal
 measurements, and no message is changed.
 
-Knows nothing of queues and requests; what a number and a time are is the business of `values`.
+Must not know queues or requests, or how numbers and times are read (`values`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from segment_librato.librato.values import as_json_number, read_number, read_tim
 
 __all__ = ["MAX_VALUE", "Measurement", "explain", "gauge_name", "map_message"]
 
-# Librato refuses a request that holds a longer name or source, or a greater value.
+# Librato rejects a whole request for one longer name or source, or one greater value.
 _MAX_LENGTH = 255
 MAX_VALUE = 10**126
 
@@ -34,10 +34,10 @@ class Measurement(NamedTuple):
     """One sample of a Librato gauge.
 
     Attributes:
-        name: 1 to 255 of `A-Z a-z 0-9 . _ -`, and not "all".
+        name: 1 to 255 characters of `A-Z a-z 0-9 . _ -`, but not "all".
         value: finite, at most 1e126 in magnitude.
-        measure_time: whole seconds since the epoch; None: Librato takes the time of receipt.
-        source: 1 to 255 of `A-Z a-z 0-9 . : _ -`, and not "all".
+        measure_time: whole seconds since the epoch; None means the time of receipt.
+        source: 1 to 255 characters of `A-Z a-z 0-9 . : _ -`, but not "all".
     """
 
     name: str
@@ -46,7 +46,7 @@ class Measurement(NamedTuple):
     source: str
 
     def as_dict(self) -> dict[str, object]:
-        """Return the fields in the order of the class, `measure_time` even if it is None."""
+        """Return the fields in the order of the class, including a `measure_time` of None."""
         return {
             "name": self.name,
             "value": self.value,
@@ -56,7 +56,7 @@ class Measurement(NamedTuple):
 
 
 class _NoMeasurementError(Exception):
-    """A message made no measurement; the text says why and holds nothing of the message."""
+    """A message makes no measurement; the text says why and quotes nothing of the message."""
 
 
 def map_message(message: Mapping[str, Any]) -> Measurement | None:
@@ -65,7 +65,7 @@ def map_message(message: Mapping[str, Any]) -> Measurement | None:
     Never raises.
 
     Args:
-        message: a message as it goes over the wire: camelCase keys, JSON values.
+        message: the message as it is sent: camelCase keys, JSON values.
     """
     try:
         measurement, _ = _measure(message)
@@ -75,9 +75,9 @@ def map_message(message: Mapping[str, Any]) -> Measurement | None:
 
 
 def explain(message: Mapping[str, Any]) -> str:
-    """Say in a sentence what measurement `message` makes and whence its source, or why none.
+    """Return a sentence that says what measurement `message` makes, or why it makes none.
 
-    A debugging aid: the sentence holds names and values of the message.
+    It names the origin of the source. A debugging aid: it quotes names and values of the message.
     """
     try:
         measurement, origin = _measure(message)
@@ -90,7 +90,7 @@ def explain(message: Mapping[str, Any]) -> str:
 
 
 def gauge_name(event: str) -> str | None:
-    """Return the name of the gauge that an event makes, None if it makes none."""
+    """Return the name of the gauge for an event, None if there is none."""
     try:
         return _name(event)
     except _NoMeasurementError:
@@ -101,7 +101,7 @@ def _measure(message: Mapping[str, Any]) -> tuple[Measurement, str]:
     """Return the measurement and the origin of its source.
 
     Raises:
-        _NoMeasurementError: the message makes none.
+        _NoMeasurementError: the message makes no measurement.
     """
     event = _event(message)
     if not _is_enabled(message):
@@ -135,14 +135,14 @@ def _view_event(message: Mapping[str, Any], view: str) -> str:
 
 
 def _view_text(value: object) -> str:
-    """Return the text of a name or category, empty if it has none."""
+    """Return a name or category as text, empty if it is none."""
     if value is True:
-        return "true"  # What Segment's destination makes of it.
+        return "true"  # as Segment's destination does
     return value if isinstance(value, str) else ""
 
 
 def _is_enabled(message: Mapping[str, Any]) -> bool:
-    """Tell whether the message may go to Librato."""
+    """Return whether the message may go to Librato."""
     settings = message.get("integrations")
     if not isinstance(settings, Mapping):
         settings = _object(message.get("context"))
@@ -162,7 +162,7 @@ def _name(event: str) -> str:
 
 
 def _value(message: Mapping[str, Any]) -> int | float:
-    """Return the sample: the property `value`, 1 if there is none."""
+    """Return the sample: the property `value`, or 1 without one."""
     value = _folded_lookup(_object(message.get("properties")), "value")
     if value is None:
         return 1
@@ -177,7 +177,7 @@ def _value(message: Mapping[str, Any]) -> int | float:
 
 
 def _source(message: Mapping[str, Any], name: str) -> tuple[str, str]:
-    """Return the source and where it comes from; at last it is the gauge's name."""
+    """Return the source and its origin; without one in the message, the name of the gauge."""
     for origin, candidate in _source_candidates(message):
         source = _sanitise(_source_text(candidate), _NOT_IN_SOURCE)
         if source and not _is_reserved(source):
@@ -186,7 +186,7 @@ def _source(message: Mapping[str, Any], name: str) -> tuple[str, str]:
 
 
 def _source_candidates(message: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """Yield the places where a source may stand, as (origin, what stands there)."""
+    """Yield (origin, value) for each place that may hold a source, in order of precedence."""
     integrations = _object(message.get("integrations"))
     context = _object(message.get("context"))
     if "Librato" in integrations:
@@ -209,7 +209,7 @@ def _source_text(candidate: object) -> str:
     if not number:
         return ""
     if isinstance(number, int):
-        number = Decimal(number)  # str() of an int refuses more than 4,300 digits.
+        number = Decimal(number)  # str() of an int raises beyond 4,300 digits
     return str(number).removesuffix(".0")
 
 
@@ -220,7 +220,7 @@ def _sanitise(text: str, forbidden: re.Pattern[str]) -> str:
 
 
 def _is_reserved(name: str) -> bool:
-    """Tell whether Librato keeps a name or source to itself."""
+    """Return whether Librato reserves a name or source."""
     return name.lower() == "all"
 
 
@@ -230,7 +230,7 @@ def _object(value: object) -> Mapping[Any, Any]:
 
 
 def _folded_lookup(mapping: Mapping[Any, Any], name: str) -> object:
-    """Return the value of the first key that is `name` but for case and punctuation, or None."""
+    """Return the value of the first key that equals `name`, ignoring case and punctuation."""
     for key, value in mapping.items():
         if isinstance(key, str) and _NOT_IN_KEY.sub("", key).lower() == name:
             return value

@@ -1,10 +1,10 @@
-"""Numbers and times, read from the values of a message.
+"""Reads numbers and times from the values of a message.
 
 Owns what counts as a number and what as a time. Numbers stay exact until they become JSON
-numbers. The clock and the machine's time zone have no say, so a value reads the same
-everywhere and always.
+numbers. Neither the clock nor the time zone of the machine matters, so a value means the same at
+any time and place.
 
-Knows nothing of messages and of Librato.
+Must not know messages or Librato.
 """
 
 from __future__ import annotations
@@ -30,24 +30,25 @@ _WIRE_TIME = re.compile(
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
-# From here up a number counts milliseconds: read as seconds it would lie 1,000 years ahead.
 _MAX_TIME_LENGTH = 100  # dateutil takes seconds to give up on thousands of characters
+
+# From here up a number counts milliseconds: as seconds it would be 1,000 years ahead.
 _FIRST_MILLISECONDS = 31_557_600_000
 
-# The years 1 to 9999, as for the times that are written as text.
+# The years 1 to 9999, as for times in text.
 _EARLIEST_SECONDS = -62_135_596_800
 _MILLISECONDS_END = 253_402_300_800_000
 
 
 def read_number(value: object) -> int | float | Decimal | None:
-    """Return the number that `value` is, or that its text spells in decimal.
+    """Return `value` if it is a number, or the decimal number in it if it is text.
 
     Returns:
-        the number, not rounded; infinity only for a text too large for a float. None for
-        anything else: booleans, NaN and infinity are no numbers here.
+        the number, not rounded; infinity only for text too large for a float. None for
+        anything else; booleans, NaN and infinity do not count as numbers.
     """
     if isinstance(value, str):
-        return _spelled_number(value)
+        return _parse_number(value)
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -59,21 +60,21 @@ def read_number(value: object) -> int | float | Decimal | None:
     return None
 
 
-def _spelled_number(text: str) -> int | float | Decimal | None:
+def _parse_number(text: str) -> int | float | Decimal | None:
     """Return the decimal number in `text`, None if there is none."""
     if not _DECIMAL_NUMBER.fullmatch(text):
         return None
     approximation = float(text)
     if not approximation:
         return 0
-    # Decimal refuses exponents of twenty digits; as floats those numbers are 0 or infinite.
+    # Decimal raises for exponents of twenty digits; as floats those numbers are 0 or infinite.
     return Decimal(text) if math.isfinite(approximation) else approximation
 
 
 def as_json_number(number: float | Decimal) -> int | float:
-    """Return `number` as JSON can write it: a whole `Decimal` as an int, other ones as a float.
+    """Return `number` as JSON can represent it: a whole `Decimal` as an int, others as floats.
 
-    A `Decimal` must be of moderate size: 1E+999999 would become an int of a million digits.
+    The caller bounds a `Decimal`: 1E+999999 would become an int of a million digits.
     """
     if not isinstance(number, Decimal):
         return number
@@ -82,14 +83,14 @@ def as_json_number(number: float | Decimal) -> int | float:
 
 
 def read_time(value: object) -> int | None:
-    """Return the time that `value` means, in whole seconds since 1970 in UTC, rounded down.
+    """Return the time in `value`, in whole seconds since the epoch, rounded down.
 
     Args:
-        value: a date as text (without a zone: UTC), or a number or its text: seconds, or
+        value: a date as text, in UTC if it has no zone; or a number, or its text: seconds, or
             milliseconds from 31,557,600,000 up.
 
     Returns:
-        the seconds; None if `value` is no time, or not within the years 1 to 9999.
+        the seconds; None if `value` is not a time within the years 1 to 9999.
     """
     if isinstance(value, str):
         if len(value) > _MAX_TIME_LENGTH:
@@ -115,8 +116,8 @@ def _read_date(text: str) -> datetime | None:
         # A number: dateutil skips the sign and would read "-100" as the year 100.
         return None
     try:
-        # What the text leaves open, dateutil takes from `default`. A missing month or day is
-        # the first one; a missing year would be a guess, and shows as two different dates.
+        # dateutil takes what the text leaves out from `default`. A missing month or day becomes
+        # the first one. A missing year would be a guess, and shows as two different dates.
         date, other = (
             _date_parser().parse(text, default=datetime(year, 1, 1), tzinfos=_zone)  # noqa: DTZ001 - `_zone` makes it aware
             for year in (2000, 2004)
@@ -146,7 +147,7 @@ def _date_parser() -> parser:
     from dateutil.parser import parser, parserinfo
 
     class FixedCentury(parserinfo):
-        """dateutil's vocabulary, without its look at the current year."""
+        """dateutil's vocabulary, without its use of the current year."""
 
         def convertyear(self, year: int, century_specified: bool = False) -> int:
             """Read 69 to 99 as 1969 to 1999 and 0 to 68 as 2000 to 2068, as POSIX does."""
