@@ -77,13 +77,13 @@ class MultiSample:
     For one thread at a time; the lock of the queue sees to that. On that thread a signal handler
     or a `__del__` may call any method in the middle of another, and Ctrl-C may end it.
 
-    How: a list of totals is the only state. The first one is what has been added up, the others
-    came since, and what comes after a seal does not count. Whatever changes the list is a single
-    C call, so at every moment it says exactly which samples count:
+    The only state is a list of totals: first the sum so far, then what came since, then perhaps a
+    seal, after which nothing counts. Each change of the list is a single C call, so at every
+    moment the list says exactly which samples count:
 
-    - `append` takes samples in. It is what happens to a fold within a fold.
-    - The outermost fold adds up: it computes a sum, then puts it in place of the two it is made
-      of. If Ctrl-C comes first, the two stay, and a later call adds them up.
+    - `append` takes samples in. A fold within a fold does no more than that.
+    - The outermost fold adds up: it computes a sum, then replaces its two summands with it. If
+      Ctrl-C comes first, the summands stay, and a later call adds them up.
 
     Attributes:
         key: name, source and measure_time; samples with the same key belong together.
@@ -106,17 +106,18 @@ class MultiSample:
 
     def fold(self, other: MultiSample) -> bool:
         """Count the samples of `other` as well; return False if this gauge is sealed."""
-        if self.is_sealed():
+        samples, folded = self._samples, other._totals()
+        if _SEAL in samples:
             return False
-        samples = other._totals()
-        self._samples.append(samples)
+        samples.append(folded)
         self._add_up()
         # What is last after the seal came too late: a signal handler sealed the gauge meanwhile.
-        return not (self.is_sealed() and self._samples[-1] is samples)
+        return not (_SEAL in samples and samples[-1] is folded)
 
     def seal(self) -> None:
         """Let nothing be folded in from now on."""
-        self._samples.append(_SEAL)
+        if not self.is_sealed():
+            self._samples.append(_SEAL)
 
     def is_sealed(self) -> bool:
         """Return whether nothing more can be folded in."""
@@ -152,7 +153,7 @@ class MultiSample:
         return reduce(_Totals.plus, samples)
 
     def _add_up(self) -> None:
-        """Add up what came since, unless a call is doing so already that this one interrupted."""
+        """Add up what came since, unless this call interrupted another that is doing so."""
         if self._is_adding_up:
             return
         self._is_adding_up = True
