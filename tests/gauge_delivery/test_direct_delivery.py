@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 LONG = 60.0
 EMAIL = "ada@example.com"
 TOKEN = "t0ken-that-must-not-show"  # noqa: S105  not a real one
-REFUSED = json.dumps({"errors": {"params": {"value": ["is not allowed"]}}}).encode()
+NOT_ALLOWED = json.dumps({"errors": {"params": {"value": ["is not allowed"]}}}).encode()
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_app_optics_takes_the_token_alone(server: LocalSegment, make_client: Mak
 def test_a_poisoned_measurement_costs_only_itself(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors, api: str
 ) -> None:
-    server.respond(400, body=REFUSED, times=None, when=has_name("poison"))
+    server.respond(400, body=NOT_ALLOWED, times=None, when=has_name("poison"))
     client = make_client(gauges=account(api=api, upload_interval=LONG))
     track(client, "E", range(100))
     track(client, "poison", [1])
@@ -265,7 +265,7 @@ def test_a_poisoned_measurement_costs_only_itself(
     assert client.stats.delivered == 201
 
 
-def test_a_request_that_is_refused_as_a_whole_is_not_split(
+def test_a_request_that_fails_as_a_whole_is_not_split(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
 ) -> None:
     body = b'{"errors": {"request": ["Please use secured connection through https!"]}}'
@@ -451,7 +451,7 @@ def test_what_is_left_over_is_reported_by_each_pipeline(
 def test_on_error_may_flush_and_shut_down_in_both_pipelines_at_once(
     server: LocalSegment, account: Account
 ) -> None:
-    """Each waits for the other's messages while it holds its own: nobody may wait for ever."""
+    """Each waits for the other's messages while it holds its own: nobody may wait forever."""
     both = threading.Barrier(2)
     outcomes: list[bool] = []
 
@@ -606,7 +606,7 @@ class TestGauge:
             (("depth", 1, ""), "source: expected a non-empty str or None, got an empty str"),
         ],
     )
-    def test_refuses_what_makes_no_measurement(
+    def test_rejects_what_makes_no_measurement(
         self, make_client: MakeClient, arguments: Any, text: str
     ) -> None:
         with pytest.raises(ValidationError) as caught:
@@ -653,7 +653,7 @@ class TestConfigureGauge:
             ({"display_name": 1}, "display_name: expected a str or None, got int"),
         ],
     )
-    def test_refuses_wrong_arguments_by_name(
+    def test_rejects_wrong_arguments_by_name(
         self,
         server: LocalSegment,
         make_client: MakeClient,
@@ -752,7 +752,7 @@ class TestAggregation:
         assert sum(s.count for s in server.librato.samples) == 1_000
         assert math.fsum(s.sum for s in server.librato.samples) == sum(range(1_000))
 
-    def test_what_was_refused_is_reported_as_the_folded_gauge(
+    def test_what_failed_is_reported_as_the_folded_gauge(
         self, server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
     ) -> None:
         server.respond(401, times=None, when=of_librato)
@@ -828,7 +828,7 @@ def test_100_000_calls_under_faults_add_up_exactly(
     """
     server.respond(500, times=None, when=every(20, 0))
     server.respond(429, times=None, when=every(20, 1))
-    server.respond(400, body=REFUSED, times=None, when=has_name("poison"))
+    server.respond(400, body=NOT_ALLOWED, times=None, when=has_name("poison"))
     names, sources, threads, calls = ["a", "b", "c"], ["web-1", "web-2"], 8, 12_500
     client = Client(
         gauges=account(aggregate=aggregate, max_queue_size=0, attributes={"aggregate": False}),

@@ -1,4 +1,4 @@
-"""Gauges as OpenTelemetry: what is sent, and what the answers of an endpoint mean."""
+"""Gauges as OpenTelemetry: what is sent, and what the responses of an endpoint mean."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_folded_measurement_is_five_gauges(
 
 
 @pytest.mark.parametrize("seconds", [-1, 2**34 + 2**34])
-def test_a_time_that_otlp_cannot_say_is_refused_alone(
+def test_a_time_that_otlp_cannot_express_fails_alone(
     receiver: OtlpReceiver, transport: OpenTelemetryTransport, seconds: int
 ) -> None:
     sent = batch({"value": 1}, {"measure_time": seconds}, {"value": 2})
@@ -168,7 +168,7 @@ def test_endpoint_and_headers_may_come_from_the_environment(
     transport = OpenTelemetryTransport(OpenTelemetryConfig())
     transport.send(batch())
     body = Status(message=f"the token {SECRET} is wrong").SerializeToString()
-    receiver.answers = [Response(401, body)]
+    receiver.responses = [Response(401, body)]
     assert failure(transport).message == "the token *** is wrong"
     transport.close()
     request, _ = receiver.requests
@@ -213,7 +213,7 @@ def test_requests_may_be_compressed(receiver: OtlpReceiver) -> None:
         *[(status, False) for status in (400, 401, 403, 404, 408, 413, 500, 501)],
     ],
 )
-def test_one_request_is_made_and_its_status_told(
+def test_one_request_is_made_and_its_status_reported(
     receiver: OtlpReceiver,
     transport: OpenTelemetryTransport,
     caplog: pytest.LogCaptureFixture,
@@ -222,7 +222,7 @@ def test_one_request_is_made_and_its_status_told(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     body = Status(message=f"the token {SECRET} is wrong").SerializeToString()
-    receiver.answers = [Response(status, body, (("Retry-After", "7"),))]
+    receiver.responses = [Response(status, body, (("Retry-After", "7"),))]
     error = failure(transport)
     assert isinstance(error, APIError)
     assert (error.status, error.retry_after) == (status, 7)
@@ -238,7 +238,7 @@ def test_one_request_is_made_and_its_status_told(
 def test_a_redirect_is_not_followed(
     receiver: OtlpReceiver, transport: OpenTelemetryTransport
 ) -> None:
-    receiver.answers = [Response(307, b"", (("Location", "/elsewhere"),))]
+    receiver.responses = [Response(307, b"", (("Location", "/elsewhere"),))]
     error = failure(transport)
     assert (error.status, error.code) == (307, "redirect")
     assert "set `endpoint` to where metrics go" in str(error)
@@ -250,7 +250,7 @@ def test_a_redirect_is_not_followed(
 def test_a_body_that_is_no_protobuf_does_no_harm(
     receiver: OtlpReceiver, transport: OpenTelemetryTransport, status: int, body: bytes
 ) -> None:
-    receiver.answers = [Response(status, body)]
+    receiver.responses = [Response(status, body)]
     if status == 200:
         sent = batch()
         receipt = transport.send(sent)
@@ -262,7 +262,7 @@ def test_a_body_that_is_no_protobuf_does_no_harm(
 def test_points_that_were_rejected_are_reported_and_nothing_is_sent_again(
     receiver: OtlpReceiver, transport: OpenTelemetryTransport
 ) -> None:
-    receiver.answers = [Response(200, partial(2, f"{SECRET}: too old"))]
+    receiver.responses = [Response(200, partial(2, f"{SECRET}: too old"))]
     sent = batch({}, {}, {"measure_time": -1})
     receipt = transport.send(sent)
     assert [str(receipt.failed[at]) for at in range(3)] == [
@@ -278,7 +278,10 @@ def test_points_that_were_rejected_are_reported_and_nothing_is_sent_again(
 def test_a_warning_is_told_once_without_its_text(
     receiver: OtlpReceiver, transport: OpenTelemetryTransport, caplog: pytest.LogCaptureFixture
 ) -> None:
-    receiver.answers = [Response(200, partial(0, "payload")), Response(200, partial(0, "payload"))]
+    receiver.responses = [
+        Response(200, partial(0, "payload")),
+        Response(200, partial(0, "payload")),
+    ]
     for _ in range(2):
         sent = batch()
         receipt = transport.send(sent)
@@ -290,7 +293,7 @@ def test_a_warning_is_told_once_without_its_text(
 @in_real_time
 def test_silence_ends_with_the_timeout(receiver: OtlpReceiver) -> None:
     receiver.requests.clear()
-    receiver.answers = [Response(delay=60)]
+    receiver.responses = [Response(delay=60)]
     transport = OpenTelemetryTransport(OpenTelemetryConfig(receiver.host, timeout=0.2))
     began = time.monotonic()
     assert isinstance(failure(transport), NetworkError)
@@ -325,7 +328,7 @@ def test_nobody_there_is_a_network_error() -> None:
     transport.close()
 
 
-def test_an_endpoint_of_the_environment_that_is_none_is_named(
+def test_an_endpoint_of_the_environment_that_is_no_url_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "nowhere")
@@ -363,7 +366,7 @@ def test_connections_are_kept(receiver: OtlpReceiver, transport: OpenTelemetryTr
 def test_from_the_call_to_the_collector(
     server: LocalSegment, receiver: OtlpReceiver, make_client: MakeClient, errors: Errors
 ) -> None:
-    receiver.answers = [Response(503), Response(429)]
+    receiver.responses = [Response(503), Response(429)]
     client = make_client(gauges=OpenTelemetryConfig(receiver.host, upload_interval=60))
     client.track("user", "Queue Depth", {"value": 42}, {"Librato": {"source": "web-1"}})
     client.gauge("load", 0.5, source="web-2", timestamp=1_000_000_000)
@@ -393,10 +396,10 @@ def test_what_was_folded_adds_up(
     assert (sum(sums), sum(counts)) == (sum(range(1_000)), 1_000)
 
 
-def test_a_refused_request_is_split(
+def test_a_request_that_fails_with_400_is_split(
     receiver: OtlpReceiver, make_client: MakeClient, errors: Errors
 ) -> None:
-    receiver.answers = [Response(400), Response(200), Response(400)]
+    receiver.responses = [Response(400), Response(200), Response(400)]
     client = make_client(gauges=OpenTelemetryConfig(receiver.host, upload_interval=60))
     client.gauge("a", 1)
     client.gauge("b", 2)

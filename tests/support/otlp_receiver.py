@@ -44,7 +44,7 @@ class Received:
 
 @dataclass
 class Response:
-    """What to answer."""
+    """What the receiver responds with."""
 
     status: int = 200
     body: bytes = ExportMetricsServiceResponse().SerializeToString()
@@ -56,18 +56,19 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: Any) -> None:
-        """Say nothing of a client that went away."""
+        """Print nothing about a client that went away."""
 
 
 class OtlpReceiver:
     """Listens on 127.0.0.1 as soon as it is made.
 
     Attributes:
-        answers: what to answer the next requests, and to accept nothing but with success.
+        responses: the responses to the next requests; after them, each is a success.
+        requests: what was received; a request that got an error has no points.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self.answers: list[Response] = []
+        self.responses: list[Response] = []
         self.requests: list[Received] = []
         self.closing = threading.Event()
         self._changed = threading.Condition()
@@ -102,17 +103,17 @@ class OtlpReceiver:
 
     def receive(self, path: str, headers: Message, body: bytes) -> Response:
         with self._changed:
-            answer = self.answers.pop(0) if self.answers else Response()
+            response = self.responses.pop(0) if self.responses else Response()
             size = len(body)
             if headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             message = ExportMetricsServiceRequest.FromString(body)
             request = _decode(path, headers, size, message)
-            if not 200 <= answer.status < 300:
+            if not 200 <= response.status < 300:
                 request.points = []
             self.requests.append(request)
             self._changed.notify_all()
-            return answer
+            return response
 
 
 def _decode(
@@ -143,17 +144,17 @@ def _handler(receiver: OtlpReceiver) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            answer = receiver.receive(self.path, self.headers, body)
-            receiver.closing.wait(answer.delay)
-            self.send_response(answer.status)
+            response = receiver.receive(self.path, self.headers, body)
+            receiver.closing.wait(response.delay)
+            self.send_response(response.status)
             for name, value in (
-                ("Content-Length", str(len(answer.body))),
+                ("Content-Length", str(len(response.body))),
                 ("Content-Type", "application/x-protobuf"),
-                *answer.headers,
+                *response.headers,
             ):
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(answer.body)
+            self.wfile.write(response.body)
 
         def log_message(self, *_: Any) -> None:
             pass
