@@ -155,6 +155,13 @@ def test_nothing_is_folded_into_what_is_sealed() -> None:
     assert as_dict(other)["sum"] == 4
 
 
+def test_it_is_sealed_when_it_is_dumped() -> None:
+    one = sample(1)
+    before = bytes(one)
+    assert not one.fold(sample(2))
+    assert bytes(one) == before
+
+
 def test_a_signal_handler_may_fold_at_any_bytecode_of_a_fold() -> None:
     step = 0
     got_that_far = True
