@@ -31,7 +31,7 @@ FLOORS = [
     "counters, errors, log, librato, _version",
 ]
 THIRD_PARTIES = {
-    "requests": {"http", "gauge_delivery"},
+    "requests": {"http"},
     "urllib3": {"http"},
     "jwt": {"transport"},
     "orjson": {"encoding"},

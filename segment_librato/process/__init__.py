@@ -10,12 +10,12 @@ Theory of operation
     that was accepted has exactly one outcome, no call waits longer than its deadline, and the
     client stays usable.
 
-Rule 1: no call between two statements that belong together
-    CPython runs signal handlers, and so raises KeyboardInterrupt, only at calls and backward
-    jumps. `waiting.append(m)` followed by `size += n` is safe, as nothing can run between the
-    two; with a call between them a handler could see one done and not the other. What takes
-    several steps is done by one C call (`list.extend(starmap(popleft, ...))`) or one tuple
-    assignment.
+Rule 1: no call and no branch between two statements that belong together
+    CPython runs signal handlers, and so raises KeyboardInterrupt, only at calls and at backward
+    jumps (3.10: at any jump). `waiting.append(m)` followed by `size += n` is safe, as nothing
+    can run between the two; with a call between them a handler could see one done and not the
+    other. A change that takes several steps is one C call (`list.extend(starmap(popleft, ...))`)
+    or one tuple assignment.
 
 Rule 2: one re-entrant C lock per queue, taken by `with self.lock`
     A handler that tracks while its own thread holds the lock must not deadlock, so the lock is a

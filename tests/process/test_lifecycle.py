@@ -599,7 +599,7 @@ class InterruptAt:
     """A profile function that raises KeyboardInterrupt at the n-th place where Ctrl-C may strike.
 
     CPython runs signal handlers when a function in Python begins and when one in C has returned
-    (and at backward jumps, which come with one of these nearly always). Other places are not
+    (and at jumps, which come with one of these nearly always). Other places are not
     tried: between two statements without a call nothing can strike, and the library relies on it.
     Nor are generators, which may be on their way to be collected: what is raised in one then is
     ignored by CPython.
