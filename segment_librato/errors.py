@@ -143,9 +143,9 @@ class APIError(DeliveryError):
             text: our own sentence, with nothing in it that the server wrote.
         """
         super().__init__(text or f"the server answered {status}")
-        self.status = status
+        self.status: int = status
         self.code = code
-        self.message = message or self.message
+        self.message: str = message or self.message
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[type[APIError], tuple[object, ...], dict[str, object]]:

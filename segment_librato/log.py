@@ -25,4 +25,4 @@ class _SafeLog(Adapter):
             super().log(level, msg, *args, **kwargs)
 
 
-log = _SafeLog(logging.getLogger("segment"), {})
+log: _SafeLog = _SafeLog(logging.getLogger("segment"), {})

@@ -57,11 +57,11 @@ class Router:
         self._report = report
         self._clock = clock or Clock()
         self._encode = message_encoder()
-        self.queue = MessageQueue(
+        self.queue: MessageQueue = MessageQueue(
             config.max_queue_size, _batch_rules(config), config.max_queue_bytes, self._clock
         )
         self._segment = _make_pipeline(config, self.queue, report)
-        self.gauges = _make_gauges(config, report, self._clock)
+        self.gauges: GaugePipeline | None = _make_gauges(config, report, self._clock)
         self._pipelines = [
             pipeline
             for pipeline in (self._segment, self.gauges and self.gauges.pipeline)

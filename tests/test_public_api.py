@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import pickle
 import pydoc
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import typing
 from decimal import Decimal
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -263,3 +265,15 @@ def test_the_help_describes_every_setting_and_nothing_private() -> None:
         assert f" {name}: " in text, name
     for name in ("_SettingsModule", "_Option", "_on_default_client", "make options"):
         assert name not in text
+
+
+@pytest.mark.skipif(not find_spec("pyright"), reason="needs pyright: pip install pyright[nodejs]")
+def test_type_checkers_know_every_public_type() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pyright", "--verifytypes", "segment_librato", "--ignoreexternal"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(analytics.__file__).parent.parent)},
+    )
+    assert "Type completeness score: 100%" in done.stdout, done.stdout

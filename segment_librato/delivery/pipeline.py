@@ -22,6 +22,8 @@ from segment_librato.process.locks import synchronized
 from segment_librato.queue.schedule import UNBOUNDED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from segment_librato.config.client import Config
     from segment_librato.delivery.report import Reporter
     from segment_librato.delivery.retry import RetryTable
@@ -51,8 +53,10 @@ class Pipeline:
         self.queue = queue
         self.report = report
         self._transport = transport
-        self.begin = partial(Delivery, queue, transport, report, config, table)
-        self.consumers = [
+        self.begin: Callable[[InFlightBatch], Delivery] = partial(
+            Delivery, queue, transport, report, config, table
+        )
+        self.consumers: list[Consumer] = [
             Consumer(queue, self.begin, self._consumer_left) for _ in range(config.thread)
         ]
         self._starting_threads: set[int] = set()

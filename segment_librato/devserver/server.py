@@ -78,12 +78,12 @@ class LocalSegment:
         self._script = FaultScript()
         self._requests: list[Request] = []
         self._segment = SegmentStore()
-        self.librato = LibratoStore(self._changed)
+        self.librato: LibratoStore = LibratoStore(self._changed)
         self._segment_api = Api(segment_api.judge, Response.of_error, self._segment)
         self._librato_api = Api(librato_api.judge, librato_api.build_error, self.librato)
         self._listener = Listener(port, self._serve)
-        self.port = self._listener.port
-        self.host = f"http://{LOOPBACK}:{self.port}"
+        self.port: int = self._listener.port
+        self.host: str = f"http://{LOOPBACK}:{self.port}"
 
     def __enter__(self) -> Self:
         """Return the server, which listens already."""

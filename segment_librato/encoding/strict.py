@@ -39,7 +39,7 @@ def _make_encoder() -> Callable[[dict[str, Any]], str]:
     return lambda value: "".join(make_parts(value, 0))
 
 
-to_json = _make_encoder()
+to_json: Callable[[dict[str, Any]], str] = _make_encoder()
 """Return a plain dict as JSON; raise anything if a value is not plain (keys are not checked)."""
 
 

@@ -100,7 +100,8 @@ class MultiSample:
             now: seconds since the epoch, the time of a measurement without one.
         """
         time = now if measurement.measure_time is None else measurement.measure_time
-        self.key = (measurement.name, measurement.source, time - time % period)
+        start = time - time % period
+        self.key: tuple[str, str, int] = (measurement.name, measurement.source, start)
         self._samples = [_Totals(measurement.value)]
         self._is_adding_up = False
 

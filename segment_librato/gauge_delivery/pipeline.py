@@ -67,7 +67,7 @@ class GaugePipeline:
         Raises:
             ConfigError: the extra that the account needs is not installed.
         """
-        self.segment_too = account.segment_too
+        self.segment_too: bool = account.segment_too
         options = config.with_options(
             thread=1,
             oauth_client_id=None,
@@ -84,10 +84,10 @@ class GaugePipeline:
             max_bytes=MAX_REQUEST_BYTES,
             interval=options.upload_interval,
         )
-        self.queue = _make_queue(options, rules, self._period, clock)
+        self.queue: MessageQueue = _make_queue(options, rules, self._period, clock)
         transport = LazyTransport(_transport_maker(account), load)
         table = LIBRATO if isinstance(account, LibratoConfig) else OTLP
-        self.pipeline = Pipeline(options, self.queue, transport, report, table)
+        self.pipeline: Pipeline = Pipeline(options, self.queue, transport, report, table)
 
     def measurement(self, message: Mapping[str, Any]) -> Measurement | None:
         """Return the measurement that a message makes, None if it makes none."""

@@ -44,7 +44,8 @@ class PeriodSchedule(Schedule):
             clock: the clock of deadlines.
         """
         super().__init__(rules, UNBOUNDED, UNBOUNDED)
-        self.trigger_messages = self.trigger_bytes = UNBOUNDED
+        self.trigger_messages: int = UNBOUNDED
+        self.trigger_bytes: int = UNBOUNDED
         self._period = period
         self._clock = clock
         self._period_ends_at = -math.inf

@@ -211,7 +211,7 @@ class Sessions(Pool[Session]):
     ) -> None:
         """Make no session yet; see `Session` for the arguments."""
         super().__init__(lambda: Session(url, proxies, timeout, verify=verify, cert=cert))
-        self.host = urlsplit(url).hostname
+        self.host: str | None = urlsplit(url).hostname
 
     def post(
         self, body: bytes, headers: Mapping[str, str], seconds: float | None = None

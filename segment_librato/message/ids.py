@@ -7,8 +7,12 @@ same ids. Must not know messages.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from segment_librato.process.fork import register_after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["new_id"]
 
@@ -42,4 +46,4 @@ class _MessageIds:
                 stock.extend([start + last for last in LAST_DIGITS])
 
 
-new_id = _MessageIds().new_id
+new_id: Callable[[], str] = _MessageIds().new_id

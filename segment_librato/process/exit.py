@@ -61,8 +61,8 @@ class _ExitState:
     def __init__(self) -> None:
         self.drainables: dict[int, Drainable] = {}
         self.began: float | None = None  # when the drain did, by `time.monotonic`
-        self.was_cut_short = False  # by Ctrl-C
-        self.multiprocessing = MultiprocessingHook(drain_all)
+        self.was_cut_short: bool = False  # by Ctrl-C
+        self.multiprocessing: MultiprocessingHook = MultiprocessingHook(drain_all)
         register_after_fork(self)
 
     def reset_after_fork(self) -> None:
@@ -130,7 +130,7 @@ def _drain(drainable: Drainable) -> None:
     drainable.finish_drain(TIME_IS_UP)
 
 
-exit_state = _ExitState()
+exit_state: _ExitState = _ExitState()
 
 # Exit hooks run in reverse order of registration. Registered on import, this one runs after
 # those of the application, and delivers what they track.

@@ -50,13 +50,13 @@ class InFlightBatch:
     )
 
     def __init__(self, *messages: bytes) -> None:
-        self.messages = list(messages)
-        self.first = 0
-        self.claimed = 0
-        self.settled = 0
-        self.abandoned = False
+        self.messages: list[bytes] = list(messages)
+        self.first: int = 0
+        self.claimed: int = 0
+        self.settled: int = 0
+        self.abandoned: bool = False
         self.last_error: SegmentError | None = None
-        self.thread_id = threading.get_ident()
+        self.thread_id: int = threading.get_ident()
 
     @property
     def unclaimed(self) -> tuple[bytes, ...]:
@@ -79,7 +79,7 @@ class Ledger:
             changed: on the queue's lock; notified when messages are settled or abandoned.
             waiting: the messages that were accepted and are not in flight yet.
         """
-        self.lock = changed.lock
+        self.lock: threading.RLock = changed.lock
         self._changed = changed
         self._waiting = waiting
         self._in_flight: set[InFlightBatch] = set()  # copied to be read: a handler may change it

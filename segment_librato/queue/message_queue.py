@@ -62,7 +62,7 @@ class MessageQueue:
         self._max_size = max_size or UNBOUNDED
         self._max_bytes = max_bytes or UNBOUNDED
         self._schedule = schedule or Schedule(rules, self._max_size, self._max_bytes)
-        self.clock = clock or Clock()
+        self.clock: Clock = clock or Clock()
         self._closed = False
         self.reset()
 
@@ -71,14 +71,14 @@ class MessageQueue:
 
         The lock is a new one, because a thread that does not exist here may hold the old one.
         """
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self._changed = SignalSafeCondition(self.lock)
         self._waiting: deque[Any] = deque()  # of bytes and of `Item`
         self._waiting_bytes = 0
-        self.is_putting = False
+        self.is_putting: bool = False
         self._oldest_at = 0.0
-        self.ledger = Ledger(self._changed, self._waiting)
-        self.workers = Workers(self._changed, self.clock)
+        self.ledger: Ledger = Ledger(self._changed, self._waiting)
+        self.workers: Workers = Workers(self._changed, self.clock)
         self.workers.are_draining = self._closed
         # A consumer that waits is woken when this much does.
         self._wake_at_messages = self._wake_at_bytes = UNBOUNDED

@@ -59,8 +59,8 @@ class Schedule:
     def __init__(self, rules: BatchRules, max_size: int, max_bytes: int) -> None:
         """Make the schedule of a queue with these bounds: it must not fill up before it sends."""
         self.rules = rules
-        self.trigger_messages = min(rules.trigger, max_size // 2 or 1)
-        self.trigger_bytes = min(rules.max_bytes, max_bytes // 2)
+        self.trigger_messages: int = min(rules.trigger, max_size // 2 or 1)
+        self.trigger_bytes: int = min(rules.max_bytes, max_bytes // 2)
 
     def due_at(self, waiting: deque[Any], oldest_at: float) -> float:
         """Return when the oldest message is due.

@@ -33,12 +33,12 @@ class Workers:
             changed: on the queue's lock; notified when one is to leave, or has left.
             clock: what waits go by.
         """
-        self.lock = changed.lock
+        self.lock: threading.RLock = changed.lock
         self._changed = changed
         self._clock = clock
         self._threads: dict[object, threading.Thread | None] = {}
-        self.count = 0
-        self.are_draining = False
+        self.count: int = 0
+        self.are_draining: bool = False
 
     @synchronized
     def register(self, worker: object, thread: threading.Thread | None = None) -> bool:

@@ -66,7 +66,7 @@ class TokenProvider:
 
     def reset_after_fork(self) -> None:
         """Have no token yet, and a lock that nobody holds."""
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self._failures = 0
         self._token = ""
         self._fresh_until = 0.0

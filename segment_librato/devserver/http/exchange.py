@@ -128,4 +128,4 @@ class InvalidRequestError(Exception):
         super().__init__(text)
         self.status = status
         self.text = text
-        self.headers = headers or {}
+        self.headers: Mapping[str, str] = headers or {}

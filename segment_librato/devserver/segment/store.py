@@ -24,7 +24,7 @@ class SegmentStore:
         """Forget everything, messageIds included."""
         self.messages: list[JsonObject] = []
         self.dropped: list[Dropped] = []
-        self.duplicates = 0
+        self.duplicates: int = 0
         self._message_ids: set[str] = set()
 
     def settle(self, verdict: SegmentVerdict) -> SegmentVerdict:
