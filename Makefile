@@ -1,4 +1,4 @@
-# `make demo` and `make test` are all it takes: each makes the environment that it needs.
+# Each target makes the environment that it needs: `make demo` and `make test` are all it takes.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,41 +6,55 @@ BENCH := .bench
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+# Idle workers take the tests that others have not come to.
+PYTEST := -m pytest -q --numprocesses auto --maxprocesses 8 --dist worksteal --durations 10
+
 # Interpreters that pyenv keeps, for tox to find.
 export PATH := $(PATH):$(subst $(eval) ,:,$(wildcard $(HOME)/.pyenv/versions/*/bin))
 
-.PHONY: demo demo-librato test lint types unit versions bench clean
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo demo-librato test test-all lint types unit versions slow bench clean
 
-demo: $(VENV)/.runtime
+help: ## This list.
+	@awk -F ': .*## |: ## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.runtime ## Events on their way to a local server, and what became of them.
 	@$(BIN)/python -m segment_librato.devserver.demo
 
-demo-librato: $(VENV)/.runtime
+demo-librato: $(VENV)/.runtime ## The same with gauges, delivered to a local Librato.
 	@$(BIN)/python -m segment_librato.devserver.demo --librato
 
-test: lint types unit versions
+test: lint types unit ## What to run before each commit: lint, types, tests with coverage; under 3 minutes.
 
-lint: $(VENV)/.development
+test-all: test versions slow ## Before a release: every interpreter at hand, oldest dependencies, slow tests.
+
+lint: $(VENV)/.development ## Ruff: its rules and its format.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.development
+types: $(VENV)/.development ## Mypy, strict.
 	$(BIN)/mypy
 
-unit: $(VENV)/.development
-	$(BIN)/coverage run -m pytest -q -m "not slow"
+unit: $(VENV)/.development ## The tests of one interpreter, with the coverage of all processes.
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run $(PYTEST) -m "not slow"
+	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
-	$(BIN)/python -m pytest -q -m slow
 
-versions: $(VENV)/.development
-	$(BIN)/tox run-parallel --parallel 2 --quiet
+versions: $(VENV)/.development ## The tests on every interpreter at hand, and with the oldest dependencies.
+	$(BIN)/tox run --colored no
+
+slow: $(VENV)/.development ## Real servers, much work, and a minute under faults (SOAK_SECONDS).
+	SOAK_SECONDS=$${SOAK_SECONDS:-60} $(BIN)/python $(PYTEST) -m "slow or soak"
 
 # make bench ROUNDS=1 QUICK=1 SUBJECTS=segment,segment_librato,floor MEASURES=cpu,threads
-bench: $(BENCH)/.installed
+bench: $(BENCH)/.installed ## Measure against other clients; the variables are in the Makefile.
 	@$(BENCH)/bin/python -m compileall -q segment_librato benchmarks  # as pip does for the others
 	@$(BENCH)/bin/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick) \
 		$(if $(SUBJECTS),--subjects $(SUBJECTS)) $(if $(MEASURES),--measures $(MEASURES))
 
-clean:
+clean: ## Remove the environments.
 	rm -rf $(VENV) $(BENCH) .tox
 
 $(VENV)/.runtime: pyproject.toml

@@ -10,6 +10,8 @@ import pytest
 
 import segment_librato
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(segment_librato.__file__).parent
 
 # From the front of the pipeline to the ground floor: what stands on a floor may import only what

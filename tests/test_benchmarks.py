@@ -17,6 +17,8 @@ from benchmarks.scaling import SERIES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+pytestmark = pytest.mark.once
+
 METRIC = METRICS[0]
 
 

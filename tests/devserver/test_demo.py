@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 EXPECTED = {one.source: list(map(float, one.values)) for one in WEB_SERVERS}
 MODULE = ["-W", "error", "-m", "segment_librato.devserver.demo"]
 
+pytestmark = pytest.mark.once
+
 
 def start(arguments: Sequence[str], encoding: str = "utf-8") -> subprocess.Popen[str]:
     return subprocess.Popen(  # noqa: S603  this interpreter and our own demo

@@ -1,6 +1,7 @@
 """A long time with a server that misbehaves at random: memory stays flat, nothing is unaccounted.
 
-One minute; `SOAK_SECONDS=600 pytest tests/faults/test_soak.py` makes it ten.
+Five seconds; `SOAK_SECONDS=600 pytest tests/faults/test_soak.py` makes it ten minutes. It takes
+real time, as only that shows what grows.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
     from support.raw_server import Step
 
 TESTS = Path(__file__).parents[1]
-SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "5"))
 FAULT_RATE = 0.3
 MORE_OBJECTS = 1_000  # a leak of one a request would be more in seconds
 MORE_BYTES = 16_000_000  # for what the allocator keeps, with ten threads
 
 pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(SECONDS + 120),
+    pytest.mark.soak,
+    pytest.mark.timeout(SECONDS + 60),
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]
 
@@ -76,7 +77,7 @@ def test_nothing_is_unaccounted_and_memory_stays_flat() -> None:
             check=False,
             capture_output=True,
             text=True,
-            timeout=SECONDS + 100,
+            timeout=SECONDS + 50,
         )
     assert process.returncode == 0, process.stderr
     outcome = json.loads(process.stdout)
