@@ -43,6 +43,7 @@ unit: $(VENV)/.development ## The tests of one interpreter, with the coverage of
 	$(BIN)/coverage report
 
 versions: $(VENV)/.development ## The tests on every interpreter at hand, and with the oldest dependencies.
+	@$(BIN)/tox run-parallel --parallel auto --parallel-no-spinner --notest --quiet
 	$(BIN)/tox run --colored no
 
 slow: $(VENV)/.development ## Real servers, much work, and a minute under faults (SOAK_SECONDS).
