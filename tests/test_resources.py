@@ -90,7 +90,8 @@ def test_clients_leave_nothing_behind_where_no_thread_can_be_started(server: Loc
 def test_an_idle_client_never_wakes_up(server: LocalSegment) -> None:
     """The kernel counts how often a thread has waited; an idle one waits once.
 
-    It may come to rest late, but then it stays there.
+    It may come to rest late, but then it stays there: for a real second, as no clock of a test
+    would see the kernel wake it up.
     """
     output = run(
         server,

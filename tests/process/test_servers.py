@@ -1,4 +1,7 @@
-"""Real servers that fork, retire and patch: gunicorn, uvicorn, Celery, gevent."""
+"""Real servers that fork, retire and patch: gunicorn, uvicorn, Celery, gevent.
+
+They take the real seconds in which they start and stop; a worker of Celery polls for seconds.
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ MAX_RETRIES = 3
 MAX_RATE_LIMIT_DURATION = 100  # for three waits of 30 s, as many as retries
 VIRTUAL_TIMEOUT = 600.0  # seconds that all waits together do not take
 TIMEOUT = 10.0
-SHORT_TIMEOUT = 0.1  # for a request that a silent server does not answer
+SHORT_TIMEOUT = 0.1  # real seconds, of which sockets know: for what a silent server never answers
 
 MODES: dict[str, dict[str, Any]] = {
     "threaded": {},
