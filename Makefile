@@ -14,7 +14,7 @@ export PATH := $(PATH):$(subst $(eval) ,:,$(wildcard $(HOME)/.pyenv/versions/*/b
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-librato test test-all lint types unit versions slow bench clean
+.PHONY: help demo demo-librato test test-all lint types unit versions slow options bench clean
 
 help: ## This list.
 	@awk -F ': .*## |: ## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ versions: $(VENV)/.development ## The tests on every interpreter at hand, and wi
 slow: $(VENV)/.development ## Real servers, much work, and a minute under faults (SOAK_SECONDS).
 	SOAK_SECONDS=$${SOAK_SECONDS:-60} $(BIN)/python $(PYTEST) -m "slow or soak"
 
+options: $(VENV)/.development ## Write out, wherever an option is repeated, what its declaration says.
+	@$(BIN)/python tools/options.py
+
 # make bench ROUNDS=1 QUICK=1 SUBJECTS=segment,segment_librato,floor MEASURES=cpu,threads
 bench: $(BENCH)/.installed ## Measure against other clients; the variables are in the Makefile.
 	@$(BENCH)/bin/python -m compileall -q segment_librato benchmarks  # as pip does for the others
@@ -76,8 +79,3 @@ $(BENCH)/.installed: pyproject.toml
 	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade "pip>=25.1"
 	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --editable . --group bench
 	@touch $@
-
-# An option is declared in segment_librato/config/; this writes it wherever else it is spelled out.
-.PHONY: options
-options: $(VENV)/.development
-	@$(BIN)/python tools/options.py

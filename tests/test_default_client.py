@@ -136,7 +136,7 @@ def test_the_client_is_made_by_what_finishes_too(call: str, made: list[Client]) 
 
 @pytest.mark.parametrize("call", ["flush", "join", "shutdown"])
 @pytest.mark.parametrize("timeout", ["5", True, float("nan"), [5]], ids=repr)
-def test_a_timeout_that_is_none_is_refused(call: str, timeout: Any) -> None:
+def test_a_timeout_that_is_none_is_rejected(call: str, timeout: Any) -> None:
     track()
     with pytest.raises(ValidationError, match=r"^timeout: expected a number of seconds or None"):
         getattr(analytics, call)(timeout)
@@ -659,7 +659,7 @@ REAL = {
 
 
 @pytest.mark.parametrize("imported", ["segment.analytics", "segment.analytics.client"])
-def test_it_is_refused_once_the_real_one_was_imported(tmp_path: Path, imported: str) -> None:
+def test_it_is_rejected_once_the_real_one_was_imported(tmp_path: Path, imported: str) -> None:
     code = f"""
 import {imported}
 import segment_librato

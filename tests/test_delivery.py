@@ -362,7 +362,7 @@ def test_a_wait_that_the_server_asks_for_is_kept(
 
 @pytest.mark.parametrize("sync_mode", [False, True])
 @pytest.mark.parametrize("status", [401, 403, 404, 418, 501, 505, 511])
-def test_a_final_refusal_is_reported_once_with_all_its_messages(
+def test_a_final_rejection_is_reported_once_with_all_its_messages(
     server: LocalSegment,
     make_client: MakeClient,
     errors: Errors,
@@ -422,7 +422,7 @@ def test_one_poisoned_message_costs_only_itself(
     assert_balanced(client.stats)
 
 
-def test_a_server_that_refuses_everything_is_not_asked_for_ever(
+def test_a_server_that_rejects_everything_is_not_asked_forever(
     server: LocalSegment, make_client: MakeClient, errors: Errors
 ) -> None:
     server.respond(400, times=None)
@@ -681,7 +681,7 @@ def test_sync_mode_sends_in_the_calling_thread(
     assert client.track("user", "event", {"n": 0})[0]
     assert len(server.messages) == 1
     server.respond(403)
-    assert not client.track("user", "refused", {"n": 1})[0]
+    assert not client.track("user", "rejected", {"n": 1})[0]
     assert errors.threads == [threading.current_thread()]
     assert threading.active_count() <= threads_before + 1  # the server's own connection
     assert client.stats.retries == 1
@@ -808,7 +808,7 @@ def test_any_number_of_seconds_will_do(
 
 @pytest.mark.parametrize("timeout", ["1", True, float("nan"), [1]])
 @pytest.mark.parametrize("options", [{}, {"send": False}])
-def test_a_timeout_that_is_no_number_is_refused(
+def test_a_timeout_that_is_no_number_is_rejected(
     make_client: MakeClient, timeout: object, options: dict[str, Any]
 ) -> None:
     client = make_client(**options)

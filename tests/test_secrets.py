@@ -94,7 +94,7 @@ def test_whatever_a_server_does(
 
 @pytest.mark.parametrize("host", ["http://127.0.0.1:9", "https://127.0.0.1:9"])
 @pytest.mark.parametrize("status", [407, 502, None])
-def test_a_proxy_that_refuses(
+def test_a_proxy_that_rejects(
     host: str, status: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     shown: list[str] = []
@@ -159,13 +159,13 @@ def test_direct_delivery(status: int, caplog: pytest.LogCaptureFixture) -> None:
         {"timeout": PASSWORD},
     ],
 )
-def test_options_that_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(SegmentError) as refusal:
+def test_options_that_are_rejected(options: dict[str, Any]) -> None:
+    with pytest.raises(SegmentError) as rejection:
         Client(**{"write_key": WRITE_KEY, **options})
-    assert_no_secret_in("\n".join([str(refusal.value), repr(refusal.value)]))
+    assert_no_secret_in("\n".join([str(rejection.value), repr(rejection.value)]))
 
 
-def test_messages_that_are_refused(server: LocalSegment) -> None:
+def test_messages_that_are_rejected(server: LocalSegment) -> None:
     client = Client(WRITE_KEY, server.host)
     for arguments in (
         {"user_id": [PAYLOAD], "event": "event"},
@@ -175,8 +175,8 @@ def test_messages_that_are_refused(server: LocalSegment) -> None:
         {"user_id": "user", "event": "event", "message_id": PAYLOAD * 10},
         {"user_id": "user", "event": "event", "properties": {"text": PAYLOAD * 5_000}},
     ):
-        with pytest.raises(SegmentError) as refusal:
+        with pytest.raises(SegmentError) as rejection:
             client.track(**arguments)
-        assert_no_secret_in(f"{refusal.value} {refusal.value!r}")
-        assert refusal.value.__cause__ is None
+        assert_no_secret_in(f"{rejection.value} {rejection.value!r}")
+        assert rejection.value.__cause__ is None
     client.shutdown()

@@ -1,7 +1,7 @@
-"""What the value of an option may be, and how a wrong one is refused.
+"""Checks of the values of options.
 
-Each function raises a `ConfigError` that names the option. None of them quotes a value that may
-be a secret. Knows nothing of the options themselves.
+Each function raises a `ConfigError` that names the option and quotes no value that may be a
+secret. Must not know the options themselves.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ Timeout = float | tuple[float, float]
 
 
 def check_text(name: str, value: object, expected: str = "a str") -> None:
-    """Refuse anything but a text."""
+    """Reject anything but a str."""
     if not isinstance(value, str):
         raise ConfigError(unexpected(name, expected, value))
 
 
 def check_flag(name: str, value: object) -> None:
-    """Refuse anything but True and False."""
+    """Reject anything but True and False."""
     if not isinstance(value, bool):
         raise ConfigError(unexpected(name, "a bool", value))
 
 
 def check_header_text(name: str, value: str) -> None:
-    """Refuse what could break out of an HTTP header, or hints at a badly read file."""
+    """Reject what could break out of an HTTP header, or hints at a badly read file."""
     if not (value.isascii() and value.isprintable() and value == value.strip()):
         expected = "printable ASCII characters without surrounding spaces"
         raise ConfigError(f"{name}: expected {expected}")
 
 
 def check_url(name: str, value: object, example: str) -> None:
-    """Refuse anything but an absolute HTTP URL without credentials, query or fragment."""
+    """Reject anything but an absolute HTTP URL without credentials, query or fragment."""
     expected = f"a URL such as {example}"
     if not isinstance(value, str):
         raise ConfigError(unexpected(name, expected, value))
@@ -68,7 +68,7 @@ def check_url(name: str, value: object, example: str) -> None:
 
 
 def check_count(name: str, value: object, minimum: int, maximum: int | None = None) -> None:
-    """Refuse anything but an int within bounds."""
+    """Reject anything but an int within bounds."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise ConfigError(unexpected(name, "an int", value))
     if value < minimum:
@@ -78,7 +78,7 @@ def check_count(name: str, value: object, minimum: int, maximum: int | None = No
 
 
 def check_seconds(name: str, value: object) -> None:
-    """Refuse anything but a time that can be waited for."""
+    """Reject anything but a number of seconds that can be waited for."""
     if not _is_number(value):
         raise ConfigError(unexpected(name, "a number of seconds", value))
     if not 0 <= value <= threading.TIMEOUT_MAX:  # NaN is not
@@ -87,7 +87,7 @@ def check_seconds(name: str, value: object) -> None:
 
 
 def check_timeout(value: object) -> None:
-    """Refuse anything but a time to connect and to be answered, or a pair of them."""
+    """Reject anything but a number of seconds above 0, or a pair (connect, read) of them."""
     parts = value if isinstance(value, tuple) and len(value) == 2 else (value,)  # noqa: PLR2004  (connect, read)
     for part in parts:
         check_seconds("timeout", part)
@@ -96,7 +96,7 @@ def check_timeout(value: object) -> None:
 
 
 def check_proxies(value: object) -> None:
-    """Refuse anything but a dict of texts; nothing at all will do, too."""
+    """Reject anything but a dict of str to str or None; a falsy value will do."""
     if not value:
         return
     expected = "a dict of scheme to proxy URL"

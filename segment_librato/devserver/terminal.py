@@ -29,7 +29,7 @@ class Terminal:
         self._stream = stream
         self._lock = threading.Lock()
         self._encoding = getattr(stream, "encoding", None) or "ascii"
-        self.has_colors = (
+        self.has_colors: bool = (
             stream.isatty()
             and os.name == "posix"
             and not os.environ.get("NO_COLOR")

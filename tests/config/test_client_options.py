@@ -1,4 +1,4 @@
-"""Options: what is refused, how the refusal reads, and what keeps working."""
+"""Options: what is rejected, how the rejection reads, and what keeps working."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ WRONG_URLS = [
 ]
 
 
-def refusal(**options: Any) -> ConfigError:
+def rejection(**options: Any) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
         Config(**{"write_key": "test-key", **options})
     return caught.value
@@ -150,7 +150,7 @@ def config(**options: Any) -> Config:
 def test_a_wrong_type_is_named_with_the_option_and_what_was_expected(
     name: str, value: Any, expected: str, got: str
 ) -> None:
-    error = refusal(**(OAUTH if name.startswith("oauth") else {}) | {name: value})
+    error = rejection(**(OAUTH if name.startswith("oauth") else {}) | {name: value})
     assert str(error) == f"{name}: expected {expected}, got {got}"
 
 
@@ -160,14 +160,14 @@ def test_the_tables_of_wrong_values_cover_every_option() -> None:
 
 
 @pytest.mark.parametrize("name, value", WRONG_VALUES)
-def test_a_wrong_value_is_refused_by_the_name_of_the_option(name: str, value: Any) -> None:
-    assert str(refusal(**{name: value})).startswith(f"{name}: expected ")
+def test_a_wrong_value_is_rejected_by_the_name_of_the_option(name: str, value: Any) -> None:
+    assert str(rejection(**{name: value})).startswith(f"{name}: expected ")
 
 
 @pytest.mark.parametrize("name", ["host", "oauth_auth_server"])
 @pytest.mark.parametrize("url", WRONG_URLS)
-def test_a_url_that_requests_could_not_use_is_refused(name: str, url: str) -> None:
-    assert str(refusal(**{name: url})).startswith(f"{name}: expected ")
+def test_a_url_that_requests_could_not_use_is_rejected(name: str, url: str) -> None:
+    assert str(rejection(**{name: url})).startswith(f"{name}: expected ")
 
 
 @pytest.mark.parametrize(
@@ -176,14 +176,14 @@ def test_a_url_that_requests_could_not_use_is_refused(name: str, url: str) -> No
     + [(name, value) for name, value in WRONG_VALUES if SECRET in str(value)]
     + [("host", url) for url in WRONG_URLS if SECRET in url],
 )
-def test_a_refusal_never_shows_the_secret(name: str, value: Any) -> None:
-    error = refusal(**(OAUTH if name.startswith("oauth") else {}) | {name: value})
+def test_a_rejection_never_shows_the_secret(name: str, value: Any) -> None:
+    error = rejection(**(OAUTH if name.startswith("oauth") else {}) | {name: value})
     shown = f"{error} {error!r} {error.args} {vars(error)} {error.__cause__}"
     assert SECRET not in shown
     assert error.__context__ is None or error.__suppress_context__
 
 
-def test_a_missing_write_key_is_refused() -> None:
+def test_a_missing_write_key_is_rejected() -> None:
     with pytest.raises(
         ConfigError, match=r"^write_key: expected the write key of a source, a str, got NoneType$"
     ):
@@ -191,7 +191,7 @@ def test_a_missing_write_key_is_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", [AssertionError, ValueError])
-def test_handlers_of_the_builtin_errors_catch_a_refusal(kind: type[Exception]) -> None:
+def test_handlers_of_the_builtin_errors_catch_a_rejection(kind: type[Exception]) -> None:
     with pytest.raises(kind):
         Config(write_key="")
 
@@ -278,7 +278,7 @@ def test_oauth_is_used_when_all_credentials_are_given() -> None:
 @pytest.mark.parametrize("missing", OAUTH)
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_a_missing_oauth_credential_is_named(missing: str, nothing: str | None) -> None:
-    error = refusal(**OAUTH | {missing: nothing})
+    error = rejection(**OAUTH | {missing: nothing})
     assert str(error).startswith(f"{missing}: expected a str, because oauth_")
     assert SECRET not in repr(error)
 

@@ -1,4 +1,4 @@
-"""Accounts for direct delivery: what is refused, how the refusal reads, and what is kept secret."""
+"""Options of direct delivery: what is rejected, with which text, and what is kept secret."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def librato(**options: Any) -> LibratoConfig:
     return LibratoConfig(**{"email": EMAIL, "token": SECRET, **options})
 
 
-def refusal(kind: Any, **options: Any) -> ConfigError:
+def rejection(kind: Any, **options: Any) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
         kind(**options)
     return caught.value
@@ -92,7 +92,7 @@ def refusal(kind: Any, **options: Any) -> ConfigError:
 
 @pytest.mark.parametrize("name, value, expected, got", WRONG_TYPES + WRONG_TYPES_OF_BOTH)
 def test_a_wrong_type_for_librato_is_named(name: str, value: Any, expected: str, got: str) -> None:
-    assert str(refusal(librato, **{name: value})) == f"{name}: expected {expected}, got {got}"
+    assert str(rejection(librato, **{name: value})) == f"{name}: expected {expected}, got {got}"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_wrong_type_for_librato_is_named(name: str, value: Any, expected: str,
 def test_a_wrong_type_for_open_telemetry_is_named(
     name: str, value: Any, expected: str, got: str
 ) -> None:
-    error = refusal(OpenTelemetryConfig, **{name: value})
+    error = rejection(OpenTelemetryConfig, **{name: value})
     assert str(error) == f"{name}: expected {expected}, got {got}"
 
 
@@ -109,7 +109,7 @@ def test_a_wrong_type_for_open_telemetry_is_named(
 def test_a_wrong_value_for_librato_is_named_and_secrets_are_not_shown(
     name: str, value: Any
 ) -> None:
-    error = refusal(librato, **{name: value})
+    error = rejection(librato, **{name: value})
     assert str(error).startswith(f"{name}: expected ")
     assert SECRET not in f"{error!r} {error.args} {error.__cause__}"
 
@@ -128,19 +128,19 @@ def test_a_wrong_value_for_librato_is_named_and_secrets_are_not_shown(
     ],
 )
 def test_a_wrong_value_for_open_telemetry_is_named(name: str, value: Any) -> None:
-    error = refusal(OpenTelemetryConfig, **{name: value})
+    error = rejection(OpenTelemetryConfig, **{name: value})
     assert str(error).startswith(f"{name}: expected ")
     assert SECRET not in f"{error!r} {error.args} {error.__cause__}"
 
 
-def test_a_period_that_is_older_than_librato_takes_is_refused() -> None:
-    error = refusal(librato, aggregate=601, time_window=600)
+def test_a_period_that_is_older_than_librato_takes_is_rejected() -> None:
+    error = rejection(librato, aggregate=601, time_window=600)
     assert str(error) == "aggregate: expected at most time_window, 600 s"
 
 
 @pytest.mark.parametrize("value", [[1], None, {"a": 1}])
 def test_attributes_hold_plain_values(value: Any) -> None:
-    error = refusal(librato, attributes={"display_min": value})
+    error = rejection(librato, attributes={"display_min": value})
     expected = "a str, a number or a bool"
     assert str(error) == (
         f"attributes: its values: expected {expected}, got {type(value).__name__}"
@@ -148,12 +148,12 @@ def test_attributes_hold_plain_values(value: Any) -> None:
 
 
 def test_the_names_of_attributes_are_texts() -> None:
-    error = refusal(librato, attributes={1: "x"})
+    error = rejection(librato, attributes={1: "x"})
     assert str(error) == "attributes: its keys: expected str, got int"
 
 
 def test_an_account_without_anything_names_what_is_missing_first() -> None:
-    assert str(refusal(LibratoConfig)).startswith("email: expected ")
+    assert str(rejection(LibratoConfig)).startswith("email: expected ")
 
 
 def test_app_optics_needs_a_token_only() -> None:
@@ -162,7 +162,7 @@ def test_app_optics_needs_a_token_only() -> None:
 
 
 def test_tagged_measurements_need_a_token_all_the_same() -> None:
-    assert str(refusal(LibratoConfig, api="measurements")).startswith("token: expected ")
+    assert str(rejection(LibratoConfig, api="measurements")).startswith("token: expected ")
 
 
 def test_the_first_options_may_be_given_by_position() -> None:
@@ -211,8 +211,8 @@ def test_no_option_can_be_changed(account: Any) -> None:
 
 def test_with_an_account_the_write_key_may_be_missing_but_not_wrong() -> None:
     assert Config(gauges=librato()).write_key is None
-    assert str(refusal(Config, gauges=librato(), write_key="")).startswith("write_key: expected")
+    assert str(rejection(Config, gauges=librato(), write_key="")).startswith("write_key: expected")
 
 
 def test_without_an_account_the_write_key_may_not_be_missing() -> None:
-    assert str(refusal(Config)).startswith("write_key: expected ")
+    assert str(rejection(Config)).startswith("write_key: expected ")

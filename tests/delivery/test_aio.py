@@ -99,7 +99,7 @@ def test_a_flush_of_nothing_is_true_at_once(make_client: MakeClient) -> None:
 
 
 @pytest.mark.parametrize("timeout", ["5", True, float("nan"), [5]])
-def test_a_timeout_that_is_no_number_is_refused(make_client: MakeClient, timeout: Any) -> None:
+def test_a_timeout_that_is_no_number_is_rejected(make_client: MakeClient, timeout: Any) -> None:
     with pytest.raises(ValidationError, match="timeout: expected a number of seconds or None"):
         asyncio.run(make_client().aflush(timeout))
 

@@ -88,7 +88,7 @@ def test_a_rejection_from_within_on_error_is_not_handed_to_it_again() -> None:
     assert len(calls) == 2
 
 
-def test_a_failure_from_within_on_error_is_handed_to_it_too_but_not_for_ever() -> None:
+def test_a_failure_from_within_on_error_is_handed_to_it_too_but_not_forever() -> None:
     calls: list[Exception] = []
 
     def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:

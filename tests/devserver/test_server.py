@@ -289,9 +289,9 @@ class TestLife:
             assert len(server_threads()) == 2
 
         assert server_threads() == []
-        with pytest.raises(OSError, match=r".") as refused:
+        with pytest.raises(OSError, match=r".") as rejected:
             socket.create_connection(("127.0.0.1", server.port), timeout=1)
-        assert isinstance(refused.value, ConnectionRefusedError)
+        assert isinstance(rejected.value, ConnectionRefusedError)
         idle.close()
         with LocalSegment(server.port) as second:
             assert second.host == server.host

@@ -174,10 +174,10 @@ class Nameless(metaclass=Meta):
 class Broken:
     """An object whose every method raises."""
 
-    def refuse(self, *_: object) -> NoReturn:
+    def reject(self, *_: object) -> NoReturn:
         raise ZeroDivisionError
 
-    __iter__ = __len__ = __contains__ = __str__ = refuse
+    __iter__ = __len__ = __contains__ = __str__ = reject
 
 
 class BrokenMapping(UserDict[str, int]):
@@ -222,10 +222,10 @@ LONG_INTEGER = 10 ** (sys.get_int_max_str_digits() + 1)
         # Numbers
         (True, True),
         (None, None),
-        pytest.param(Number(7), 7, id="an int that refuses"),
+        pytest.param(Number(7), 7, id="an int that rejects"),
         (2**63, 2**63),
         (-(2**63), -(2**63)),
-        pytest.param(Amount(1.5), 1.5, id="a float that refuses"),
+        pytest.param(Amount(1.5), 1.5, id="a float that rejects"),
         (Level.HIGH, 3),
         (Decimal(5), 5),
         (Decimal("5.00"), 5),
@@ -372,7 +372,7 @@ def test_mocks_end_in_something_plain() -> None:
     json.dumps(plain)
 
 
-def test_an_integer_longer_than_python_will_spell_is_refused_if_it_exceeds_the_budget() -> None:
+def test_an_integer_longer_than_python_will_spell_is_rejected_if_it_exceeds_the_budget() -> None:
     with pytest.raises(MessageTooLargeError):
         coerce(10**40_000, LIMIT)
 

@@ -271,7 +271,7 @@ def test_any_number_of_keys_is() -> None:
     ],
     ids=["laughs", "a list", "a dict", "both", "properties", "a text", "an object"],
 )
-def test_a_value_that_is_repeated_a_million_times_is_refused_soon(
+def test_a_value_that_is_repeated_a_million_times_is_rejected_soon(
     encode_message: Any, value: object
 ) -> None:
     """Before it is written, which would take gigabytes."""

@@ -95,7 +95,7 @@ def test_a_value_that_is_not_plain_yields_a_copy_and_leaves_the_mapping_alone() 
         pytest.param(10**5_000, None, id="an integer longer than Python will spell"),
     ],
 )
-def test_what_the_encoder_refuses_is_repaired(value: object, expected: object) -> None:
+def test_what_the_encoder_rejects_is_repaired(value: object, expected: object) -> None:
     assert encoded(value) == expected
 
 
@@ -117,7 +117,7 @@ def test_the_limit_is_exact_for_a_plain_mapping() -> None:
         encode({"k": "é" * 10}, 27)
 
 
-def test_a_refusal_never_repeats_the_payload() -> None:
+def test_a_rejection_never_repeats_the_payload() -> None:
     with pytest.raises(MessageTooLargeError) as caught:
         encode({"secret": "hunter2" * 10_000}, LIMIT)
     assert str(caught.value) == (
@@ -143,14 +143,14 @@ def test_a_refusal_never_repeats_the_payload() -> None:
         pytest.param(np.broadcast_to(np.str_("x" * 10**6), 30_000), id="an array of long texts"),
     ],
 )
-def test_a_huge_or_endless_value_is_refused_soon(value: object) -> None:
+def test_a_huge_or_endless_value_is_rejected_soon(value: object) -> None:
     started = time.monotonic()
     with pytest.raises(MessageTooLargeError, match="got more than 32768"):
         encode({"value": value}, LIMIT)
     assert time.monotonic() - started < 10
 
 
-def test_many_references_to_one_long_integer_are_refused_soon() -> None:
+def test_many_references_to_one_long_integer_are_rejected_soon() -> None:
     started = time.monotonic()
     with pytest.raises(MessageTooLargeError):
         encode({"value": [10**4_000] * 16_000}, LIMIT)
@@ -194,13 +194,13 @@ def dive(levels: int, then: Callable[[], object]) -> None:
         then()
 
 
-def test_near_the_end_of_the_stack_nothing_but_a_refusal_is_raised() -> None:
+def test_near_the_end_of_the_stack_nothing_but_a_rejection_is_raised() -> None:
     value = {"a": nested(20, Decimal(1)), "b": [1]}
     whole = {"a": nested(20, 1), "b": [1]}
     outcomes = set()
 
     def attempt() -> None:
-        dive(5, int)  # with fewer frames left, not even the refusal can be raised
+        dive(5, int)  # with fewer frames left, not even the rejection can be raised
         try:
             _, plain = encode(value, LIMIT)
         except MessageTooLargeError as error:
@@ -233,13 +233,13 @@ def test_a_mapping_that_cannot_be_read_at_all_is_empty() -> None:
     assert encode(Unreadable(a=1), LIMIT) == (b"{}", {})
 
 
-@pytest.mark.parametrize("refusal", [KeyboardInterrupt, SystemExit])
-def test_an_interrupt_passes_through(refusal: type[BaseException]) -> None:
+@pytest.mark.parametrize("rejection", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_passes_through(rejection: type[BaseException]) -> None:
     class Interrupting:
         def __str__(self) -> str:
-            raise refusal
+            raise rejection
 
-    with pytest.raises(refusal):
+    with pytest.raises(rejection):
         encode({"value": Interrupting()}, LIMIT)
 
 

@@ -175,7 +175,7 @@ def test_a_value_of_an_integer_enumeration_becomes_a_plain_integer() -> None:
         "12abc",
     ],
 )
-def test_a_value_that_librato_would_refuse_makes_no_measurement(value: Any) -> None:
+def test_a_value_that_librato_would_reject_makes_no_measurement(value: Any) -> None:
     assert map_message(track(properties={"value": value})) is None
 
 
@@ -373,7 +373,7 @@ def test_an_explanation_says_why_there_is_no_measurement(
         ({}, "my-event", "the event name"),
     ],
 )
-def test_an_explanation_says_whence_the_source_comes(
+def test_an_explanation_says_where_the_source_comes_from(
     fields: dict[str, Any], source: str, origin: str
 ) -> None:
     assert explain(track(properties={"value": "2.5"}, **fields)) == (
@@ -387,11 +387,11 @@ def test_an_explanation_says_whence_the_source_comes(
 class Hostile:
     """An object that objects to everything."""
 
-    def _refuse(self, *_: object) -> Any:
+    def _reject(self, *_: object) -> Any:
         raise RuntimeError("leave me alone")
 
-    __eq__ = __bool__ = __str__ = __float__ = __int__ = __len__ = __iter__ = _refuse
-    __hash__ = __lt__ = __getitem__ = __contains__ = _refuse
+    __eq__ = __bool__ = __str__ = __float__ = __int__ = __len__ = __iter__ = _reject
+    __hash__ = __lt__ = __getitem__ = __contains__ = _reject
 
     def __deepcopy__(self, _: dict[int, Any]) -> Hostile:
         return self

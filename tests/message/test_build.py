@@ -1,4 +1,4 @@
-"""The six messages: as the incumbent makes them, what is refused, and what time it was."""
+"""The six messages: as the incumbent makes them, what is rejected, and what time it was."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def call(name: str, /, **arguments: Any) -> Message:
     return message  # type: ignore[no-any-return]
 
 
-def refusal(name: str, /, **arguments: Any) -> str:
+def rejection(name: str, /, **arguments: Any) -> str:
     with pytest.raises(ValidationError) as caught:
         call(name, **arguments)
     error = caught.value
@@ -183,14 +183,14 @@ def test_a_message_id_of_up_to_99_characters_is_kept(name: str, message_id: Any)
 
 
 @pytest.mark.parametrize("message_id, length", [("", 0), ("x" * 100, 100), (10**99, 100)])
-def test_a_message_id_of_another_length_is_refused(message_id: Any, length: int) -> None:
-    text = refusal("track", message_id=message_id)
+def test_a_message_id_of_another_length_is_rejected(message_id: Any, length: int) -> None:
+    text = rejection("track", message_id=message_id)
     assert text == f"message_id: expected 1 to 99 characters, got {length}"
 
 
 def test_an_event_name_may_have_255_characters() -> None:
     assert call("track", event="ü" * 255)["event"] == "ü" * 255
-    text = refusal("track", event="ü" * 256)
+    text = rejection("track", event="ü" * 256)
     assert text == "event: expected at most 255 characters, got 256"
 
 
@@ -339,15 +339,15 @@ def test_a_number_stays_one_in_the_other_identifiers(value: Any, sent: object) -
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_identifier_of_a_wrong_type_is_refused(value: Any) -> None:
+def test_an_identifier_of_a_wrong_type_is_rejected(value: Any) -> None:
     kind = type(value).__name__
     ending = f": expected a str or a number, got {kind}"
-    assert refusal("track", user_id=value) == "user_id" + ending
-    assert refusal("page", anonymous_id=value) == "anonymous_id" + ending
-    assert refusal("group", group_id=value) == "group_id" + ending
-    assert refusal("alias", previous_id=value) == "previous_id" + ending
-    assert refusal("alias", user_id=value) == "user_id" + ending
-    assert refusal("screen", message_id=value) == "message_id" + ending
+    assert rejection("track", user_id=value) == "user_id" + ending
+    assert rejection("page", anonymous_id=value) == "anonymous_id" + ending
+    assert rejection("group", group_id=value) == "group_id" + ending
+    assert rejection("alias", previous_id=value) == "previous_id" + ending
+    assert rejection("alias", user_id=value) == "user_id" + ending
+    assert rejection("screen", message_id=value) == "message_id" + ending
 
 
 @pytest.mark.parametrize(
@@ -365,15 +365,15 @@ def test_an_identifier_of_a_wrong_type_is_refused(value: Any) -> None:
 )
 def test_a_number_that_is_none_is_no_identifier(value: Any) -> None:
     ending = ": expected a finite number, got NaN or infinity"
-    assert refusal("track", user_id=value) == "user_id" + ending
-    assert refusal("track", anonymous_id=value) == "anonymous_id" + ending
-    assert refusal("group", group_id=value) == "group_id" + ending
-    assert refusal("alias", previous_id=value) == "previous_id" + ending
-    assert refusal("track", message_id=value) == "message_id" + ending
+    assert rejection("track", user_id=value) == "user_id" + ending
+    assert rejection("track", anonymous_id=value) == "anonymous_id" + ending
+    assert rejection("group", group_id=value) == "group_id" + ending
+    assert rejection("alias", previous_id=value) == "previous_id" + ending
+    assert rejection("track", message_id=value) == "message_id" + ending
 
 
 def test_a_number_that_cannot_be_spelled_is_no_identifier() -> None:
-    assert refusal("track", user_id=10**5_000) == "user_id: its str() raised ValueError"
+    assert rejection("track", user_id=10**5_000) == "user_id: its str() raised ValueError"
 
 
 @pytest.mark.parametrize("name", ["track", "identify", "group", "page", "screen"])
@@ -382,7 +382,7 @@ def test_a_number_that_cannot_be_spelled_is_no_identifier() -> None:
 def test_one_of_the_two_identifiers_is_needed(
     name: str, user_id: str | None, anonymous_id: str | None
 ) -> None:
-    text = refusal(name, user_id=user_id, anonymous_id=anonymous_id)
+    text = rejection(name, user_id=user_id, anonymous_id=anonymous_id)
     assert text.startswith("user_id or anonymous_id: expected a non-empty str or a number, got ")
 
 
@@ -391,7 +391,7 @@ def test_one_of_the_two_identifiers_is_needed(
     [("group", "group_id"), ("alias", "previous_id"), ("alias", "user_id")],
 )
 def test_the_identifiers_of_group_and_alias_are_needed(name: str, field: str) -> None:
-    assert refusal(name, **{field: None}) == f"{field}: expected a str or a number, got NoneType"
+    assert rejection(name, **{field: None}) == f"{field}: expected a str or a number, got NoneType"
 
 
 def test_both_identifiers_are_sent_when_both_are_given() -> None:
@@ -419,22 +419,22 @@ DICTS = [
     [SECRET, [SECRET], {SECRET}, 1, True, b"{}", [("a", 1)], pytest.param(object(), id="object")],
     ids=repr,
 )
-def test_a_field_that_is_no_dict_is_refused(name: str, field: str, value: Any) -> None:
+def test_a_field_that_is_no_dict_is_rejected(name: str, field: str, value: Any) -> None:
     kind = type(value).__name__
-    assert refusal(name, **{field: value}) == f"{field}: expected a dict or None, got {kind}"
+    assert rejection(name, **{field: value}) == f"{field}: expected a dict or None, got {kind}"
 
 
 @pytest.mark.parametrize("name", ["page", "screen"])
 @pytest.mark.parametrize("field", ["name", "category"])
 @pytest.mark.parametrize("value", [1, 0, False, b"Home", [SECRET], {}], ids=repr)
-def test_a_name_or_category_that_is_no_text_is_refused(name: str, field: str, value: Any) -> None:
+def test_a_name_or_category_that_is_no_text_is_rejected(name: str, field: str, value: Any) -> None:
     kind = type(value).__name__
-    assert refusal(name, **{field: value}) == f"{field}: expected a str or None, got {kind}"
+    assert rejection(name, **{field: value}) == f"{field}: expected a str or None, got {kind}"
 
 
 @pytest.mark.parametrize("value", [None, 1, b"event", [SECRET], Color.RED], ids=repr)
-def test_an_event_that_is_no_text_is_refused(value: Any) -> None:
-    assert refusal("track", event=value) == f"event: expected a str, got {type(value).__name__}"
+def test_an_event_that_is_no_text_is_rejected(value: Any) -> None:
+    assert rejection("track", event=value) == f"event: expected a str, got {type(value).__name__}"
 
 
 class HostileMapping(dict[str, Any]):
@@ -445,13 +445,13 @@ class HostileMapping(dict[str, Any]):
         raise OSError(SECRET)
 
 
-def test_a_mapping_that_raises_is_refused_without_its_text() -> None:
-    text = refusal("track", properties=HostileMapping(a=1))
+def test_a_mapping_that_raises_is_rejected_without_its_text() -> None:
+    text = rejection("track", properties=HostileMapping(a=1))
     assert text == "properties: reading it raised OSError"
 
 
 @pytest.mark.parametrize("kind", [AssertionError, ValueError])
-def test_handlers_of_the_builtin_errors_catch_a_refusal(kind: type[Exception]) -> None:
+def test_handlers_of_the_builtin_errors_catch_a_rejection(kind: type[Exception]) -> None:
     with pytest.raises(kind):
         client.track("user-1", None)
 
@@ -556,7 +556,7 @@ def test_a_time_is_sent_in_utc_with_milliseconds(value: Any, text: str) -> None:
     ids=lambda value: repr(value)[:30],
 )
 def test_nonsense_is_no_time(value: Any) -> None:
-    text = refusal("track", timestamp=value)
+    text = rejection("track", timestamp=value)
     assert text == (
         "timestamp: expected a time of the years 1 to 9999, a str in ISO 8601, "
         f"got an unreadable {type(value).__name__}"
@@ -581,8 +581,8 @@ def test_nonsense_is_no_time(value: Any) -> None:
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("name", MINIMAL)
-def test_a_time_of_a_wrong_type_is_refused(name: str, value: Any) -> None:
-    assert refusal(name, timestamp=value) == (
+def test_a_time_of_a_wrong_type_is_rejected(name: str, value: Any) -> None:
+    assert rejection(name, timestamp=value) == (
         "timestamp: expected a datetime, date, ISO 8601 str or number of seconds, "
         f"got {type(value).__name__}"
     )
@@ -625,13 +625,13 @@ class HostileZone(tzinfo):
         raise LookupError(SECRET)
 
 
-def test_what_is_not_a_time_is_refused() -> None:
-    assert "unreadable NotATime" in refusal("track", timestamp=NotATime(2014, 9, 3))
+def test_what_is_not_a_time_is_rejected() -> None:
+    assert "unreadable NotATime" in rejection("track", timestamp=NotATime(2014, 9, 3))
 
 
-def test_a_time_whose_zone_raises_is_refused() -> None:
+def test_a_time_whose_zone_raises_is_rejected() -> None:
     value = datetime(2014, 9, 3, tzinfo=HostileZone())
-    assert "unreadable datetime" in refusal("track", timestamp=value)
+    assert "unreadable datetime" in rejection("track", timestamp=value)
 
 
 @pytest.mark.usefixtures("zone")
@@ -740,7 +740,7 @@ def test_milliseconds_since_the_epoch_keep_their_instant(milliseconds: int) -> N
         st.from_regex(r"\A\d{4}(-?\d\d){0,2}(.\d\d(:?\d\d){0,2}(Z|[+-]\d\d:?\d\d)?)?\Z"),
     )
 )
-def test_whatever_comes_is_sent_as_a_time_or_refused(value: Any) -> None:
+def test_whatever_comes_is_sent_as_a_time_or_rejected(value: Any) -> None:
     try:
         timestamp_of(value)
     except ValidationError as error:

@@ -521,18 +521,18 @@ def test_sigterm_while_the_exit_waits_does_not_begin_the_wait_again(server: Loca
     assert output == "on_error ShutdownTimeoutError 3\n"
 
 
-def test_flush_on_sigterm_is_refused_outside_the_main_thread() -> None:
-    refusals: list[str] = []
+def test_flush_on_sigterm_is_rejected_outside_the_main_thread() -> None:
+    rejections: list[str] = []
 
     def attempt() -> None:
-        with pytest.raises(ConfigError) as refusal:
+        with pytest.raises(ConfigError) as rejection:
             segment_librato.flush_on_sigterm()
-        refusals.append(str(refusal.value))
+        rejections.append(str(rejection.value))
 
     thread = threading.Thread(target=attempt)
     thread.start()
     thread.join()
-    assert refusals == ["flush_on_sigterm: expected to be called in the main thread"]
+    assert rejections == ["flush_on_sigterm: expected to be called in the main thread"]
 
 
 def test_flush_on_sigterm_replaces_no_handler_that_it_cannot_call(

@@ -104,7 +104,7 @@ def test_a_log_handler_may_track(
 
 @pytest.mark.parametrize("what", ["track", "flush", "join", "shutdown"])
 @pytest.mark.parametrize("sync_mode", [False, True])
-@pytest.mark.parametrize("reason", ["refused", "rejected"])
+@pytest.mark.parametrize("reason", ["failed", "rejected"])
 def test_an_on_error_may_call_anything(
     server: LocalSegment, make_client: MakeClient, what: str, reason: str, sync_mode: bool
 ) -> None:
@@ -115,7 +115,7 @@ def test_an_on_error_may_call_anything(
         calls.append(getattr(client, what)(*arguments))
 
     client = make_client(on_error=on_error, upload_interval=LONG, sync_mode=sync_mode)
-    if reason == "refused":
+    if reason == "failed":
         server.respond(404)
     else:
         client.shutdown(timeout=10)

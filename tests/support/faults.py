@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FAULTS", "RETRY_AFTER_SECONDS", "SUCCESS", "Fault"]
 
-Verdict = Literal["delivered", "retried", "refused", "split"]
+Verdict = Literal["delivered", "retried", "rejected", "split"]
 
 SUCCESS = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"success":true}'
 HEADERS_OF_SUCCESS = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
@@ -26,7 +26,7 @@ DRIP = 0.02  # seconds between bytes
 
 RETRIED = (408, 410, 429, 460, 500, 502, 503, 504)
 SPLIT = (400, 413)
-REFUSED = (301, 302, 303, 307, 308, 401, 402, 403, 404, 501, 505, 511)
+REJECTED = (301, 302, 303, 307, 308, 401, 402, 403, 404, 501, 505, 511)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ _CONNECTION = [
 ]
 _GARBAGE_BODIES = [
     _status(200, "delivered", body=b"\xff\x00{"),
-    _status(404, "refused", body=b"[" * 10_000),
+    _status(404, "rejected", body=b"[" * 10_000),
     _status(503, "retried", body=b'{"code": [1], "message": {"a": NaN}}'),
     _status(400, "split", body=b"x" * 200_000),
 ]
@@ -104,7 +104,7 @@ def _all_faults() -> list[Fault]:
     statuses: list[tuple[int, Verdict]] = [
         *((status, "retried") for status in RETRIED),
         *((status, "split") for status in SPLIT),
-        *((status, "refused") for status in REFUSED),
+        *((status, "rejected") for status in REJECTED),
     ]
     faults = list(_CONNECTION)
     faults += [

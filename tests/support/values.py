@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-def refuse_constant(name: str) -> NoReturn:
+def reject_constant(name: str) -> NoReturn:
     raise AssertionError(name)
 
 
@@ -35,7 +35,7 @@ def mapping_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def load_strictly(data: bytes) -> Any:
     return json.loads(
         data.decode("utf-8", "strict"),
-        parse_constant=refuse_constant,
+        parse_constant=reject_constant,
         object_pairs_hook=mapping_without_duplicates,
     )
 
@@ -58,13 +58,13 @@ def laughs() -> list[Any]:
 class Hostile:
     """An object of which nothing can be asked."""
 
-    def refuse(self, *_: object) -> NoReturn:
+    def reject(self, *_: object) -> NoReturn:
         raise RuntimeError("no")
 
-    __iter__ = __str__ = __repr__ = __len__ = __bool__ = __contains__ = refuse
-    __class__ = property(refuse)
-    __eq__ = __hash__ = refuse
-    __getattr__ = refuse
+    __iter__ = __str__ = __repr__ = __len__ = __bool__ = __contains__ = reject
+    __class__ = property(reject)
+    __eq__ = __hash__ = reject
+    __getattr__ = reject
 
 
 class Unreadable(dict[str, Any]):

@@ -255,7 +255,7 @@ def test_children_that_were_forked_before_the_first_message_deliver(
 
 @needs_fork
 def test_a_fork_waits_for_the_imports_of_another_thread(server: LocalSegment) -> None:
-    """The child would wait for ever for the lock of a module that nobody goes on importing."""
+    """The child would wait forever for the lock of a module that nobody goes on importing."""
     run(
         server,
         """

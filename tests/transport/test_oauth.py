@@ -257,7 +257,7 @@ def test_a_discarded_token_is_replaced_and_a_newer_one_is_kept(tokens: TokenServ
     provider = provider_for(tokens.url)
     provider.discard(provider.token())
     assert provider.token() == "token-2"
-    provider.discard("token-1")  # another request was refused with the old one
+    provider.discard("token-1")  # another request was rejected with the old one
     assert provider.token() == "token-2"
 
 
@@ -307,7 +307,7 @@ def test_a_small_difference_of_the_clocks_is_no_reason_to_ask_twice(tokens: Toke
     assert len(tokens.requests) == 1
 
 
-def test_a_refusal_that_the_right_time_does_not_cure_is_final(tokens: TokenServer) -> None:
+def test_a_rejection_that_the_right_time_does_not_cure_is_final(tokens: TokenServer) -> None:
     tokens.answers = [(401, {}, b"{}")] * 5
     tokens.clock_ahead = -3_600
     failure(provider_for(tokens.url))
@@ -327,19 +327,19 @@ def test_a_date_without_a_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> Non
     time.tzset()
     date = formatdate().encode()
     assert date.endswith(b"-0000")
-    refuse = b"HTTP/1.1 400 No\r\nDate: %s\r\nContent-Length: 0\r\n\r\n" % date
-    with RawServer(lambda: [refuse]) as server:
+    reject = b"HTTP/1.1 400 No\r\nDate: %s\r\nContent-Length: 0\r\n\r\n" % date
+    with RawServer(lambda: [reject]) as server:
         failure(provider_for(server.host))
         assert len(server.requests) == 1
     monkeypatch.undo()
     time.tzset()
 
 
-# Refusals
+# Rejections
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_refused_credentials_are_a_final_error_that_names_the_options(
+def test_rejected_credentials_are_a_final_error_that_names_the_options(
     tokens: TokenServer, status: int
 ) -> None:
     tokens.answers = [(status, {}, b'{"error": "invalid_client", "error_description": "x"}')]
@@ -359,7 +359,7 @@ def test_refused_credentials_are_a_final_error_that_names_the_options(
 @pytest.mark.parametrize(
     "status, retried", [(302, False), (403, False), (404, False), (429, True), (500, True)]
 )
-def test_other_refusals_are_retried_as_those_of_the_api(
+def test_other_rejections_are_retried_as_those_of_the_api(
     tokens: TokenServer, status: int, retried: bool
 ) -> None:
     tokens.answers = [(status, {"Location": "http://other.invalid/"}, b"{}")]
@@ -594,7 +594,7 @@ def test_requests_carry_the_token_and_the_write_key_stays_in_the_body(
         *[(status, False) for status in (302, 404, 413, 429, 500)],
     ],
 )
-def test_a_token_that_the_api_refuses_is_not_used_again(
+def test_a_token_that_the_api_rejects_is_not_used_again(
     tokens: TokenServer, server: LocalSegment, status: int, discarded: bool
 ) -> None:
     config = Config(write_key="test-key", host=server.host, **options_for(tokens.url))
@@ -631,7 +631,7 @@ def test_a_client_retries_when_the_token_server_is_out_of_order(
     assert len(server.messages) == 1
 
 
-def test_refused_credentials_fail_a_batch_once_and_as_a_whole(
+def test_rejected_credentials_fail_a_batch_once_and_as_a_whole(
     tokens: TokenServer, server: LocalSegment, make_client: Callable[..., Client], errors: Errors
 ) -> None:
     """They say nothing of its messages, so it is not split to find the culprit."""
@@ -712,14 +712,14 @@ PUBLIC_KEY = (
     ],
     ids=["text", "half", "elliptic curve", "encrypted", "public"],
 )
-def test_a_key_of_another_kind_is_refused_at_once_by_name(key: str) -> None:
+def test_a_key_of_another_kind_is_rejected_at_once_by_name(key: str) -> None:
     with pytest.raises(ConfigError) as raised:
         provider_for("http://127.0.0.1:9", oauth_client_key=key)
     assert str(raised.value) == "oauth_client_key: expected a PEM RSA private key"
     assert "KEY-" not in everything_told_by(raised.value)
 
 
-def test_a_client_without_pyjwt_is_refused_with_the_name_of_the_extra(
+def test_a_client_without_pyjwt_is_rejected_with_the_name_of_the_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
@@ -727,7 +727,7 @@ def test_a_client_without_pyjwt_is_refused_with_the_name_of_the_extra(
         Client("test-key", **options_for("http://127.0.0.1:9"))
 
 
-def test_a_client_with_pyjwt_but_without_cryptography_is_refused_the_same_way() -> None:
+def test_a_client_with_pyjwt_but_without_cryptography_is_rejected_the_same_way() -> None:
     program = """if True:
         import sys
         sys.modules["cryptography"] = None

@@ -100,7 +100,7 @@ def failure(host: str, batch: Batch | None = None, **options: Any) -> DeliveryEr
     return raised.value
 
 
-def refusal(host: str, **options: Any) -> APIError:
+def rejection(host: str, **options: Any) -> APIError:
     error = failure(host, **options)
     assert isinstance(error, APIError)
     return error
@@ -297,7 +297,7 @@ def test_many_batches_go_over_one_connection(answer: bytes) -> None:
         assert server.connections == 1
 
 
-def test_a_refused_batch_does_not_cost_the_connection(server: LocalSegment) -> None:
+def test_a_rejected_batch_does_not_cost_the_connection(server: LocalSegment) -> None:
     server.respond(400, times=3)
     server.respond(301, headers={"Location": "http://elsewhere.example/"}, times=3)
     with transport_to(server.host) as transport:
@@ -444,7 +444,7 @@ def test_a_redirect_is_an_error_that_names_both_hosts_and_is_not_followed(
     with LocalSegment() as elsewhere:
         location = elsewhere.host.replace("127.0.0.1", "localhost") + "/v1/batch?secret=1#part"
         server.respond(status, headers={"Location": location})
-        error = refusal(server.host)
+        error = rejection(server.host)
         assert elsewhere.requests == []
     assert len(server.requests) == 1
     assert (error.status, error.code) == (status, "redirect")
@@ -474,14 +474,14 @@ def test_whatever_location_a_redirect_has_the_verdict_stands(
     server: LocalSegment, location: str, target: str
 ) -> None:
     server.respond(302, headers={"Location": location})
-    error = refusal(server.host, write_key=WRITE_KEY.lower())
+    error = rejection(server.host, write_key=WRITE_KEY.lower())
     target = target.replace("{host}", server.host)
     assert error.message.endswith(f"a redirect to {target}; set `host` to where the API is")
 
 
 def test_a_redirect_without_a_location_is_an_error_too(server: LocalSegment) -> None:
     server.respond(304)
-    assert refusal(server.host).message.endswith(
+    assert rejection(server.host).message.endswith(
         "a redirect to nowhere; set `host` to where the API is"
     )
 
@@ -491,7 +491,7 @@ def test_the_body_of_a_redirect_is_read_no_further_than_any_other(impatient: Non
     head = b"HTTP/1.1 302 Found\r\nLocation: http://other.example/\r\n\r\n"
     with RawServer(lambda: [head, *repeat(b"x", 10), FOR_EVER]) as server:
         began = time.monotonic()
-        assert refusal(server.host).status == 302
+        assert rejection(server.host).status == 302
         assert time.monotonic() - began < SHORT + MARGIN
 
 
@@ -511,7 +511,7 @@ def test_any_other_status_is_an_error_with_what_the_server_says(
 ) -> None:
     body = json.dumps({"code": "some_code", "message": "Some text."}).encode()
     server.respond(status, body=body, headers={"Retry-After": "17"})
-    error = refusal(server.host)
+    error = rejection(server.host)
     assert (error.status, error.code, error.message) == (status, "some_code", "Some text.")
     assert error.retry_after == 17
     assert str(error) == f"127.0.0.1 answered {status}"
@@ -541,21 +541,21 @@ def test_a_body_that_says_nothing_leaves_the_words_beside_the_status(
     server: LocalSegment, body: bytes
 ) -> None:
     server.respond(503, body=body)
-    error = refusal(server.host)
+    error = rejection(server.host)
     assert (error.status, error.code) == (503, "unknown")
     assert error.message == "Service Unavailable"
 
 
 def test_an_answer_without_any_words_still_has_a_message() -> None:
     with RawServer(lambda: [b"HTTP/1.1 418\r\nContent-Length: 0\r\n\r\n"]) as server:
-        error = refusal(server.host)
+        error = rejection(server.host)
     assert (error.status, error.message) == (418, "127.0.0.1 answered 418")
 
 
 def test_long_texts_are_shortened(server: LocalSegment) -> None:
     body = json.dumps({"code": "c" * 9_999, "message": "m" * 9_999}).encode()
     server.respond(400, body=body)
-    error = refusal(server.host)
+    error = rejection(server.host)
     assert (error.code, error.message) == ("c" * 200, "m" * 200)
 
 
@@ -563,7 +563,7 @@ def test_long_texts_are_shortened(server: LocalSegment) -> None:
 def test_secrets_that_the_server_repeats_are_masked(server: LocalSegment, padding: int) -> None:
     text = "x" * padding + f"{WRITE_KEY} {BASIC} {WRITE_KEY}"
     server.respond(400, body=json.dumps({"code": text, "message": text}).encode())
-    error = refusal(server.host)
+    error = rejection(server.host)
     for said in (error.code, error.message):
         assert said == ("x" * padding + "*** *** ***")[:200]
 
@@ -571,7 +571,7 @@ def test_secrets_that_the_server_repeats_are_masked(server: LocalSegment, paddin
 def test_a_secret_beside_the_status_is_masked() -> None:
     answer = f"HTTP/1.1 403 No {WRITE_KEY}\r\nContent-Length: 0\r\n\r\n".encode()
     with RawServer(lambda: [answer]) as server:
-        assert refusal(server.host).message == "No ***"
+        assert rejection(server.host).message == "No ***"
 
 
 def test_nothing_that_a_server_repeats_gets_into_texts_and_logs(
@@ -656,14 +656,14 @@ def test_no_retry_after_does_any_harm(value: str) -> None:
 def test_a_date_to_wait_for_is_seconds_from_now(server: LocalSegment) -> None:
     date = datetime.now(timezone.utc) + timedelta(seconds=60)
     server.respond(429, headers={"Retry-After": format_datetime(date, usegmt=True)})
-    seconds = refusal(server.host).retry_after
+    seconds = rejection(server.host).retry_after
     assert seconds is not None
     assert 50 < seconds <= 60
 
 
 def test_garbage_in_retry_after_leaves_the_verdict(server: LocalSegment) -> None:
     server.respond(429, headers={"Retry-After": "9" * 400})
-    error = refusal(server.host)
+    error = rejection(server.host)
     assert (error.status, error.retry_after) == (429, None)
 
 
@@ -759,7 +759,7 @@ def test_a_huge_body_is_read_to_a_limit_only(head: bytes, status: int) -> None:
         if status == 200:
             post(server.host)
         else:
-            assert refusal(server.host).status == status
+            assert rejection(server.host).status == status
         assert time.monotonic() - began < MARGIN
         assert server.wait_until(lambda: server.open_connections == 0)
         assert server.bytes_sent < 10_000_000  # what the buffers of the system hold
@@ -812,7 +812,7 @@ def test_a_broken_body_changes_nothing(rest: bytes, status: int, reset: bool) ->
         if status == 200:
             post(server.host)
         else:
-            assert refusal(server.host).status == status
+            assert rejection(server.host).status == status
 
 
 @pytest.mark.skipif(
@@ -821,7 +821,7 @@ def test_a_broken_body_changes_nothing(rest: bytes, status: int, reset: bool) ->
 def test_an_error_text_that_came_before_the_silence_is_kept(impatient: None) -> None:
     text = b'{"code": "c", "message": "All of it."}'
     with RawServer(lambda: [b"HTTP/1.1 400 No\r\n\r\n" + text, FOR_EVER]) as server:
-        assert refusal(server.host).message == "All of it."
+        assert rejection(server.host).message == "All of it."
 
 
 # No answer
@@ -896,7 +896,7 @@ def test_a_server_that_reads_nothing_is_given_up_after_the_timeout() -> None:
     assert time.monotonic() - began < 0.6 + MARGIN
 
 
-def test_a_refused_connection_is_named_so() -> None:
+def test_a_rejected_connection_is_named_so() -> None:
     error = network_error(f"http://127.0.0.1:{unused_port()}")
     assert str(error) == "127.0.0.1: ConnectionError: Connection refused"
 
@@ -1011,9 +1011,9 @@ def test_the_option_counts_for_hosts_that_the_environment_excepts(
     assert (len(server.requests), len(proxy.requests)) == (0, 1)
 
 
-def test_a_proxy_that_refuses_a_tunnel_is_named_with_its_status() -> None:
-    refuse = b"HTTP/1.1 407 No hidden-password\r\nContent-Length: 0\r\n\r\n"
-    with RawServer(lambda: [refuse]) as proxy_server:
+def test_a_proxy_that_rejects_a_tunnel_is_named_with_its_status() -> None:
+    reject = b"HTTP/1.1 407 No hidden-password\r\nContent-Length: 0\r\n\r\n"
+    with RawServer(lambda: [reject]) as proxy_server:
         error = network_error("https://segment.invalid", proxies={"https": proxy_server.host})
     assert str(error) == "segment.invalid: ProxyError: Tunnel connection failed: 407"
     assert proxy_server.requests[0].startswith(b"CONNECT segment.invalid:443 ")
@@ -1074,14 +1074,14 @@ def test_a_proxy_that_drips_is_given_up_after_the_timeout() -> None:
 
 def test_a_redirect_by_a_proxy_leaks_nothing(proxy: LocalSegment, server: LocalSegment) -> None:
     proxy.respond(307, headers={"Location": server.host})
-    assert refusal(UNREACHABLE, proxies={"http": proxy_url(proxy)}).code == "redirect"
+    assert rejection(UNREACHABLE, proxies={"http": proxy_url(proxy)}).code == "redirect"
     assert server.requests == []
 
 
 # TLS
 
 
-def test_an_unknown_certificate_is_refused_before_anything_is_sent(tls: ssl.SSLContext) -> None:
+def test_an_unknown_certificate_is_rejected_before_anything_is_sent(tls: ssl.SSLContext) -> None:
     with RawServer(lambda: [SUCCESS], tls=tls) as server:
         error = network_error(server.host)
     assert re.fullmatch(r"127\.0\.0\.1: SSLError: self[- ]signed certificate", str(error))
@@ -1101,7 +1101,7 @@ def test_the_environment_names_authorities_to_trust(
     assert server.connections == 1
 
 
-def test_a_certificate_for_another_name_is_refused(
+def test_a_certificate_for_another_name_is_rejected(
     tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
