@@ -114,8 +114,7 @@ def _compression_of_environment() -> str:
     name = (_option("COMPRESSION") or "none").strip().lower()
     if name in COMPRESSIONS:
         return name
-    expected = "gzip, deflate or none"
-    log.warning("OTEL_EXPORTER_OTLP_COMPRESSION: expected %s; nothing is compressed", expected)
+    log.warning("OTEL_EXPORTER_OTLP_COMPRESSION: expected gzip, deflate or none; sent uncompressed")
     return "none"
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
-import subprocess
-import sys
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -125,14 +123,3 @@ def test_copies_are_equal(clone: Any) -> None:
 def test_the_repr_leaves_out_the_secrets_of_the_class_and_its_bases() -> None:
     shown = repr(Extended("ada", "s3cr3t", password="s3cr3t"))  # noqa: S106  not a real one
     assert shown == "Extended(name='ada', labels={'a': 'b'}, retries=3, late=0.5)"
-
-
-def test_options_need_neither_dataclasses_nor_inspect() -> None:
-    code = """
-import sys, segment_librato.config.client
-print({"dataclasses", "inspect"} & {*sys.modules})
-"""
-    done = subprocess.run(  # noqa: S603  our own code
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    )
-    assert done.stdout == "set()\n"

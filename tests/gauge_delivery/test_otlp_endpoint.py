@@ -113,7 +113,7 @@ def test_an_unknown_compression_is_logged_and_not_used(
     assert endpoint.compress(b"body") == b"body"
     [record] = [one for one in caplog.records if one.levelno == logging.WARNING]
     assert record.getMessage() == (
-        "OTEL_EXPORTER_OTLP_COMPRESSION: expected gzip, deflate or none; nothing is compressed"
+        "OTEL_EXPORTER_OTLP_COMPRESSION: expected gzip, deflate or none; sent uncompressed"
     )
 
 
