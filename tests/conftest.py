@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import signal
 import ssl
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytest_plugins = ["support.sampling"]
+
+# A test that has `sys.modules` restored must not have it forget orjson, which breaks the memory of
+# a process that imports it twice.
+with suppress(ImportError):
+    import orjson  # noqa: F401
 
 # How long an example takes says something of the machine, which may stop at any time.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
