@@ -43,6 +43,12 @@ def ctrl_c() -> None:
 
 
 @pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave coverage out of child processes, for tests of what is imported there."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
+@pytest.fixture
 def server() -> Iterator[LocalSegment]:
     with LocalSegment() as local:
         yield local
