@@ -67,6 +67,7 @@ from segment_librato.preload import preload
 from segment_librato.process.sigterm import flush_on_sigterm
 
 if TYPE_CHECKING:
+    from segment_librato import devserver as devserver
     from segment_librato import librato as librato
 
 __all__ = [

@@ -32,12 +32,12 @@ from segment_librato.message.build import (
 )
 from segment_librato.message.fields import Identifier, Message, check_identifier
 from segment_librato.message.timestamp import Timestamp
+from segment_librato.process.clock import Clock
 from segment_librato.router import Router
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from segment_librato.process.clock import Clock
     from segment_librato.queue.message_queue import MessageQueue
 else:
     Self = "Client"  # for `typing.get_type_hints`; `typing` has it from Python 3.11 on
@@ -131,9 +131,11 @@ class Client:
 
     DefaultConfig: type[Config] = Config
 
+    # <options as attributes>, by `make options`
     write_key: _Option[str | None] = _Option()
     host: _Option[str | None] = _Option()
     debug: _Option[bool] = _Option()
+    max_queue_size: _Option[int] = _Option()
     send: _Option[bool] = _Option()
     on_error: _Option[OnError | None] = _Option()
     gzip: _Option[bool] = _Option()
@@ -141,8 +143,23 @@ class Client:
     sync_mode: _Option[bool] = _Option()
     timeout: _Option[Timeout] = _Option()
     proxies: _Option[Mapping[str, str] | None] = _Option()
+    thread: _Option[int] = _Option()
+    upload_size: _Option[int] = _Option()
+    upload_interval: _Option[float] = _Option()
+    log_handler: _Option[logging.Handler | None] = _Option()
+    oauth_client_id: _Option[str | None] = _Option()
+    oauth_client_key: _Option[str | None] = _Option()
+    oauth_key_id: _Option[str | None] = _Option()
+    oauth_auth_server: _Option[str] = _Option()
+    oauth_scope: _Option[str] = _Option()
     max_total_backoff_duration: _Option[float] = _Option()
     max_rate_limit_duration: _Option[float] = _Option()
+    exit_timeout: _Option[float] = _Option()
+    shutdown_timeout: _Option[float] = _Option()
+    max_queue_bytes: _Option[int] = _Option()
+    block_on_full: _Option[float] = _Option()
+    gauges: _Option[LibratoConfig | OpenTelemetryConfig | None] = _Option()
+    # </options as attributes>
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ PACKAGE = "segment_librato"
 ALIAS = "segment.analytics"
 
 # Those of the incumbent whose names differ from ours.
-ALIASES = {"request": "errors", "version": "_version"}
+ALIASES = {"consumer": "delivery.consumer", "request": "errors", "version": "_version"}
 
 
 def install_as_segment_analytics() -> None:

@@ -21,7 +21,8 @@ class Stats(NamedTuple):
         pending: Messages that are queued or in flight.
         retries: Requests that repeated an earlier one.
         requests: Requests made, including retries.
-        bytes_sent: Bytes of request bodies, after compression.
+        bytes_sent: Bytes of request bodies, after compression; without those of interrupted
+            requests.
         gauges: The same counters for measurements that are delivered directly; None without the
             option `gauges`. Measurements folded into one count as one.
     """

@@ -83,7 +83,7 @@ class RejectionError(SegmentError):
     """A message was rejected: it was not accepted, and will not be sent.
 
     Attributes:
-        is_first: whether the message before it was accepted.
+        is_first: whether it is the first of a series of rejections for this reason.
     """
 
     is_first = True

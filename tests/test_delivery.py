@@ -460,6 +460,24 @@ def test_a_full_queue_rejects_and_reports(
     ]
 
 
+def test_a_closed_client_says_once_that_it_rejects_and_never_that_it_accepts_again(
+    server: LocalSegment, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(max_queue_size=1, upload_interval=LONG)
+    with server.hold():
+        track(client, range(1))
+        assert not client.flush(timeout=0)
+        assert server.wait_until(lambda: server.held == 1)
+        track(client, range(1, 2))
+        assert not client.track("user", "event", {"n": 2})[0]  # there is no room for it
+        client.shutdown(timeout=0)
+        assert not any(client.track("user", "event", {"n": n})[0] for n in (3, 4))
+    rejections = [one for one in caplog.messages if "rejected" in one or "accepted again" in one]
+    assert len(rejections) == 2
+    assert rejections[0].endswith("are waiting")
+    assert rejections[1] == "messages are rejected: the client was shut down"
+
+
 # The application's on_error
 
 

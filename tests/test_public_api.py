@@ -121,10 +121,7 @@ def test_the_typing_marker_ships_in_the_package() -> None:
     assert files("segment_librato").joinpath("py.typed").is_file()
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["write_key", "host", "debug", "gzip", "sync_mode", "timeout", "send", "max_retries"],
-)
+@pytest.mark.parametrize("name", Config.names())
 def test_a_client_shows_an_option_that_cannot_be_set(name: str) -> None:
     client = Client("test-key", send=False)
     assert getattr(client, name) == getattr(client.config, name)
@@ -219,6 +216,7 @@ def test_the_type_hints_of_the_public_surface_resolve(function: Any) -> None:
 
 
 def test_the_type_hints_of_options_resolve() -> None:
+    assert typing.get_type_hints(Client).keys() >= set(Config.names())
     for kind in (Config, analytics.LibratoConfig, analytics.OpenTelemetryConfig):
         assert typing.get_type_hints(kind).keys() >= set(kind.names())
 
@@ -277,3 +275,7 @@ def test_type_checkers_know_every_public_type() -> None:
         env={**os.environ, "PYTHONPATH": str(Path(analytics.__file__).parent.parent)},
     )
     assert "Type completeness score: 100%" in done.stdout, done.stdout
+
+
+def test_the_mapper_shows_what_is_for_users() -> None:
+    assert dir(analytics.librato) == ["Measurement", "explain", "map_message"]

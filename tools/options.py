@@ -5,7 +5,7 @@
 An option is declared once: annotation and default in the body of its class, description in the
 `Attributes:` of its docstring (`segment_librato/config/`). From there come
 
-    the arguments of `Client`, and their descriptions    segment_librato/client.py
+    the arguments and attributes of `Client`             segment_librato/client.py
     the settings of the module                           segment_librato/__init__.py
     the tables of options                                docs/*.md
 
@@ -99,6 +99,14 @@ def parameters() -> str:
     return "".join(lines)
 
 
+def attributes() -> str:
+    """Return the options as read-only attributes of a client."""
+    annotations = client.Config.__annotations__
+    return "".join(
+        f"    {name}: _Option[{annotations[name]}] = _Option()\n" for name in client.Config.names()
+    )
+
+
 def settings() -> str:
     """Return the settings of the module."""
     annotations = client.Config.__annotations__
@@ -157,6 +165,9 @@ def generated() -> dict[Path, str]:
     constructor = between(constructor, "    Args:\n", "\n    Raises:\n", arguments())
     start, end = "        # <options>, by `make options`\n", "        # </options>\n"
     constructor = between(constructor, start, end, parameters())
+    start = "    # <options as attributes>, by `make options`\n"
+    end = "    # </options as attributes>\n"
+    constructor = between(constructor, start, end, attributes())
     module = (package / "__init__.py").read_text(encoding="utf-8")
     start, end = "# <options>, by `make options`\n", "# </options>\n"
     texts = {
@@ -176,6 +187,9 @@ def outdated() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
-    for path, text in outdated().items():
+    outdated_files = outdated()
+    for path, text in outdated_files.items():
         path.write_text(text, encoding="utf-8")
         sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
+    if not outdated_files:
+        sys.stdout.write("nothing to write: all is up to date\n")

@@ -135,7 +135,7 @@ class LibratoConfig(DirectDelivery, secrets=("email", "token")):
 
     def _check_credentials(self) -> None:
         if self.email or self.api == "metrics":
-            expected = "the email address of the account, a str"
+            expected = 'the email address of the account, a str; for AppOptics, api="measurements"'
             if not self.email:
                 raise ConfigError(unexpected("email", expected, self.email))
             check_text("email", self.email, expected)

@@ -68,7 +68,11 @@ class Options:
 
     def __init_subclass__(cls, *, secrets: tuple[str, ...] = ()) -> None:
         """Collect the options that this class declares."""
-        declared = list(cls.__annotations__)
+        declared = [
+            name
+            for name, hint in cls.__annotations__.items()
+            if name not in cls.names() and not str(hint).startswith(("ClassVar", "typing.ClassVar"))
+        ]
         keywords = declared.index("_") if "_" in declared else len(declared)
         cls._positional += tuple(declared[:keywords])
         cls._keyword_only += tuple(declared[keywords + 1 :])

@@ -81,15 +81,20 @@ def check_seconds(name: str, value: object) -> None:
     """Reject anything but a number of seconds that can be waited for."""
     if not _is_number(value):
         raise ConfigError(unexpected(name, "a number of seconds", value))
-    if not 0 <= value <= threading.TIMEOUT_MAX:  # NaN is not
-        expected = f"0 to {threading.TIMEOUT_MAX:.0f} seconds"
-        raise ConfigError(f"{name}: expected {expected}, got {value}")
+    if not value >= 0:  # NaN is not
+        raise ConfigError(f"{name}: expected at least 0 seconds, got {value}")
+    if value > threading.TIMEOUT_MAX:
+        raise ConfigError(
+            f"{name}: expected at most {threading.TIMEOUT_MAX:.0f} seconds, got {value}"
+        )
 
 
 def check_timeout(value: object) -> None:
     """Reject anything but a number of seconds above 0, or a pair (connect, read) of them."""
-    parts = value if isinstance(value, tuple) and len(value) == 2 else (value,)  # noqa: PLR2004  (connect, read)
-    for part in parts:
+    if isinstance(value, tuple) and len(value) != 2:  # noqa: PLR2004  (connect, read)
+        expected = "a number of seconds, or a pair of them"
+        raise ConfigError(f"timeout: expected {expected}, got a tuple of {len(value)}")
+    for part in value if isinstance(value, tuple) else (value,):
         check_seconds("timeout", part)
         if part == 0:
             raise ConfigError("timeout: expected more than 0 seconds, got 0")
@@ -103,7 +108,7 @@ def check_proxies(value: object) -> None:
     if not isinstance(value, Mapping):
         raise ConfigError(unexpected("proxies", expected, value))
     for scheme, url in value.items():
-        # None is how requests spells that the proxy of the environment is not to be used
+        # None tells requests not to use the proxy of the environment
         if not (isinstance(scheme, str) and (url is None or isinstance(url, str))):
             raise ConfigError(f"proxies: expected {expected}, both of them str")
 

@@ -87,7 +87,7 @@ class Delivery:
         self._fail(batch.unclaimed, error)
         self._queue.ledger.mark_rest_failed(batch)
 
-    def _decide(self, error: SegmentError) -> Decision:
+    def _decide(self, error: SegmentError) -> str:
         return self._table.decide(error, uses_oauth=self._config.uses_oauth)
 
     def _settle(self, batch: Batch, receipt: Receipt) -> SegmentError | None:
@@ -176,6 +176,10 @@ class Consumer:
         """Return whether its thread runs; it does from the first message on."""
         return self.thread is not None and self.thread.is_alive()
 
+    def runs_caller(self) -> bool:
+        """Return whether the calling thread is the one of this consumer."""
+        return self.is_alive() and self.thread is threading.current_thread()
+
     def start(self) -> None:
         """Start the thread, unless the consumer is present already.
 
@@ -217,11 +221,15 @@ class Consumer:
 
     def _work(self) -> None:
         ledger = self._queue.ledger  # another in a forked child, where gevent lets this go on
-        while self._queue.ledger is ledger and (batch := self._queue.take(self)) is not None:
-            delivery = self._begin(batch)
+        while self._queue.ledger is ledger:
+            delivery = self._begin(InFlightBatch())
             try:
+                if not self._queue.take(self, delivery.batch):
+                    break
                 delivery.run()
-            except BaseException as interruption:  # noqa: BLE001  it serves others too
+            except BaseException as interruption:
+                if not delivery.batch.messages:
+                    raise
                 log.warning("the consumer continues after %s", type(interruption).__name__)
                 delivery.give_up(interruption)
         self._on_leave()

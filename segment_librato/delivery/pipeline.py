@@ -15,7 +15,12 @@ from segment_librato.delivery.report import Failure
 from segment_librato.errors import DeliveryError, ShutdownTimeoutError
 from segment_librato.log import log
 from segment_librato.process.clock import ALREADY_OVER
-from segment_librato.process.exit import exit_state, register_at_exit, unregister_at_exit
+from segment_librato.process.exit import (
+    exit_state,
+    hook_into_frameworks,
+    register_at_exit,
+    unregister_at_exit,
+)
 from segment_librato.process.fork import register_after_fork
 from segment_librato.process.imports import call_when_imported, is_importing_here
 from segment_librato.process.locks import synchronized
@@ -82,6 +87,7 @@ class Pipeline:
         if queue.workers.count < self._usual_workers:
             if not queue.workers.count and not queue.closed:
                 register_at_exit(self)
+                hook_into_frameworks()
             deadline = self._room_deadline()
         rejection = queue.put(message, deadline)
         if rejection:
@@ -151,9 +157,19 @@ class Pipeline:
     def called_from_delivery(self) -> bool:
         """Return whether the calling thread delivers, as `on_error` does, and must not wait.
 
-        Nor must a signal handler that interrupted the imports.
+        Nor must a log handler on the thread of a consumer, or a signal handler that interrupted
+        the imports.
         """
-        return is_importing_here() or self.queue.ledger.called_from_delivery()
+        caller = threading.get_ident()
+        return (
+            is_importing_here()
+            or self.queue.ledger.called_from_delivery()
+            or any(
+                one.thread.ident == caller
+                for one in self.consumers
+                if one.thread and one.is_alive()
+            )
+        )
 
     def send_at_once(self) -> None:
         """Let all that waits leave at once; do not wait for it."""
@@ -169,12 +185,14 @@ class Pipeline:
             return
         before = self.queue.ledger.stats()
         log.debug("drain began; messages pending: %d", before.pending)
-        if not self.join(self.queue.clock.deadline(self.config.exit_timeout - elapsed)):
-            self._abandon()
-        self._transport.close()
-        after = self.queue.ledger.stats()
-        delivered, failed = after.delivered - before.delivered, after.failed - before.failed
-        log.debug("drain ended; delivered: %d, failed: %d", delivered, failed)
+        try:
+            if not self.join(self.queue.clock.deadline(self.config.exit_timeout - elapsed)):
+                self._abandon()
+            self._transport.close()
+        finally:
+            after = self.queue.ledger.stats()
+            delivered, failed = after.delivered - before.delivered, after.failed - before.failed
+            log.debug("drain ended; delivered: %d, failed: %d", delivered, failed)
 
     def finish_flush(self, elapsed: float) -> None:
         """Deliver what waits up to the exit timeout, of which `elapsed` seconds are over."""
@@ -232,8 +250,9 @@ class Pipeline:
         if is_importing_here():
             call_when_imported(self._start_consumers)
             return
+        caller = threading.get_ident()
         try:
-            self._starting_threads.add(threading.get_ident())
+            self._starting_threads.add(caller)
             self._log_fork()
             self._transport.prepare()
             for consumer in self.consumers:
@@ -244,7 +263,7 @@ class Pipeline:
             if could_start and threading.main_thread().is_alive():  # at the exit it is no news
                 log.warning("no thread could be started: %s", error)
         finally:
-            self._starting_threads.discard(threading.get_ident())
+            self._starting_threads.discard(caller)
             self.keep_for_exit()
 
     def _log_fork(self) -> None:

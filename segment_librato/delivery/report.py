@@ -53,10 +53,12 @@ class Reporter:
         While `on_error` runs on the same thread, it is not called for this: a message that it
         tracks itself would have it called forever.
         """
-        if not self._depth():
-            self._call(Failure(reason, [message]))
-        if reason.is_first:
-            log.warning("messages are rejected: %s", reason)
+        try:
+            if not self._depth():
+                self._call(Failure(reason, [message]))
+        finally:  # an `on_error` that exits must not keep the line from the log
+            if reason.is_first:
+                log.warning("messages are rejected: %s", reason)
 
     def resumed(self, rejected: int) -> None:
         """Log that messages are accepted again, and how many were rejected before."""
@@ -73,9 +75,11 @@ class Reporter:
         Some may fail because of what `on_error` does: it is called for these as well, but not
         if each such call makes the next one fail.
         """
-        if self._depth() < MAX_DEPTH:
-            self._call(failure)
-        log.error("messages not delivered: %d; %s", len(failure.messages), failure.error)
+        try:
+            if self._depth() < MAX_DEPTH:
+                self._call(failure)
+        finally:
+            log.error("messages not delivered: %d; %s", len(failure.messages), failure.error)
 
     def _depth(self) -> int:
         """Return how many calls of `on_error` are under way on this thread."""

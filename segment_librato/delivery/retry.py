@@ -11,7 +11,6 @@ It neither sleeps nor reads a clock.
 
 from __future__ import annotations
 
-from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,8 +30,8 @@ MAX_BACKOFF_SECONDS = 60
 MAX_RETRY_AFTER_SECONDS = 300
 
 
-class Decision(Enum):
-    """What to do with a batch that was not delivered."""
+class Decision:
+    """What to do with a batch that was not delivered; no Enum, which is slow to import."""
 
     RETRY = "send it again"
     SPLIT = "halve it, to find the message that is to blame"
@@ -55,8 +54,8 @@ class RetryTable(NamedTuple):
     retried_codes: frozenset[str] = frozenset()
     retried_with_oauth: frozenset[int] = frozenset()
 
-    def decide(self, error: SegmentError, *, uses_oauth: bool = False) -> Decision:
-        """Return what to do with a batch that was not delivered because of this error."""
+    def decide(self, error: SegmentError, *, uses_oauth: bool = False) -> str:
+        """Return what to do with a batch that failed with this error: one of `Decision`."""
         if isinstance(error, NetworkError):
             return Decision.RETRY
         if not isinstance(error, APIError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from segment_librato.process.exit import exit_state, register_at_exit
+from segment_librato.process.exit import exit_state, hook_into_frameworks, register_at_exit
 from segment_librato.queue.ledger import InFlightBatch
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def deliver_now(pipeline: Pipeline, message: bytes) -> bool:
     """
     delivery = pipeline.begin(InFlightBatch(message))
     register_at_exit(pipeline)
+    hook_into_frameworks()
     try:
         rejection = pipeline.queue.admit(delivery.batch)
         if rejection:

@@ -89,7 +89,7 @@ class MultiSample:
         key: name, source and measure_time; samples with the same key belong together.
     """
 
-    __slots__ = ("__weakref__", "_is_adding_up", "_samples", "key")
+    __slots__ = ("_is_adding_up", "_samples", "key")
 
     def __init__(self, measurement: Measurement, period: int, now: int) -> None:
         """Begin with one sample.

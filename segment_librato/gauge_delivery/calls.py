@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["configure", "gauge_fields", "gauge_settings"]
 
 SUMMARIES = ("average", "sum", "count", "min", "max")
+RESERVED = '"all", which Librato reserves'
 
 
 def gauge_fields(
@@ -33,9 +34,11 @@ def gauge_fields(
     if not isinstance(value, (numbers.Real, Decimal)) or isinstance(value, bool):
         raise ValidationError(unexpected("value", "a number", value))
     if not _is_within_range(value):
-        raise ValidationError("value: expected a number of at most 1e126 in magnitude")
+        raise ValidationError("value: expected a finite number of at most 1e126 in magnitude")
     if source is not None and not (isinstance(source, str) and source):
         raise ValidationError(unexpected("source", "a non-empty str or None", source))
+    if source and source.lower() == "all":
+        raise ValidationError(f"source: expected another source than {RESERVED}")
     return {"value": value}, {"Librato": {"source": source}} if source else {}
 
 
@@ -59,6 +62,8 @@ def gauge_settings(
         raise ValidationError(f"period: expected {expected}, got {period}")
     if summarize not in SUMMARIES:
         expected = ", ".join(SUMMARIES[:-1]) + f" or {SUMMARIES[-1]}"
+        if isinstance(summarize, str):
+            raise ValidationError(f"summarize: expected {expected}, got another str")
         raise ValidationError(unexpected("summarize", expected, summarize))
     if not isinstance(aggregate, bool):
         raise ValidationError(unexpected("aggregate", "a bool", aggregate))
@@ -111,7 +116,10 @@ def _is_within_range(value: Any) -> bool:  # noqa: ANN401  Real and Decimal have
 
 
 def _gauge_name(event: object) -> str:
-    name = gauge_name(check_event("name", event))
+    event = check_event("name", event)
+    if not event:
+        raise ValidationError(unexpected("name", "a non-empty str", event))
+    name = gauge_name(event)
     if name is None:
-        raise ValidationError("name: expected a name, but not all, which Librato reserves")
+        raise ValidationError(f"name: expected another name than {RESERVED}")
     return name

@@ -14,8 +14,7 @@ import math
 import time
 from bisect import bisect_right
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from segment_librato.gauge_delivery.aggregate import MultiSample
 from segment_librato.process.clock import Clock
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from segment_librato.queue.schedule import BatchRules, Item
 
 __all__ = ["GaugeQueue", "PeriodSchedule"]
+
+_OpenGauges: TypeAlias = dict[tuple[str, str, int], MultiSample]
 
 
 class PeriodSchedule(Schedule):
@@ -74,21 +75,25 @@ class PeriodSchedule(Schedule):
 
 
 class _Waiting:
-    """A gauge that waits, and until when."""
+    """A message or a gauge that waits, and until when."""
 
-    __slots__ = ("due_at", "sample")
+    __slots__ = ("_item", "_open", "due_at")
 
-    def __init__(self, sample: bytes | Item, due_at: float) -> None:
-        self.sample = sample
+    def __init__(self, item: bytes | Item, due_at: float, open_gauges: _OpenGauges) -> None:
+        self._item = item
+        self._open = open_gauges
         self.due_at = due_at
 
     def __len__(self) -> int:
         """Return about how many bytes it will be."""
-        return len(self.sample)
+        return len(self._item)
 
     def __bytes__(self) -> bytes:
         """Return what leaves; nothing is folded into it any more."""
-        return bytes(self.sample)
+        item = self._item
+        if isinstance(item, MultiSample) and self._open.get(item.key) is item:
+            self._open.pop(item.key, None)
+        return bytes(item)
 
 
 class GaugeQueue(MessageQueue):
@@ -118,9 +123,9 @@ class GaugeQueue(MessageQueue):
     def reset(self) -> None:
         """Forget everything, as a forked child must: its parent delivers what waits."""
         super().reset()
-        # The gauges that samples can be folded into. The queue alone keeps them alive, so a gauge
-        # that has left, or was never accepted, is not in here.
-        self._open: WeakValueDictionary[tuple[str, str, int], MultiSample] = WeakValueDictionary()
+        # The gauges that samples can be folded into. (Not weak references: what Ctrl-C raises in
+        # one of their callbacks would be lost.)
+        self._open: _OpenGauges = {}
 
     @synchronized
     def put(self, message: bytes | Item, deadline: float | None = None) -> RejectionError | None:
@@ -133,7 +138,10 @@ class GaugeQueue(MessageQueue):
             waiting = self._open.get(message.key)
             if waiting is not None and not self.closed and waiting.fold(message):
                 return None
-        rejection = super().put(_Waiting(message, self._periods.end_of_period()), deadline)
+        waiting_until = self._periods.end_of_period()
+        rejection = super().put(_Waiting(message, waiting_until, self._open), deadline)
         if rejection is None and isinstance(message, MultiSample):
             self._open[message.key] = message
+            if message.is_sealed():  # it has left already: a signal handler flushed
+                self._open.pop(message.key, None)
         return rejection

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["Measurement", "explain", "map_message"]
 
 
+def __dir__() -> list[str]:
+    """List what is for users."""
+    return __all__
+
+
 if not TYPE_CHECKING:  # or any name would do
 
     def __getattr__(name: str) -> Any:  # noqa: ANN401  any attribute of the mapper

@@ -11,7 +11,7 @@ from __future__ import annotations
 import atexit
 import math
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from segment_librato.log import log
 from segment_librato.process.fork import register_after_fork
@@ -21,12 +21,16 @@ from segment_librato.process.frameworks import (
     resolve_without_threads,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = [
     "Drainable",
     "begin_drain",
     "called_from_delivery",
     "drain_all",
     "exit_state",
+    "hook_into_frameworks",
     "register_at_exit",
     "unregister_at_exit",
 ]
@@ -81,6 +85,14 @@ class _ExitState:
 def register_at_exit(drainable: Drainable) -> None:
     """Drain this object when the process ends, unless it is unregistered before. Thread-safe."""
     exit_state.drainables[id(drainable)] = drainable
+
+
+def hook_into_frameworks() -> None:
+    """See to it that the process drains even if a framework ends it. Thread-safe, not under locks.
+
+    To be called before a message is accepted that nobody is there to send: a framework may have
+    been imported meanwhile, or the process forked.
+    """
     exit_state.multiprocessing.arm()
     drain_with_celery(drain_all)
 
@@ -92,7 +104,9 @@ def unregister_at_exit(drainable: Drainable) -> None:
 
 def called_from_delivery() -> bool:
     """Return whether the calling thread delivers for anything that is registered."""
-    return any(drainable.called_from_delivery() for drainable in exit_state.drainables.values())
+    return any(
+        drainable.called_from_delivery() for drainable in list(exit_state.drainables.values())
+    )
 
 
 def begin_drain() -> list[Drainable]:
@@ -111,23 +125,36 @@ def drain_all(**_signal_arguments: object) -> None:
     """
     if exit_state.began is None:
         exit_state.began = time.monotonic()
-    resolve_without_threads()
-    for drainable in begin_drain():
+    drainables = list(exit_state.drainables.values())
+    _is_interrupted(resolve_without_threads)
+    for drainable in drainables:
+        _is_interrupted(drainable.send_at_once)
+    for drainable in drainables:
         _drain(drainable)
 
 
 def _drain(drainable: Drainable) -> None:
     """Drain an object; if that is interrupted, deliver on, then report what is left."""
     for _ in range(MAX_INTERRUPTIONS):
-        try:
-            drainable.finish_drain(exit_state.elapsed() or 0)
-        except KeyboardInterrupt:
-            exit_state.was_cut_short = True
-        except BaseException as error:  # noqa: BLE001  `sys.exit` in `on_error`, for example
-            log.error("the exit continues after %s", type(error).__name__)
-        else:
+        if not _is_interrupted(lambda: drainable.finish_drain(exit_state.elapsed() or 0)):
             return
-    drainable.finish_drain(TIME_IS_UP)
+    _is_interrupted(lambda: drainable.finish_drain(TIME_IS_UP))
+
+
+def _is_interrupted(step: Callable[[], object]) -> bool:
+    """Take a step of the drain; return whether Ctrl-C or `sys.exit` in `on_error` ended it early.
+
+    Nothing that goes wrong in one step keeps the others from being taken.
+    """
+    try:
+        step()
+    except KeyboardInterrupt:
+        exit_state.was_cut_short = True
+        return True
+    except BaseException as error:  # noqa: BLE001  the interpreter exits: nobody else will
+        log.error("the exit continues after %s", type(error).__name__)
+        return isinstance(error, SystemExit)
+    return False
 
 
 exit_state: _ExitState = _ExitState()

@@ -83,7 +83,7 @@ class MessageQueue:
         # A consumer that waits is woken when this much does.
         self._wake_at_messages = self._wake_at_bytes = UNBOUNDED
         self._flush_up_to = 0
-        self._is_rejecting = False
+        self._last_rejection: type[RejectionError] | None = None  # since there was room
         self._rejected = 0  # messages rejected since there was room
         self._resumed = 0  # messages rejected before there was room again, not logged yet
         self._blocked = 0  # calls that wait for room
@@ -202,13 +202,15 @@ class MessageQueue:
         return is_new
 
     @synchronized
-    def take(self, worker: object) -> InFlightBatch | None:
+    def take(self, worker: object, batch: InFlightBatch | None = None) -> InFlightBatch | None:
         """Wait until a batch is due and take it; return None when the consumer must leave.
+
+        A caller that hands in an empty batch holds what is in it whatever interrupts this method.
 
         It is counted as gone in the same instant, so that a message put in later finds that a
         consumer must be started; except after a `reset`, which has forgotten it.
         """
-        batch, ledger = InFlightBatch(), self.ledger
+        batch, ledger = batch or InFlightBatch(), self.ledger
         is_due = self._is_due()
         while self.ledger is ledger:
             if is_due and self._fill(batch, self._max_leaving(), self._schedule.rules.max_bytes):
@@ -311,8 +313,8 @@ class MessageQueue:
 
     def _reject(self, reason: RejectionError) -> RejectionError:
         self.ledger.count_rejection()
-        reason.is_first = not self._is_rejecting
-        self._is_rejecting = True
+        reason.is_first = type(reason) is not self._last_rejection
+        self._last_rejection = type(reason)
         return reason
 
     def _fill(self, batch: InFlightBatch, max_messages: int, max_bytes: int) -> bool:
@@ -337,6 +339,7 @@ class MessageQueue:
         if not batch.messages:
             self.ledger.drop(batch)
             return False
-        self._resumed, self._rejected = self._resumed + self._rejected, 0
-        self._is_rejecting = self._closed and self._is_rejecting
+        if not self._closed:
+            self._resumed, self._rejected = self._resumed + self._rejected, 0
+            self._last_rejection = None
         return True

@@ -11,24 +11,25 @@ from bisect import bisect_right
 from contextlib import suppress
 from itertools import accumulate, count, islice
 from operator import add
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections import deque
+    from typing import Protocol
 
-__all__ = ["UNBOUNDED", "BatchRules", "Item", "Schedule", "count_fitting"]
+    class Item(Protocol):
+        """An entry of a queue that is not bytes yet: it becomes bytes when it leaves."""
+
+        def __len__(self) -> int:
+            """Return about how many bytes it will be; always the same number."""
+
+        def __bytes__(self) -> bytes:
+            """Return what leaves; from then on it does not change."""
+
+
+__all__ = ["UNBOUNDED", "BatchRules", "Schedule", "count_fitting"]
 
 UNBOUNDED = sys.maxsize
-
-
-class Item(Protocol):
-    """An entry of a queue that is not bytes yet: it becomes bytes when it leaves."""
-
-    def __len__(self) -> int:
-        """Return about how many bytes it will be; always the same number."""
-
-    def __bytes__(self) -> bytes:
-        """Return what leaves; from then on it does not change."""
 
 
 class BatchRules(NamedTuple):

@@ -62,7 +62,7 @@ WRONG_TYPES: list[tuple[str, Any, str, str]] = [
     ("timeout", "15", "a number of seconds", "str"),
     ("timeout", True, "a number of seconds", "bool"),
     ("timeout", [3, 10], "a number of seconds", "list"),
-    ("timeout", (3, 10, 20), "a number of seconds", "tuple"),
+    ("timeout", (3, 10, 20), "a number of seconds, or a pair of them", "a tuple of 3"),
     ("timeout", (3, None), "a number of seconds", "NoneType"),
     ("on_error", "print", "a callable", "str"),
     ("log_handler", print, "a logging.Handler", "builtin_function_or_method"),

@@ -12,7 +12,7 @@ from segment_librato.config.client import Config
 
 SECRET = "s3cr3t-that-must-not-show"  # noqa: S105  not a real one
 EMAIL = "ada@example.com"
-EMAIL_EXPECTED = "the email address of the account, a str"
+EMAIL_EXPECTED = 'the email address of the account, a str; for AppOptics, api="measurements"'
 TOKEN_EXPECTED = "the API token of the account, a str"  # noqa: S105  a text
 PERIOD = "an int"
 ATTRIBUTES = "a dict of str to str, number or bool"

@@ -6,7 +6,7 @@ import copy
 import inspect
 import pickle
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -123,3 +123,15 @@ def test_copies_are_equal(clone: Any) -> None:
 def test_the_repr_leaves_out_the_secrets_of_the_class_and_its_bases() -> None:
     shown = repr(Extended("ada", "s3cr3t", password="s3cr3t"))  # noqa: S106  not a real one
     assert shown == "Extended(name='ada', labels={'a': 'b'}, retries=3, late=0.5)"
+
+
+def test_a_subclass_may_have_another_default_and_variables_of_its_own() -> None:
+    class Patient(Extended):
+        """Options with another default."""
+
+        limit: ClassVar[int] = 7
+        retries: int = 10
+
+    assert Patient.names() == Extended.names()
+    assert (Patient().retries, Patient(retries=1).retries) == (10, 1)
+    assert inspect.signature(Patient).parameters["retries"].default == 10

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pytest
 
 from segment_librato.delivery.report import MAX_DEPTH, Failure, Reporter
-from segment_librato.errors import APIError, QueueFullError
-
-if TYPE_CHECKING:
-    import pytest
+from segment_librato.errors import APIError, NetworkError, QueueFullError
 
 MESSAGE = '{"event":"sécret"}'.encode()
 
@@ -121,3 +121,17 @@ def test_threads_report_at_the_same_time() -> None:
     for thread in threads:
         thread.join()
     assert len(calls) == 2
+
+
+def test_an_on_error_that_exits_keeps_no_line_from_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def leave(error: Exception, messages: list[dict[str, Any]]) -> None:
+        sys.exit(3)
+
+    report = Reporter(leave)
+    with pytest.raises(SystemExit):
+        report.failure(Failure(NetworkError("lost"), [b"{}"]))
+    with pytest.raises(SystemExit):
+        report.rejection(QueueFullError("full"), b"{}")
+    assert caplog.messages == ["messages not delivered: 1; lost", "messages are rejected: full"]

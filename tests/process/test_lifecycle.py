@@ -271,6 +271,27 @@ def test_an_on_error_that_exits_does_not_keep_other_clients_from_delivering(
     assert sequence_numbers(server) == [10, 11]
 
 
+def test_an_on_error_that_never_stops_exiting_does_not_keep_other_clients_from_the_exit(
+    server: LocalSegment,
+) -> None:
+    server.respond(404, times=None)
+    output = run(
+        server,
+        """
+        import logging
+        logging.disable()
+        from segment_librato.delivery.consumer import Consumer
+        def start(consumer):
+            raise RuntimeError("no thread")
+        Consumer.start = start  # so that the exit delivers itself, one message at a time
+        one = make(on_error=lambda *_: sys.exit("again"), upload_size=1)
+        other = make()
+        track(one, range(150)); track(other, [1000])
+        """,
+    )
+    assert output == "on_error APIError 1\n"
+
+
 def test_without_on_error_and_logging_a_loss_is_told_on_stderr(server: LocalSegment) -> None:
     server.respond(404)
     process = start(server, "client = make(on_error=None); track(client, range(2))")

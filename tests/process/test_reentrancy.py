@@ -146,3 +146,30 @@ def test_an_import_that_another_thread_is_in_the_middle_of_holds_nothing_up(
         """,
     )
     assert sequence_numbers(server) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("line", ["consumer started", "consumer stopped"])
+@pytest.mark.parametrize("what", ["flush", "join", "shutdown"])
+def test_a_log_handler_on_the_thread_of_a_consumer_waits_for_nothing(
+    make_client: MakeClient, server: LocalSegment, line: str, what: str
+) -> None:
+    results: list[bool] = []
+
+    class Caller(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == line:
+                results.append(getattr(client, what)())
+
+    logger, handler = logging.getLogger("segment"), Caller()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        client = make_client(upload_interval=LONG)
+        client.track("user", "event", {"n": 1})
+        assert client.join(timeout=10)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    assert results == [False]
+    assert sequence_numbers(server) == [1]
