@@ -13,7 +13,7 @@ next call makes a new one, and the former delivers what it has accepted. To star
 
 `stats` is a snapshot of the counters of the default client; reading it makes no client.
 
-Two packages are imported when they are used: `segment_librato.librato` maps messages to Librato
+Two subpackages are imported on first use: `segment_librato.librato` maps messages to Librato
 measurements, and `segment_librato.devserver` is a local stand-in for the APIs of both services.
 """
 
@@ -24,7 +24,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from decimal import Decimal  # noqa: F401  for `typing.get_type_hints` of the functions
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from segment_librato._version import VERSION
 from segment_librato.client import Client, Properties
@@ -148,17 +148,17 @@ _SUBPACKAGES = ("devserver", "librato")
 
 if TYPE_CHECKING:
     stats: Stats  # see `global_client`
-else:  # for type checkers, any name would do
+else:  # type checkers would accept any name
 
-    def __getattr__(name: str) -> Any:  # noqa: ANN401  a module
-        """Import a subpackage that is for users when it is first used."""
+    def __getattr__(name: str) -> object:
+        """Import a public subpackage on first use."""
         if name not in _SUBPACKAGES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return importlib.import_module(f"{__name__}.{name}")
 
 
 def __dir__() -> list[str]:
-    """List what is for users, without what this module is made of."""
+    """List the public names, without the imports of this module."""
     return sorted([*__all__, *Config.names(), *_SUBPACKAGES, "default_client", "stats"])
 
 

@@ -127,7 +127,7 @@ class Client:
 
     log: logging.Logger = logging.getLogger("segment")
 
-    _clock: Clock | None = None  # that of the system
+    _clock: Clock | None = None  # None means the clock of the system
 
     DefaultConfig: type[Config] = Config
 
@@ -484,7 +484,7 @@ class Client:
         return self._router.consumers
 
     def _set_up_logging(self) -> None:
-        """Add the handler that was given; for `debug`, have one that shows everything."""
+        """Add `log_handler`; with `debug`, make sure that every record is shown."""
         if self.config.log_handler:
             self.log.addHandler(self.config.log_handler)
         if self.config.debug:
@@ -508,5 +508,5 @@ def _check_timeout(timeout: object) -> None:
         return
     if not isinstance(timeout, (int, float)) or isinstance(timeout, bool):
         raise ValidationError(unexpected("timeout", "a number of seconds or None", timeout))
-    if timeout != timeout:  # noqa: PLR0124  which is how to know NaN
+    if timeout != timeout:  # noqa: PLR0124  only NaN differs from itself
         raise ValidationError("timeout: expected a number of seconds or None, got NaN")

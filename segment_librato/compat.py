@@ -1,4 +1,4 @@
-"""`install_as_segment_analytics()`: this package under the name of the incumbent's.
+"""`install_as_segment_analytics()`: this package under the name of the incumbent.
 
 Owns the aliases in `sys.modules`. Must not know clients or settings.
 """
@@ -17,7 +17,7 @@ __all__ = ["install_as_segment_analytics"]
 PACKAGE = "segment_librato"
 ALIAS = "segment.analytics"
 
-# Those of the incumbent whose names differ from ours.
+# Modules of the incumbent that have other names here.
 ALIASES = {"consumer": "delivery.consumer", "request": "errors", "version": "_version"}
 
 

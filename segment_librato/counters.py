@@ -1,6 +1,6 @@
 """The counters of a client and the equation that holds between them.
 
-Knows nothing else of the library: the queue counts, under its lock.
+Must not know anything else of the library: the queue counts, under its lock.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class SegmentError(Exception):
         code: a short identifier for programs.
         status: the HTTP status, if a server answered.
         retry_after: seconds the server asked to wait, if it did.
-        bytes_sent: bytes of the request body that was sent in vain, after compression.
+        bytes_sent: bytes of the request body that was not accepted, after compression.
         is_splittable: whether a single message may be to blame, so that the others of its batch
             may succeed without it.
     """
@@ -137,10 +137,10 @@ class APIError(DeliveryError):
 
         Args:
             status: the HTTP status.
-            code: the server's word for it.
-            message: the server's sentence.
+            code: the server's code for the error.
+            message: the server's text.
             retry_after: seconds it asks to wait.
-            text: our own sentence, with nothing in it that the server wrote.
+            text: our own text, with nothing in it that the server wrote.
         """
         super().__init__(text or f"the server answered {status}")
         self.status: int = status
@@ -161,6 +161,6 @@ class NetworkError(DeliveryError):
 
 
 def unexpected(name: str, expected: str, value: object) -> str:
-    """Say that `name` was expected to be something else than a value of this type."""
+    """Return an error text: what `name` should be, and the type that it has instead."""
     came = "an empty str" if type(value) is str and not value else type(value).__name__
     return f"{name}: expected {expected}, got {came}"

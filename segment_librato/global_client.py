@@ -50,8 +50,8 @@ class _Defaults:
 
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {}  # the namespace of the module
-        self.change: object = object()  # another one whenever a setting is assigned
-        self.applied: object = self.change  # the last one that the default client was made from
+        self.change: object = object()  # a new one whenever a setting is assigned
+        self.applied: object = self.change  # the one that the default client was made from
         self.former: list[Client] = []  # made from earlier settings, with messages to deliver
         self.reset_after_fork()
         register_after_fork(self)
@@ -72,7 +72,7 @@ class _Defaults:
         self.former = [*self.former, client]
 
     def forget_settled(self) -> None:
-        """Let go of former clients with nothing to deliver, unless one is retired meanwhile."""
+        """Drop former clients that have nothing to deliver, unless one is retired meanwhile."""
         former = self.former
         # Takes their locks, so not under ours.
         unsettled = [one for one in former if not one.stats.is_settled]
@@ -154,7 +154,8 @@ def _on_default_client(
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         current = _client()
         try:  # by its name, as `default_client` may be a subclass, or a double of a test
-            return getattr(current, method.__name__)(*args, **kwargs)  # type: ignore[no-any-return]
+            result: Result = getattr(current, method.__name__)(*args, **kwargs)
+            return result
         finally:
             if current is not _defaults.client:  # a setting was changed in another thread
                 _defaults.retire(current)
@@ -193,7 +194,7 @@ def shutdown(timeout: float | None = None) -> bool:
 
 async def aflush(timeout: float | None = None) -> bool:
     """Flush the default client without blocking the event loop; see `Client.aflush`."""
-    import asyncio  # who runs an event loop has it loaded; others need not
+    import asyncio  # a program that runs an event loop has loaded it already
 
     clients, problem = _clients()
     settled = await asyncio.gather(*(client.aflush(timeout) for client in clients))
@@ -224,8 +225,7 @@ def _finish(method: Callable[[Client, float | None], bool], seconds: float | Non
 def _clients() -> tuple[list[Client], ConfigError | None]:
     """Return the default client and its predecessors.
 
-    If a setting was changed to something wrong, the error is to be raised when they have
-    delivered.
+    If a setting is invalid, the error is returned as well, to be raised once they have delivered.
     """
     problem = None
     try:

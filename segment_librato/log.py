@@ -1,6 +1,6 @@
 """The logger of this library, named `segment`.
 
-A handler of the application that raises must not cost a message: what it raises ends here.
+A handler of the application that raises must not cost a message: what it raises is suppressed.
 Must not know anything else of the library.
 """
 
@@ -19,7 +19,7 @@ else:  # no subscripts before Python 3.11
 
 
 class _SafeLog(Adapter):
-    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:  # noqa: ANN401  logging's own
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:  # noqa: ANN401  as in logging
         """Log, whatever the handlers do."""
         with suppress(Exception):
             super().log(level, msg, *args, **kwargs)

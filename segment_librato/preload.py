@@ -1,6 +1,6 @@
 """`preload()`: import what sending needs ahead of the first message.
 
-Owns nothing but the list.
+Owns the list of these modules. Must not know when it is called, or what they do.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One call goes to Segment, directly to where gauges are delivered, to both, or nowhere.
+"""Where a call goes: to Segment, directly to the destination of gauges, to both, or nowhere.
 
-Owns the pipelines of a client, and that each call on the client is for all of them. Must not
-know HTTP, or how a message was built.
+Owns the pipelines of a client: flush, join and shutdown cover all of them. Must not know HTTP, or
+how a message was built.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Router:
 
         Args:
             config: the client's options.
-            report: is told what will not be delivered.
-            clock: what waits go by.
+            report: told about messages that will not be delivered.
+            clock: the clock of waits.
 
         Raises:
             ConfigError: an option needs an extra that is not installed.
@@ -67,7 +67,7 @@ class Router:
             for pipeline in (self._segment, self.gauges and self.gauges.pipeline)
             if pipeline
         ]
-        # Most clients have nothing but this: a message goes to Segment in the background.
+        # All that most clients do: a message goes to Segment in the background.
         is_usual = self._segment and not self.gauges and not config.sync_mode
         self._accept_usual = self._segment.accept if self._segment and is_usual else None
 
@@ -128,7 +128,7 @@ class Router:
 
     async def ashutdown(self, timeout: float) -> bool:
         """Shut down as `shutdown` does, without blocking the event loop."""
-        import asyncio  # who runs an event loop has it loaded; others need not
+        import asyncio  # a program that runs an event loop has loaded it already
 
         deadline = self._clock.deadline(timeout)
         for queue in self.queues:
@@ -140,7 +140,7 @@ class Router:
                 self._clock,
                 deadline,
             )
-        try:  # elsewhere, because it calls `on_error` with what is left
+        try:  # on another thread, because it calls `on_error` with what is left
             await asyncio.get_running_loop().run_in_executor(None, self.shutdown, 0)
         except RuntimeError:  # no thread can be started
             self.shutdown(0)
@@ -161,7 +161,7 @@ class Router:
     def _finish(
         self, finish: Callable[[Pipeline, float | None], bool], timeout: float | None
     ) -> bool:
-        """Have all pipelines do something at the same time, within one deadline.
+        """Finish all pipelines within one deadline: all of them send, then each is waited for.
 
         A call from `on_error` waits for none of them, as one of them waits for it.
         """
@@ -178,7 +178,7 @@ class Router:
 
 
 def _without_librato(message: Message) -> Message:
-    """Return a message that Segment keeps from Librato, so that nothing counts twice."""
+    """Return a copy that Segment does not pass on to Librato, so that nothing counts twice."""
     integrations = {**message["integrations"], "Librato": False}
     return {**message, "integrations": integrations}
 

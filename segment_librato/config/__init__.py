@@ -1,4 +1,4 @@
-"""Options: what a client and the direct delivery of gauges can be told, checked when it is.
+"""Options of a client and of the direct delivery of gauges, checked once, when they are set.
 
 Owns names, defaults, checks, and the texts of errors about options. Must not know messages,
 threads or the network.

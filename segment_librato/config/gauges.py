@@ -1,6 +1,6 @@
 """Where gauges are delivered directly: a Librato account, or any OpenTelemetry endpoint.
 
-Owns the options of the direct delivery, their defaults and checks. Knows nothing of messages,
+Owns the options of the direct delivery, their defaults and checks. Must not know messages,
 threads or the network.
 """
 
@@ -38,7 +38,7 @@ HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # a token (RFC 9110, 5.6.2)
 
 
 class DirectDelivery(Options, secrets=("proxies",)):
-    """Options of every direct delivery of gauges; its budgets are its own, not the client's.
+    """Options of every direct delivery of gauges; its budgets are independent of the client's.
 
     Attributes:
         aggregate: Fold the measurements of this many seconds into one; 0 folds none.
@@ -76,7 +76,7 @@ class DirectDelivery(Options, secrets=("proxies",)):
 
     @property
     def budget(self) -> dict[str, Any]:
-        """The options that a pipeline goes by, under the names that they have in a `Config`."""
+        """The options of a pipeline, under the names that they have in a `Config`."""
         names = ("max_queue_size", "upload_interval", "timeout", "max_retries", "proxies")
         durations = ("max_total_backoff_duration", "max_rate_limit_duration")
         return {name: getattr(self, name) for name in (*names, *durations)}
@@ -124,7 +124,7 @@ class LibratoConfig(DirectDelivery, secrets=("email", "token")):
         check_url("host", self.host, LIBRATO_HOST)
         check_count("period", self.period, MIN_PERIOD_SECONDS, MAX_PERIOD_SECONDS)
         check_seconds("time_window", self.time_window)
-        if self.aggregate > self.time_window:  # what was folded bears the start of its period
+        if self.aggregate > self.time_window:  # a folded measurement has the time of its period
             raise ConfigError(f"aggregate: expected at most time_window, {self.time_window} s")
         _check_attributes("attributes", self.attributes)
 

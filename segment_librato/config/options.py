@@ -1,8 +1,7 @@
 """What every class of options has in common: immutable, comparable, valid once it exists.
 
 Owns construction, equality, the `repr` without secrets, and immutability. `dataclasses` offers
-the same, but importing it would take a fifth of the time in which this library is imported. Must
-not know a single option.
+the same, but importing it would cost a fifth of our import. Must not know a single option.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class Options:
 
     Options after a line `_: KW_ONLY` can be given by name only. `secrets`, an argument of the
     class statement, names those that the `repr` leaves out. Mappings are copied, so that later
-    changes do not count. Behaves like a frozen dataclass, to type checkers too.
+    changes have no effect. Behaves like a frozen dataclass, to type checkers too.
     """
 
     _positional: ClassVar[tuple[str, ...]] = ()

@@ -57,13 +57,13 @@ def check_url(name: str, value: object, example: str) -> None:
     try:
         url = urlsplit(value)
         valid = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
-        if "[" in url.netloc:  # Python 3.10 does not look what is in there
+        if "[" in url.netloc:  # Python 3.10 does not check what is inside
             IPv6Address(url.hostname or "")
     except ValueError:
         valid = False
     if not valid or " " in value:
         raise ConfigError(f"{name}: expected {expected}, with scheme and host name")
-    if "@" in url.netloc or "?" in value or "#" in value:  # an empty query is one, too
+    if "@" in url.netloc or "?" in value or "#" in value:  # an empty query counts, too
         raise ConfigError(f"{name}: expected a URL without credentials, query or fragment")
 
 
@@ -101,7 +101,7 @@ def check_timeout(value: object) -> None:
 
 
 def check_proxies(value: object) -> None:
-    """Reject anything but a dict of str to str or None; a falsy value will do."""
+    """Reject anything but a dict of str to str or None; any falsy value is accepted."""
     if not value:
         return
     expected = "a dict of scheme to proxy URL"

@@ -1,7 +1,7 @@
 """The waits of `flush` and `shutdown` without blocking an event loop.
 
-Must not know what is delivered. Imports asyncio only inside its coroutines: who runs one has it
-loaded, and others need not pay for it.
+Must not know what is delivered. Imports asyncio only inside its coroutines: a program that runs
+one has loaded it already, and others need not pay for it.
 """
 
 from __future__ import annotations

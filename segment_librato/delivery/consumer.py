@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Consumer", "Delivery"]
 
-MAX_SPLITS = 64  # in a row: then the server seems to reject everything
+MAX_SPLITS = 64  # in a row; after that, the server seems to reject everything
 
 
 class Delivery:
@@ -50,7 +50,7 @@ class Delivery:
         self._config = config
         self._table = table
         self.batch = batch
-        self._failure: Failure | None = None  # the last that was to be reported
+        self._failure: Failure | None = None  # the last one to be reported
 
     def run(self, deadline: float | None = None) -> SegmentError | None:
         """Send the messages and see to it that each has an outcome.
@@ -74,7 +74,7 @@ class Delivery:
             else:
                 failure = outcome
                 self._fail(batch.messages, outcome)
-        if resumed := self._queue.take_resumed():  # late, as a log handler may hold it up
+        if resumed := self._queue.take_resumed():  # last, because a log handler may block
             self._report.resumed(resumed)
         return failure
 
@@ -199,7 +199,7 @@ class Consumer:
             raise
 
     def drain(self, deadline: float | None) -> None:
-        """Deliver what waits on the calling thread; leave the rest at the deadline."""
+        """Deliver on the calling thread until nothing waits, or until the deadline."""
         while deadline is None or self._queue.clock.now() < deadline:
             delivery = self._begin(InFlightBatch())
             try:
@@ -220,7 +220,7 @@ class Consumer:
             raise
 
     def _work(self) -> None:
-        ledger = self._queue.ledger  # another in a forked child, where gevent lets this go on
+        ledger = self._queue.ledger  # a forked child, where gevent continues this, has another
         while self._queue.ledger is ledger:
             delivery = self._begin(InFlightBatch())
             try:

@@ -67,7 +67,7 @@ class Pipeline:
         self._starting_threads: set[int] = set()
         self._can_start = True
         self._left_to_parent: int | None = None  # messages, until the fork has been logged
-        # With this many consumers a call has nothing to do but put its message in.
+        # With this many consumers, a call only has to put its message in.
         self._usual_workers = UNBOUNDED if config.block_on_full > 0 else config.thread
         register_after_fork(self)
 
@@ -100,7 +100,7 @@ class Pipeline:
     def flush(self, deadline: float | None) -> bool:
         """Send all that was accepted so far; return whether all of it has an outcome in time.
 
-        Deadlines are times of the queue's clock; None is none.
+        Deadlines are times of the queue's clock; None means no deadline.
         """
         if self.called_from_delivery():
             return False
@@ -116,7 +116,7 @@ class Pipeline:
     def begin_flush(self) -> tuple[int, bool]:
         """Send all that was accepted so far, without waiting.
 
-        Returns the mark for `is_settled`, and whether there is somebody to send what waits.
+        Returns the mark for `is_settled`, and whether a consumer will send what waits.
         """
         mark = self.queue.begin_flush()
         return mark, self.queue.empty() or self._has_consumers()
@@ -172,14 +172,14 @@ class Pipeline:
         )
 
     def send_at_once(self) -> None:
-        """Let all that waits leave at once; do not wait for it."""
+        """Start sending all that waits; do not wait for it."""
         self.queue.begin_flush()
 
     def finish_drain(self, elapsed: float) -> None:
         """Deliver what waits up to the exit timeout, end the threads, report the rest.
 
         Args:
-            elapsed: seconds of the timeout that are over.
+            elapsed: seconds of the timeout that have passed.
         """
         if self.called_from_delivery():
             return
@@ -195,7 +195,7 @@ class Pipeline:
             log.debug("drain ended; delivered: %d, failed: %d", delivered, failed)
 
     def finish_flush(self, elapsed: float) -> None:
-        """Deliver what waits up to the exit timeout, of which `elapsed` seconds are over."""
+        """Deliver what waits up to the exit timeout, of which `elapsed` seconds have passed."""
         self.flush(self.queue.clock.deadline(self.config.exit_timeout - elapsed))
 
     @property
@@ -205,14 +205,14 @@ class Pipeline:
 
     @synchronized
     def keep_for_exit(self) -> None:
-        """Be drained at the exit, unless there is nothing to drain."""
+        """Stay registered for the exit for as long as there is something to drain."""
         if self.queue.workers.count or not self.queue.is_settled():
             register_at_exit(self)
         else:
             unregister_at_exit(self)
 
     def _ensure_sent(self) -> None:
-        """Make sure that somebody sends what was accepted."""
+        """Make sure that what was accepted is sent; once the exit has begun, before returning."""
         if self.queue.workers.count < self.config.thread:
             self._start_consumers()
         elapsed = exit_state.elapsed()
@@ -220,7 +220,7 @@ class Pipeline:
             self.finish_drain(elapsed)
 
     def _room_deadline(self) -> float | None:
-        """Return until when a call waits for room in a full queue; None is not at all.
+        """Return until when a call waits for room in a full queue; None means not at all.
 
         A delivering thread must not wait for itself, nor a signal handler for what it interrupted.
         """
@@ -231,21 +231,25 @@ class Pipeline:
         return self.queue.clock.deadline(self.config.block_on_full)
 
     def _has_consumers(self) -> bool:
-        """Return whether somebody sends what waits, after an attempt to start them."""
+        """Start consumers; return whether any is present.
+
+        A signal handler that interrupted the start is told False: it cannot wait for it.
+        """
         if self._is_starting_here():
             return False
         self._start_consumers()
         return self.queue.workers.count > 0
 
     def _is_starting_here(self) -> bool:
-        """Return whether a signal handler interrupted the start, which waits for it."""
+        """Return whether this call comes from a signal handler that interrupted the start."""
         return threading.get_ident() in self._starting_threads
 
     def _start_consumers(self) -> None:
         """Start the consumers that are not present.
 
         Not under the lock, because a start waits until the new thread runs, which wants the lock.
-        (A lock made before gevent patched is no obstacle to a greenlet: it would release ours.)
+        (If gevent patched after the lock was made, all greenlets own it as one thread: another
+        one would enter it meanwhile, and release it.)
         """
         if is_importing_here():
             call_when_imported(self._start_consumers)
@@ -258,9 +262,9 @@ class Pipeline:
             for consumer in self.consumers:
                 consumer.start()
             self._can_start = True
-        except (DeliveryError, RuntimeError) as error:  # the interpreter exits, mostly
+        except (DeliveryError, RuntimeError) as error:  # mostly, the interpreter exits
             could_start, self._can_start = self._can_start, False
-            if could_start and threading.main_thread().is_alive():  # at the exit it is no news
+            if could_start and threading.main_thread().is_alive():  # expected at the exit
                 log.warning("no thread could be started: %s", error)
         finally:
             self._starting_threads.discard(caller)
@@ -278,7 +282,7 @@ class Pipeline:
         self.keep_for_exit()
 
     def _abandon(self) -> None:
-        """Report all that has no outcome as left over."""
+        """Report every message that has no outcome."""
         left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]] = []
         try:
             self.queue.abandon(left_over)

@@ -50,8 +50,8 @@ class Reporter:
     def rejection(self, reason: RejectionError, message: bytes) -> None:
         """Report a rejected message; log it if it is the first of a series.
 
-        While `on_error` runs on the same thread, it is not called for this: a message that it
-        tracks itself would have it called forever.
+        While `on_error` runs on the same thread, it is not called for this: if it tracks on every
+        call, it would be called forever.
         """
         try:
             if not self._depth():
@@ -87,7 +87,7 @@ class Reporter:
         return depth
 
     def _call(self, failure: Failure) -> None:
-        """Call `on_error` with the messages as the dicts they would have been sent as."""
+        """Call `on_error` with the messages as dicts, as they would have been sent."""
         self._calls.depth = self._depth() + 1
         try:
             if self._on_error:

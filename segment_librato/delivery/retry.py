@@ -6,7 +6,7 @@ the next ones after 0.5 s doubling to 60 s, jittered. Waits that the server asks
 they are, up to 300 s each, and do not count as tries. Both kinds of waits have a budget of time;
 a budget of 0 s allows none of its kind.
 
-It neither sleeps nor reads a clock.
+Must not know queues or connections. It is told the time, and never sleeps.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ LIBRATO = RetryTable(
 OTLP = RetryTable(retried=frozenset({429, 502, 503, 504}), split=frozenset({400, 413}))
 
 
-@cache  # so that it is at hand even when the interpreter has forgotten its modules
+@cache  # so that it is still there when the interpreter has torn down its modules
 def load_backoff() -> ModuleType:
     """Import what computes the waits."""
     import backoff  # it imports asyncio, which takes 30 ms

@@ -38,7 +38,7 @@ def deliver_now(pipeline: Pipeline, message: bytes) -> bool:
 
 
 def _exit_deadline(pipeline: Pipeline) -> float | None:
-    """Return until when the exit waits, if it has begun; None before."""
+    """Return the deadline of the exit; None before it has begun."""
     elapsed = exit_state.elapsed()
     if elapsed is None:
         return None

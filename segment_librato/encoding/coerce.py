@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["MAX_DEPTH", "MAX_PLAIN_INTEGER", "coerce"]
 
 MAX_DEPTH = 100
-"""How many containers may be inside one another."""
+"""Maximum number of containers inside one another."""
 MAX_PLAIN_INTEGER = 2**63 - 1
-"""Up to this integer, and down to its negative, nobody needs to count digits."""
+"""The digits of integers up to this one, and down to its negative, need not be counted."""
 MAX_REPORTS = 1_000
 MAX_PATH_LENGTH = 200
 
@@ -103,7 +103,7 @@ class _Conversion:
             )
 
     def _expect(self, size: int) -> None:
-        """Give up now if more bytes than there are will be spent."""
+        """Give up now if spending this many bytes would overdraw the budget."""
         if size > self._room:
             self._spend(size)
 
@@ -242,20 +242,20 @@ def _with_distinct_names(entries: list[tuple[str, bool, Any]], exact: set[str]) 
     return plain
 
 
-def _snapshot(read: Callable[[], Iterable[_Entry]], most: int, attempts: int = 5) -> list[_Entry]:
-    """Copy up to `most` entries of a container that other threads may be changing."""
+def _snapshot(read: Callable[[], Iterable[_Entry]], limit: int, attempts: int = 5) -> list[_Entry]:
+    """Copy up to `limit` entries of a container that other threads may be changing."""
     try:
-        return list(islice(read(), most))
+        return list(islice(read(), limit))
     except RuntimeError:  # it changed size meanwhile
         if attempts == 1:
             raise
-        return _snapshot(read, most, attempts - 1)
+        return _snapshot(read, limit, attempts - 1)
 
 
 def report_replacement(names: Iterable[str], value: object, sent_as: str) -> None:
     """Log a replacement, once for each path and type; never the value.
 
-    Neither a lock (a signal handler may come back here) nor an exception leaves this function.
+    Takes no lock of its own, because a signal handler may call it again; never raises.
     """
     with suppress(Exception):  # a metaclass may raise anything
         path = ".".join(filter(None, names)).replace(".[]", "[]")[:MAX_PATH_LENGTH]

@@ -10,8 +10,8 @@ it. `gc.is_tracked(dict)` is False only if the dict has never held a container o
 Python class; `gc.get_referents` lists the values of a dict (and its keys, unless all are str) in
 one C call. Per version of CPython:
 
-- 3.10 to 3.12: an untracked dict is flat. It holds str, numbers, None, and objects of C types
-  that no encoder accepts, all of which an encoder rejects by itself. Tracked ones are looked into.
+- 3.10 to 3.12: an untracked dict is flat. It holds str, numbers, None, and objects of other C
+  types, which every encoder rejects by itself. Tracked dicts are looked into.
 - 3.13: the collector does not see the values that an object keeps inline for its `__dict__`, so
   such a dict has fewer referents than entries (`is_partly_hidden`) and counts as not plain.
 - 3.14: all dicts are tracked, and so all are looked into. `is_partly_hidden` holds as well.
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["message_encoder"]
 
-MAX_VALUES = 100  # that are not looked into: an encoder may write the largest of them as often
+MAX_VALUES = 100  # that are not looked into: at worst, the largest of them is written 100 times
 MAX_LEVELS = 8
 
 _CONTAINERS = frozenset({dict, list, tuple})
@@ -50,7 +50,7 @@ _SIZED = _CONTAINERS | {str}
 
 MAY_HIDE = sys.version_info >= (3, 13)  # see above
 
-is_tracked: Any = getattr(gc, "is_tracked", None)  # PyPy has none, and makes no use of the rest
+is_tracked: Any = getattr(gc, "is_tracked", None)  # PyPy has none, and needs nothing below
 
 EncodeMessage: TypeAlias = "Callable[[Message], tuple[bytes, Message]]"
 
@@ -123,18 +123,18 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
 
 
 def collect_values(values: list[Any], limit: int) -> list[Any]:
-    """Check that not too much is nested in some values, and nothing but plain ones.
+    """Check that what is nested in some values is plain, and not too much.
 
     Args:
         values: what a dict holds.
         limit: the number of bytes of JSON that is too much.
 
     Returns:
-        The values and those nested in them, except those in dicts that are not tracked; these
-        are counted, as a byte each, but not met.
+        The values and those nested in them, except those in dicts that are not tracked: these
+        are counted, as a byte each, but not looked at.
 
     Raises:
-        ValueError: there are too many values, bytes of text or levels to say so.
+        ValueError: there are too many values, bytes of text or levels.
         TypeError: they are not plain.
     """
     met: list[Any] = []

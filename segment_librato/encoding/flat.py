@@ -1,7 +1,8 @@
 """A flat message as JSON, written by hand: twice as fast as the encoder of `json`.
 
 Most messages consist of a few fields that are always the same, and a dict of str and numbers.
-Anything else raises. Knows how a built message looks; must not know threads or the network.
+Anything else raises. Owns the layout of a built message as JSON. Must not know threads or the
+network.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["encode_flat"]
 
 COMMON_FIELDS = 7  # those of the type come after them
-MAX_ITEMS = 50  # of a dict: one long text may be all of them
+MAX_ITEMS = 50  # of a dict: all of them may be the same long text
 MAX_KEYS, MAX_KEY_LENGTH = 1_000, 100
 
 LIBRARY_ONLY = '{{"library":{{"name":"{name}","version":"{version}"}}}}'.format(**LIBRARY)
 
 
 class _Keys(dict[str, str]):
-    """The JSON of the keys that were met, each with its colon."""
+    """The JSON of the keys that were written before, each with its colon."""
 
     def __missing__(self, key: str) -> str:
         if type(key) is not str or len(key) > MAX_KEY_LENGTH:
@@ -40,7 +41,7 @@ _keys = _Keys()
 
 
 def encode_flat(message: Message) -> bytes:
-    """Return the JSON of a message in which nothing is nested; raise anything if it is unusual."""
+    """Return the JSON of a message in which nothing is nested; raise some error for any other."""
     user, anonymous = message["userId"], message["anonymousId"]
     text = (
         f'{{"type":"{message["type"]}","timestamp":"{message["timestamp"]}"'
@@ -60,7 +61,7 @@ def encode_flat(message: Message) -> bytes:
 
 
 def _encode_dict(value: dict[str, Any]) -> str:
-    """Return the JSON of a dict; raise anything if it is not flat, or not plain."""
+    """Return the JSON of a dict; raise some error if it is not flat, or not plain."""
     if len(value) > MAX_ITEMS:
         raise ValueError("many items")
     items = []

@@ -53,7 +53,7 @@ def _decimal_number(value: Decimal) -> float:
 
 
 def _plain_number(value: numbers.Number) -> float:
-    return int(value) if isinstance(value, numbers.Integral) else float(value)  # type: ignore[arg-type]
+    return int(value) if isinstance(value, numbers.Integral) else float(value)  # type: ignore[arg-type]  # it has no methods
 
 
 @cache

@@ -40,7 +40,7 @@ def _make_encoder() -> Callable[[dict[str, Any]], str]:
 
 
 to_json: Callable[[dict[str, Any]], str] = _make_encoder()
-"""Return a plain dict as JSON; raise anything if a value is not plain (keys are not checked)."""
+"""Return a plain dict as JSON; raise some error if a value is not plain (keys are not checked)."""
 
 
 def encode(value: Mapping[str, Any], limit: int) -> tuple[bytes, dict[str, Any]]:

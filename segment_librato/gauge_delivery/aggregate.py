@@ -26,8 +26,8 @@ class _Totals:
 
     Attributes:
         count: the number of samples.
-        lowest: the least of them.
-        highest: the greatest of them.
+        lowest: the smallest of them.
+        highest: the largest of them.
         are_whole: whether all of them are ints.
         places: the number of binary places of the sum.
         units: the sum, times 2 ** places.
@@ -116,7 +116,7 @@ class MultiSample:
         return not (_SEAL in samples and samples[-1] is folded)
 
     def seal(self) -> None:
-        """Let nothing be folded in from now on."""
+        """Accept no more samples."""
         if not self.is_sealed():
             self._samples.append(_SEAL)
 
@@ -142,14 +142,14 @@ class MultiSample:
         return encode(name, self.summary(), measure_time, source)
 
     def __len__(self) -> int:
-        """Return about how many bytes the JSON has, always the same number."""
+        """Return roughly how many bytes the JSON has, always the same number."""
         name, source, _ = self.key
         return _USUAL_LENGTH + len(name) + len(source)
 
     def _totals(self) -> _Totals:
         """Return what the samples before the seal add up to."""
         samples = self._samples.copy()
-        if len(samples) == 1:  # the usual case, only to be fast
+        if len(samples) == 1:  # the usual case, made fast
             return samples[0]
         if _SEAL in samples:
             del samples[samples.index(_SEAL) :]

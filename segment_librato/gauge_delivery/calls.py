@@ -9,12 +9,13 @@ import numbers
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from segment_librato.config.gauges import MAX_PERIOD_SECONDS, MIN_PERIOD_SECONDS, LibratoConfig
 from segment_librato.errors import ConfigError, ValidationError, unexpected
 from segment_librato.librato.mapper import MAX_VALUE, gauge_name
 from segment_librato.message.fields import check_event
 
 if TYPE_CHECKING:
-    from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
+    from segment_librato.config.gauges import OpenTelemetryConfig
 
 __all__ = ["configure", "gauge_fields", "gauge_settings"]
 
@@ -50,11 +51,6 @@ def gauge_settings(
     Raises:
         ValidationError: an argument has a wrong type or value; the text names it.
     """
-    from segment_librato.config.gauges import (
-        MAX_PERIOD_SECONDS,
-        MIN_PERIOD_SECONDS,
-    )
-
     if not isinstance(period, int) or isinstance(period, bool):
         raise ValidationError(unexpected("period", "an int", period))
     if not MIN_PERIOD_SECONDS <= period <= MAX_PERIOD_SECONDS:
@@ -86,19 +82,17 @@ def configure(
     """Apply settings to a gauge.
 
     Args:
-        account: where the gauge is.
+        account: the Librato account that has the gauge.
         name: the event or the name of the gauge.
         settings: what `gauge_settings` returned.
         send: whether to send them, instead of only checking the arguments.
 
     Raises:
-        ConfigError: there is no Librato account.
+        ConfigError: `account` is not a Librato account.
         ValidationError: no gauge can have this name.
         APIError: the server answered without success.
         NetworkError: no response came.
     """
-    from segment_librato.config.gauges import LibratoConfig
-
     if not isinstance(account, LibratoConfig):
         raise ConfigError(unexpected("gauges", "a LibratoConfig to set up gauges", account))
     name = _gauge_name(name)

@@ -42,7 +42,7 @@ class LibratoTransport:
     def __init__(self, account: LibratoConfig) -> None:
         self._account = account
         self._properties = _encode({"period": account.period, "attributes": account.attributes})
-        self._collate = gauges_body if account.api == "metrics" else measurements_body
+        self._build_body = gauges_body if account.api == "metrics" else measurements_body
         self._sessions = Sessions(
             f"{account.host.rstrip('/')}/v1/{account.api}", account.proxies, account.timeout
         )
@@ -62,7 +62,7 @@ class LibratoTransport:
         wanted = [one for at, one in enumerate(batch.messages) if at not in failed]
         if not wanted:
             return Receipt(0, failed)
-        body = self._collate(wanted, self._properties)
+        body = self._build_body(wanted, self._properties)
         response = self._sessions.post(body, _headers(self._account), timeout)
         if response.status not in SUCCESS:
             error = _error(self._account, response)

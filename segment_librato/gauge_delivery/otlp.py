@@ -49,7 +49,7 @@ class OpenTelemetryTransport:
         Raises:
             ConfigError: the extra is not installed.
         """
-        try:  # to import what sending needs now, on the application's thread
+        try:  # on the application's thread, so that sending imports nothing
             from google.rpc.status_pb2 import Status
             from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
             from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
@@ -87,7 +87,7 @@ class OpenTelemetryTransport:
         if self._endpoint.problem:
             raise DeliveryError(self._endpoint.problem)
         measurements = [json.loads(message) for message in batch.messages]
-        failed = _out_of_time(measurements)
+        failed = _outside_time_range(measurements)
         wanted = [one for at, one in enumerate(measurements) if at not in failed]
         if not wanted:
             return Receipt(0, failed)
@@ -140,7 +140,7 @@ class OpenTelemetryTransport:
         return APIError(response.status, code, message or text, response.retry_after(), text)
 
 
-def _out_of_time(measurements: list[dict[str, Any]]) -> dict[int, DeliveryError]:
+def _outside_time_range(measurements: list[dict[str, Any]]) -> dict[int, DeliveryError]:
     """Return an error for the position of each measurement whose time OTLP cannot express."""
     error = DeliveryError("measure_time: expected the years 1970 to 2554, the range of OTLP")
     return {
@@ -189,7 +189,7 @@ def _gauges(measurement: dict[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _number(value: float) -> float:
-    """Return the number as a point can hold it: an int of 64 bits, or a float."""
+    """Return the number in a form that a point can hold: an int of 64 bits, or a float."""
     return value if -MAX_INTEGER <= value <= MAX_INTEGER else float(value)
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GaugePipeline"]
 
-MAX_MEASUREMENTS = 300  # the advice of the API documentation for one request
+MAX_MEASUREMENTS = 300  # what the API documentation advises for one request
 MAX_REQUEST_BYTES = 500_000  # 300 measurements are less than half of it
 
 

@@ -67,7 +67,7 @@ class PeriodSchedule(Schedule):
 
     def max_leaving(self, waiting: deque[Any], now: float) -> int:
         """Return how many gauges are due, at most as many as a batch may hold."""
-        # A test may have stopped the clocks: the oldest gauge is due, whatever they say.
+        # Even if a test has stopped the clocks, the oldest gauge is due.
         now = max(now, self.due_at(waiting, now))
         snapshot = waiting.copy()  # a `__del__` may put one in meanwhile
         due = bisect_right(snapshot, now, key=attrgetter("due_at"))

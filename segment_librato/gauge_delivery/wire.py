@@ -70,7 +70,7 @@ def measurements_body(measurements: Iterable[bytes], properties: bytes) -> bytes
 
 
 def _tagged(measurement: bytes) -> bytes:
-    """Return the JSON in the tagged form, but for the two brackets at its end."""
+    """Return the JSON in the tagged form, without the two brackets at its end."""
     return (
         SUM_SQUARES.sub(b"", measurement[:-1])
         .replace(MEASURE_TIME, b',"time":')

@@ -36,7 +36,7 @@ def seconds_until(deadline: float | None) -> float | None:
     return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
-def timeout_within(timeout: Timeout, seconds: float | None) -> Any:  # noqa: ANN401  the types lack that of urllib3
+def timeout_within(timeout: Timeout, seconds: float | None) -> Any:  # noqa: ANN401  requests' types lack that of urllib3
     """Return what `requests` takes as a timeout; the parts have to fit in the whole.
 
     Args:
@@ -57,7 +57,7 @@ class DeadlineAdapter(HTTPAdapter):
         self._pools: set[HTTPConnectionPool] = set()
 
     def close(self) -> None:
-        """Close the connections; urllib3 leaves that to finalizers, of which none run at exit."""
+        """Close the connections; urllib3 leaves that to finalizers, which do not run at exit."""
         for pool in self._pools:
             pool.close()
         super().close()
@@ -66,8 +66,8 @@ class DeadlineAdapter(HTTPAdapter):
         self,
         request: requests.PreparedRequest,
         verify: Any,  # noqa: ANN401  requests has no public name for the type
-        proxies: Any = None,  # noqa: ANN401
-        cert: Any = None,  # noqa: ANN401
+        proxies: Any = None,  # noqa: ANN401  the same
+        cert: Any = None,  # noqa: ANN401  the same
     ) -> HTTPConnectionPool:
         """Return the pool of connections for a request."""
         pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
@@ -89,7 +89,7 @@ class _Response(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  as the base class has it
         self._stream = _Stream(sock)
-        super().__init__(self._stream, *args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(self._stream, *args, **kwargs)  # type: ignore[arg-type]  # only `makefile` is used
 
     def begin(self) -> None:
         """Read the status line and the headers."""

@@ -31,7 +31,7 @@ class Response:
 
     Attributes:
         status: the HTTP status.
-        reason: the words beside it.
+        reason: the reason phrase beside it.
         headers: the headers; look-ups should ignore case.
         body: the beginning of the body, as it came.
         received_at: the local time of its arrival, in seconds since the epoch.
@@ -87,7 +87,7 @@ class Response:
 
 
 def redact(text: object, secrets: Iterable[str]) -> str:
-    """Return a server's text, shortened and without secrets; an empty str if it is no text."""
+    """Return a server's text, shortened and without secrets; an empty str if it is not a str."""
     if not isinstance(text, str):
         return ""
     for secret in filter(None, secrets):

@@ -1,10 +1,10 @@
-"""HTTP sessions: one request after another to one URL, each of which ends in time.
+"""HTTP sessions: one request after another to one URL, each with an end in time.
 
 Owns connections and their pool, proxies, certificates, the size limit of a response, and the text
 of an error. Must not know what is sent, what a response means, or how deadlines are kept.
 
-The status line decides: once it and the headers are there, nothing that happens to the body makes
-a failure of it, or holds it up.
+The status line decides: once it and the headers are there, nothing that happens to the body turns
+a success into a failure, or delays it for long.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class Session:
         """Make a session; it connects when it first sends.
 
         Args:
-            url: where to.
-            proxies: scheme to URL, before those of the environment.
+            url: where requests go.
+            proxies: scheme to URL; they take precedence over the environment.
             timeout: seconds to connect, and to the end of the headers; one number or a pair.
-            verify: a file of certificate authorities, before that of the environment.
+            verify: a file of certificate authorities; it takes precedence over the environment.
             cert: a file with a client certificate, or a pair of files with it and its key.
         """
         self._host = urlsplit(url).hostname
@@ -99,9 +99,9 @@ class Session:
         """Send a body; redirects are not followed.
 
         Args:
-            method: of HTTP.
+            method: the HTTP method.
             body: what to send.
-            headers: beside those that each request has.
+            headers: added to those of every request, or replacing them.
             seconds: to the end of the response, if that must come before the timeout.
 
         Raises:
@@ -155,8 +155,8 @@ class _Closable(Protocol):
 
 Lent = TypeVar("Lent", bound=_Closable)
 
-# What belongs to a parent process. Closing it here could wait for a lock of a thread that was not
-# forked, so it is kept forever.
+# Objects of a parent process. Closing one here could wait for a lock whose holder does not exist
+# here, so they are kept.
 _inherited: list[list[Any]] = []
 
 
@@ -170,7 +170,7 @@ class Pool(Generic[Lent]):
 
     @contextmanager
     def lend(self) -> Iterator[Lent]:
-        """Have an object to oneself inside the `with` block."""
+        """Lend an object for the length of a `with` block."""
         lent = self._take_idle() or self._make()
         try:
             yield lent
@@ -180,7 +180,7 @@ class Pool(Generic[Lent]):
                 self.close()
 
     def close(self) -> None:
-        """Close the objects; one that is lent is closed when it comes back."""
+        """Close the objects; one that is lent is closed when it is returned."""
         self._closed = True
         while (idle := self._take_idle()) is not None:
             idle.close()
@@ -254,7 +254,7 @@ def _ca_bundle() -> str | None:
 
 def _read_body(response: requests.Response) -> bytes:
     """Read the body within limits; a connection with more to come is closed with it."""
-    # urllib3 1 has no `read1`; its `read` returns nothing when it would have to wait too long.
+    # urllib3 1 has no `read1`; its `read` returns nothing if it would have to wait too long.
     read = getattr(response.raw, "read1", response.raw.read)
     body = b""
     try:

@@ -6,7 +6,7 @@ Owns the rules of Segment's Librato destination. Must not know anything else of 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from segment_librato.librato.mapper import Measurement, explain, map_message
@@ -19,9 +19,9 @@ def __dir__() -> list[str]:
     return __all__
 
 
-if not TYPE_CHECKING:  # or any name would do
+if not TYPE_CHECKING:  # type checkers would accept any name
 
-    def __getattr__(name: str) -> Any:  # noqa: ANN401  any attribute of the mapper
+    def __getattr__(name: str) -> object:
         """Return an attribute of the mapper, which is imported on first use."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -135,7 +135,7 @@ def _view_event(message: Mapping[str, Any], view: str) -> str:
 
 
 def _view_text(value: object) -> str:
-    """Return a name or category as text, empty if it is none."""
+    """Return a name or category as text, empty if it is not text."""
     if value is True:
         return "true"  # as Segment's destination does
     return value if isinstance(value, str) else ""
@@ -153,7 +153,7 @@ def _is_enabled(message: Mapping[str, Any]) -> bool:
 
 def _name(event: str) -> str:
     """Return the gauge name for an event."""
-    name = _sanitise(event, _NOT_IN_NAME)
+    name = _sanitize(event, _NOT_IN_NAME)
     if not name:
         raise _NoMeasurementError("its event is empty")
     if _is_reserved(name):
@@ -179,7 +179,7 @@ def _value(message: Mapping[str, Any]) -> int | float:
 def _source(message: Mapping[str, Any], name: str) -> tuple[str, str]:
     """Return the source and its origin; without one in the message, the name of the gauge."""
     for origin, candidate in _source_candidates(message):
-        source = _sanitise(_source_text(candidate), _NOT_IN_SOURCE)
+        source = _sanitize(_source_text(candidate), _NOT_IN_SOURCE)
         if source and not _is_reserved(source):
             return source, origin
     return name, "the event name"
@@ -213,7 +213,7 @@ def _source_text(candidate: object) -> str:
     return str(number).removesuffix(".0")
 
 
-def _sanitise(text: str, forbidden: re.Pattern[str]) -> str:
+def _sanitize(text: str, forbidden: re.Pattern[str]) -> str:
     """Return `text` with a dash for each forbidden UTF-16 code unit, cut to 255."""
     code_units = _BEYOND_16_BITS.sub("--", text[:_MAX_LENGTH])
     return forbidden.sub("-", code_units)[:_MAX_LENGTH]

@@ -61,13 +61,13 @@ def check_event(field: str, event: object) -> str:
 
 
 def copy_context(value: Mapping[str, Any]) -> Message:
-    """Return a context of its own that names this library; see `copy_mapping`."""
+    """Return a copy of the context that names this library; see `copy_mapping`."""
     context = value if type(value) is dict else copy_mapping("context", value)
     return {**context, "library": LIBRARY.copy()}
 
 
 def copy_mapping(field: str, value: Mapping[str, Any] | None) -> Message:
-    """Return a dict of its own that can be written to; the values in it are shared.
+    """Return a shallow copy as a dict.
 
     Raises:
         ValidationError: the value is no mapping, or cannot be read; the text names the field.
@@ -109,13 +109,13 @@ def _is_number(value: object) -> bool:
 
 
 def _is_uuid(value: object) -> bool:
-    """Return whether it is a UUID; not by an import, which takes 5 ms."""
-    kind = getattr(sys.modules.get("uuid"), "UUID", None)  # whoever has one has imported it
+    """Return whether it is a UUID, without importing `uuid`, which takes 5 ms."""
+    kind = getattr(sys.modules.get("uuid"), "UUID", None)  # loaded wherever there is a UUID
     return kind is not None and isinstance(value, kind)
 
 
 def keep_number(field: str, value: Identifier | None) -> str | int | float:
-    """Return the id, a number as a number: segment-analytics-python makes no text of these."""
+    """Return the id, a number as a number: segment-analytics-python does not convert these."""
     text = check_identifier(field, value)
     if isinstance(value, int):
         return int.__int__(value)

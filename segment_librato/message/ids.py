@@ -31,13 +31,13 @@ class _MessageIds:
         register_after_fork(self)
 
     def reset_after_fork(self) -> None:
-        """Have no stock; the next call makes a new one."""
+        """Empty the stock; the next call makes a new one."""
         self._stock: list[str] = []
 
     def new_id(self) -> str:
         """Return a new id: a UUID of version 4 (RFC 9562). Thread-safe."""
         while True:
-            stock = self._stock  # another one in a child, if a signal handler forks meanwhile
+            stock = self._stock  # a child has another, if a signal handler forks meanwhile
             try:
                 return self._stock.pop()
             except IndexError:

@@ -60,16 +60,16 @@ def _moment(value: Timestamp, now: float) -> datetime:
     if isinstance(value, str):
         from dateutil.parser import isoparser
 
-        # Left to itself, it takes any separator, a digit in milliseconds since the epoch too.
+        # By default, it takes any separator, even a digit of milliseconds since the epoch.
         return _as_utc(isoparser("T").isoparse(value.upper().replace(" ", "T", 1)))
     seconds = float(value)
     if abs(seconds) >= FIRST_MILLISECONDS:
         seconds /= 1_000
-    return EPOCH + timedelta(seconds=seconds)  # on Windows, `fromtimestamp` takes none before it
+    return EPOCH + timedelta(seconds=seconds)  # on Windows, `fromtimestamp` rejects any before it
 
 
 def _plain_datetime(value: datetime) -> datetime:
-    """Return the same time without the class of it: the naive ones of pandas are never local."""
+    """Return the same time as a plain datetime: those of pandas, if naive, are never local."""
     if value != value:  # noqa: PLR0124  the "not a time" of pandas equals nothing
         raise ValueError("not a time")
     return datetime.combine(value.date(), value.time(), value.tzinfo)
@@ -78,7 +78,7 @@ def _plain_datetime(value: datetime) -> datetime:
 def _is_local(value: datetime, now: float) -> bool:
     """Guess whether a naive datetime is local time, because it was made just now.
 
-    `datetime.now()` gives one of the last few seconds. Any other is UTC, also one in the
+    `datetime.now()` gives one of the last few seconds. Any other is UTC, even one in the
     future: that is what `datetime.utcnow()` looks like west of Greenwich.
     """
     if value.tzinfo is not None:

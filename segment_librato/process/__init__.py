@@ -29,17 +29,17 @@ Rule 3: decide under the lock, act outside it
 
 Rule 4: a thread never waits for itself
     A thread that delivers may call `on_error`, and that may flush or shut down. A signal handler
-    may flush while its own thread starts a consumer or imports HTTP. Both are recognised
+    may flush while its own thread starts a consumer or imports HTTP. Both are recognized
     (`called_from_delivery`, `is_importing_here`) and told False at once.
 
 Rule 5: the fork hook replaces objects, and does nothing else
     Another thread of the parent may hold any lock, so a child takes none, closes no connection
     and does not log. Each forkable object gets a new lock, an empty queue and no connections;
-    what waited belongs to the parent. A fork waits for imports that another thread is in the
-    middle of, because a half-imported module would stay so in the child.
+    what waited belongs to the parent. A fork waits for the imports of another thread, because a
+    half-imported module would stay so in the child.
 
 Rule 6: one budget at the exit
-    The drain at exit starts a clock that everybody who delivers later shares, and it tells all
-    pipelines to send before it waits for any. The hook is registered on import, so that it runs
-    after those of the application and delivers what they track.
+    The drain at exit starts a clock that all later deliveries share, and it tells all pipelines
+    to send before it waits for any. The hook is registered on import, so that it runs after those
+    of the application and delivers what they track.
 """

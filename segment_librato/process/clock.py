@@ -13,7 +13,7 @@ import time
 __all__ = ["ALREADY_OVER", "Clock"]
 
 ALREADY_OVER = -math.inf
-"""A deadline for those who want to look, not to wait."""
+"""A deadline for checking a condition once, without a wait."""
 
 
 class Clock:

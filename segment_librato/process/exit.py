@@ -1,6 +1,6 @@
 """The exit: pipelines with something to deliver are drained before the interpreter ends.
 
-One budget counts for all of them: it starts with the drain, and whoever delivers later, such as
+One budget counts for all of them: it starts with the drain, and a later delivery, such as one for
 a call made by another exit hook, gets what is left of it.
 
 Must not know messages, or what draining means.
@@ -36,20 +36,20 @@ __all__ = [
 ]
 
 TIME_IS_UP = math.inf
-MAX_INTERRUPTIONS = 100  # of the drain of one object: then its `on_error` exits in every call
+MAX_INTERRUPTIONS = 100  # of one object's drain; after that, its `on_error` seems to exit always
 
 
 class Drainable(Protocol):
     """Something that has to finish before the process ends."""
 
     def send_at_once(self) -> None:
-        """Let everything that waits leave at once; do not wait for it."""
+        """Start sending everything that waits; do not wait for it."""
 
     def finish_drain(self, elapsed: float) -> None:
         """Deliver what waits, end the threads, report the rest.
 
         Args:
-            elapsed: seconds of the budget that are over.
+            elapsed: seconds of the budget that have passed.
         """
 
     def finish_flush(self, elapsed: float) -> None:
@@ -76,7 +76,7 @@ class _ExitState:
         self.was_cut_short = False
 
     def elapsed(self) -> float | None:
-        """Return the seconds of the budget that are over; None before the exit."""
+        """Return the seconds of the budget that have passed; None before the exit."""
         if self.began is None:
             return None
         return TIME_IS_UP if self.was_cut_short else time.monotonic() - self.began
@@ -98,7 +98,7 @@ def hook_into_frameworks() -> None:
 
 
 def unregister_at_exit(drainable: Drainable) -> None:
-    """Let go of an object that has nothing left to deliver."""
+    """Do not drain this object when the process ends. Thread-safe."""
     exit_state.drainables.pop(id(drainable), None)
 
 
@@ -120,8 +120,8 @@ def begin_drain() -> list[Drainable]:
 def drain_all(**_signal_arguments: object) -> None:
     """Deliver what waits within the budget of the exit, and report the rest.
 
-    Ctrl-C ends the wait: whoever presses it does not want to wait, and the rest is reported. An
-    `on_error` that exits the process ends nothing but its own call.
+    Ctrl-C ends the wait, and the rest is reported. An `on_error` that exits the process ends only
+    its own call.
     """
     if exit_state.began is None:
         exit_state.began = time.monotonic()
@@ -134,7 +134,7 @@ def drain_all(**_signal_arguments: object) -> None:
 
 
 def _drain(drainable: Drainable) -> None:
-    """Drain an object; if that is interrupted, deliver on, then report what is left."""
+    """Drain an object; if that is interrupted, continue, and report what is left in the end."""
     for _ in range(MAX_INTERRUPTIONS):
         if not _is_interrupted(lambda: drainable.finish_drain(exit_state.elapsed() or 0)):
             return

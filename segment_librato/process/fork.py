@@ -10,7 +10,7 @@ Must not know what it resets.
 
 from __future__ import annotations
 
-import logging  # noqa: F401  see the end
+import logging  # noqa: F401  for the order of the hooks, see the end
 import os
 import weakref
 from typing import TYPE_CHECKING, Protocol
@@ -25,7 +25,7 @@ class Forkable(Protocol):
     """Something that a forked child cannot use as it is."""
 
     def reset_after_fork(self) -> None:
-        """Replace locks, threads and connections; take no lock, close and log nothing."""
+        """Replace locks, threads and connections; take no lock, close nothing, log nothing."""
 
 
 _before_fork: list[Callable[[], None]] = []

@@ -4,7 +4,7 @@ Children of `multiprocessing` and Celery's pool end without running `atexit`, so
 registered with each framework's own hook. None of them is imported here: only if the application
 has loaded one is there anything to do.
 
-Is handed the drain to run, and must not know what it does.
+Owns these hooks. Is handed the drain to run, and must not know what it does.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def drain_with_celery(drain: Callable[..., None]) -> None:
 def spawn_if_in_hub(function: Callable[..., object], *args: object) -> bool:
     """Run a function in a greenlet if the caller runs in gevent's hub; return whether it does.
 
-    The hub runs all greenlets, so whatever waits there would wait forever.
+    The hub runs all greenlets, so a wait in it would never end.
     """
     gevent = sys.modules.get("gevent")
     if gevent and _is_patched_by_gevent() and gevent.getcurrent() is gevent.get_hub():

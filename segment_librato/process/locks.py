@@ -26,7 +26,7 @@ class _Guarded(Protocol):
 
 
 class _Putting(Protocol):
-    is_putting: bool  # whether a thread is about to put something in, or does so
+    is_putting: bool  # whether a thread is putting something in, or about to
 
 
 Guarded = TypeVar("Guarded", bound=_Guarded)
@@ -85,7 +85,7 @@ def wait_for_turn(queue: _Putting) -> None:
     call, and each call costs a switch. A thread that yields first holds nothing it cannot use:
     8 threads put as many messages a second as one, instead of half as many.
 
-    The number of looks is limited, because a signal handler would wait for what it interrupted.
+    It gives up after some yields, because a signal handler would wait for what it interrupted.
     """
     for _ in range(MAX_YIELDS):
         time.sleep(0)

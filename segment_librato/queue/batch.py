@@ -1,4 +1,7 @@
-"""A batch: encoded messages that travel in one request. Must not know the network."""
+"""A batch: encoded messages that travel in one request.
+
+Owns how it is split, and which of its messages share an outcome. Must not know the network.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ __all__ = ["Batch"]
 
 
 class Batch:
-    """Messages that are sent together, again and again if need be.
+    """Messages that are sent together, again if need be.
 
     Attributes:
         messages: the JSON of each.
-        retries: how often it was sent before.
+        retries: number of requests that were made with it before.
     """
 
     def __init__(self, messages: tuple[bytes, ...], retries: int = 0) -> None:

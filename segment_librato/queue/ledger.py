@@ -82,7 +82,7 @@ class Ledger:
         self.lock: threading.RLock = changed.lock
         self._changed = changed
         self._waiting = waiting
-        self._in_flight: set[InFlightBatch] = set()  # copied to be read: a handler may change it
+        self._in_flight: set[InFlightBatch] = set()  # read as a copy: a handler may change it
         self._counts = dict.fromkeys(
             ("delivered", "failed", "rejected", "retries", "requests", "bytes_sent"), 0
         )
@@ -107,7 +107,7 @@ class Ledger:
 
     @synchronized
     def drop(self, batch: InFlightBatch) -> None:
-        """Take back a batch into which no message came."""
+        """Drop a batch that has stayed empty."""
         self._in_flight.discard(batch)
 
     @synchronized

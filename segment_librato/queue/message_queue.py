@@ -1,8 +1,8 @@
 """The queue: bounded, in memory, first in first out, with a ledger of every message.
 
 One re-entrant lock guards all of it, so that a signal handler, a `__del__` or a logging hook
-that tracks while the lock is held does not deadlock. Under the lock things are decided; no I/O
-is done and no code of the application is called.
+that tracks while the lock is held does not deadlock. Under the lock, the queue only decides: it
+does no I/O, and calls no code of the application.
 
 Must not know what a message means, threads or the network. It is long because its two sides, the
 application's and the consumers', share the lock and most fields.
@@ -34,10 +34,10 @@ class MessageQueue:
     """A bounded first-in, first-out queue that accounts for its messages. Thread-safe.
 
     Attributes:
-        clock: what waits go by.
+        clock: the clock of waits.
         ledger: where each message is.
         workers: the consumers.
-        is_putting: whether a thread is about to put something in, or does so.
+        is_putting: whether a thread is putting something in, or about to.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class MessageQueue:
             rules: when a batch leaves, and how large it may be.
             max_bytes: maximum number of waiting bytes, each message counted with a comma; 0
                 means unlimited.
-            clock: what waits go by.
-            schedule: when a batch is due, if the rules do not say all.
+            clock: the clock of waits.
+            schedule: when a batch is due, if the rules are not enough.
         """
         self._max_size = max_size or UNBOUNDED
         self._max_bytes = max_bytes or UNBOUNDED
@@ -80,7 +80,7 @@ class MessageQueue:
         self.ledger: Ledger = Ledger(self._changed, self._waiting)
         self.workers: Workers = Workers(self._changed, self.clock)
         self.workers.are_draining = self._closed
-        # A consumer that waits is woken when this much does.
+        # A waiting consumer is woken when this many messages, or bytes, wait.
         self._wake_at_messages = self._wake_at_bytes = UNBOUNDED
         self._flush_up_to = 0
         self._last_rejection: type[RejectionError] | None = None  # since there was room
@@ -95,7 +95,7 @@ class MessageQueue:
 
         Args:
             message: what to take in.
-            deadline: until when to wait for room if there is none; None is not at all.
+            deadline: until when to wait for room if there is none; None means not at all.
         """
         if self.is_putting:
             wait_for_turn(self)
@@ -171,7 +171,7 @@ class MessageQueue:
     def wait_until_settled(self, mark: int, deadline: float | None) -> bool:
         """Wait until every message accepted before the mark has its outcome.
 
-        Returns False at the deadline, and when nobody is there to send what waits.
+        Returns False at the deadline, or if there is no consumer to send what waits.
         """
         while self.ledger.first_unsettled() < mark:
             if self.ledger.taken < mark and not self.workers.count:
@@ -272,7 +272,7 @@ class MessageQueue:
     def _wait_until_due(self) -> bool:
         """Wait until there is a reason to look again; return whether a batch is due.
 
-        It is after the interval, by the clock of the lock: tests may have stopped all others.
+        One is due after a wait to the end of the interval, even if a test has stopped the clock.
         """
         if not self._waiting:
             self._wake_at_messages = 1
@@ -290,7 +290,7 @@ class MessageQueue:
 
     def _has_room(self, size: int) -> bool:
         if not self._waiting:
-            self._waiting_bytes = 0  # whatever signal handlers made of it
+            self._waiting_bytes = 0  # repairs what signal handlers may have done
         return len(self._waiting) < self._max_size and self._waiting_bytes + size <= self._max_bytes
 
     def _wait_for_room(self, size: int, deadline: float | None) -> RejectionError | None:

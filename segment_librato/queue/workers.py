@@ -1,4 +1,4 @@
-"""The consumers that serve a queue: who is there, and when they are to leave.
+"""The consumers that serve a queue: which are present, and when they must leave.
 
 Shares the lock of its queue. Must not know messages, or what a consumer does.
 """
@@ -23,15 +23,15 @@ class Workers:
 
     Attributes:
         count: how many there are; may be read without the lock.
-        are_draining: whether they are to leave once nothing waits; under the lock.
+        are_draining: whether they must leave once nothing waits; under the lock.
     """
 
     def __init__(self, changed: SignalSafeCondition, clock: Clock) -> None:
-        """Have none.
+        """Start with none.
 
         Args:
-            changed: on the queue's lock; notified when one is to leave, or has left.
-            clock: what waits go by.
+            changed: on the queue's lock; notified when one must leave, or has left.
+            clock: the clock of waits.
         """
         self.lock: threading.RLock = changed.lock
         self._changed = changed
@@ -42,7 +42,7 @@ class Workers:
 
     @synchronized
     def register(self, worker: object, thread: threading.Thread | None = None) -> bool:
-        """Count a consumer as present, run by this thread; return False if it is already."""
+        """Count a consumer as present, run by this thread; return False if it already is."""
         if worker in self._threads:
             return False
         self._threads[worker] = thread

@@ -2,7 +2,7 @@
 
 The limits are those of Segment's HTTP API (Segment docs, "HTTP API source"): 500 KB a request
 body, envelope and commas included, and 2,500 messages. Over either, the API may answer 200 and
-drop the batch. Must not know HTTP, so that limits cost no import of it.
+drop the batch. Must not know HTTP, so that knowing the limits does not import it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Bearer tokens for Segment's OAuth 2.0: a signed assertion is exchanged for a token.
 
-The flow is RFC 7523, as segment-analytics-python 2.4.0 speaks it: a JWT signed with the
+The flow is RFC 7523, as segment-analytics-python 2.4.0 implements it: a JWT signed with the
 application's RSA key goes to `{auth_server}/token`. A token is kept for half of its lifetime.
 Needs PyJWT (`pip install segment-librato[oauth]`). Leaves retries to the caller, with one
 exception: if the local clock turns out to be wrong, the assertion is made again with the right
@@ -78,12 +78,12 @@ class TokenProvider:
         waits for more than one request.
 
         Args:
-            deadline: until when to ask for one, by `time.monotonic`; None means that only the
-                timeout of the request counts.
+            deadline: a time of `time.monotonic` by which the request ends; None means that only
+                its timeout counts.
 
         Raises:
             APIError: the token server answered without success.
-            NetworkError: it did not answer, or not with a token.
+            NetworkError: no response came, or one without a token.
         """
         return self._token_after(self._failures, deadline)
 
