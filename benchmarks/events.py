@@ -1,4 +1,4 @@
-"""The events that every subject tracks. Each has a number, `order`, by which it is recognised."""
+"""The events that every subject tracks. Each has a number, `order`, by which it is recognized."""
 
 from __future__ import annotations
 

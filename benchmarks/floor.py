@@ -1,4 +1,4 @@
-"""The floor: the least that a client written by hand can do, as a limit to compare with.
+"""The floor: the minimum that a hand-written client can do, as a limit to compare with.
 
 Each message is encoded once, in the call; bytes are queued, joined, and posted by one thread
 over one connection. No validation, no limits, no retries, no lock of its own, and a message

@@ -32,7 +32,7 @@ class Series:
         values: those of the parameter; the last is left out in a quick run.
         parameters: what the measure is called with for a value.
         per_value: the figure is divided by the value.
-        limit: the last figure over the first must not be more; None is no limit.
+        limit: maximum ratio of the last figure to the first; None means no limit.
     """
 
     title: str

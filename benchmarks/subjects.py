@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["BARE", "INCUMBENT", "SUBJECTS", "Client", "Options", "Subject"]
 
 WRITE_KEY = "benchmark"
-TIMEOUT = 120  # seconds: a sink that holds its answers must not cause retries
+TIMEOUT = 120  # seconds: a sink that holds its responses must not cause retries
 FLOOR_UPLOAD_SIZE = 100  # the default of all the others
 
 
@@ -46,7 +46,7 @@ class Subject:
         imports: what its user writes, to time it.
         connect: how a client is made.
         floor: the subject that is the limit for this one.
-        has_orjson: False is_partly_hidden orjson from the process, whether or not it is installed.
+        has_orjson: False hides orjson from the process, whether or not it is installed.
     """
 
     name: str

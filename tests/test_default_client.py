@@ -153,9 +153,7 @@ def test_a_flush_without_time_tells_that_it_is_not_done(
     assert analytics.flush(5)
 
 
-def test_after_a_shutdown_calls_are_answered_with_false(
-    server: LocalSegment, errors: Errors
-) -> None:
+def test_after_a_shutdown_calls_return_false(server: LocalSegment, errors: Errors) -> None:
     identifier = track()
     assert analytics.shutdown()
     accepted, message = analytics.track("user-1", "too late")
@@ -323,7 +321,7 @@ def test_the_setting_max_queue_size_bounds_what_waits(server: LocalSegment, erro
     assert errors.message_ids == [message["messageId"]]
 
 
-def test_the_setting_thread_makes_so_many_consumers() -> None:
+def test_the_setting_thread_is_the_number_of_consumers() -> None:
     analytics.thread = 3
     track()
     assert [consumer.is_alive() for consumer in default_client().consumers] == [True] * 3

@@ -1,7 +1,7 @@
 """How much work a message and a request are: counted, so that the machine makes no difference.
 
 What is slow on one machine is more work on all of them: one more encoding, lock, call, request
-or byte. The bounds are what the code needs today, and are to be lowered when it needs less.
+or byte. The bounds are what the code needs today; lower them when it needs less.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ NESTED = {"cart": [{"sku": "a", "price": 1.5}, {"sku": "b", "price": 2.5}], "cou
 
 STOCK_OF_IDS = 256
 
-# Each to be lowered when it can be; if it has to be raised, what it buys must be worth it.
+# Lower each when you can; if you have to raise it, what that buys must be worth it.
 # Today it is 26 calls with orjson and 40 without, those for a new stock of ids included.
 MAX_CALLS_OF_TRACK = 27 if orjson else 41
 # Of a request with all that is below it, `requests` and `urllib3` included: 490 to 499 calls with
@@ -57,7 +57,7 @@ MAX_BYTES_BESIDE_A_MESSAGE = 52
 
 
 def keep_busy(client: Client, server: LocalSegment) -> None:
-    """Have a request of the client under way that is not answered, and a message that waits."""
+    """Have one request of the client without a response, and one message that waits."""
     server.hold()
     for _ in range(client.config.upload_size):
         client.track("user", "event", FLAT)
@@ -99,8 +99,8 @@ def test_a_message_is_encoded_once_whatever_becomes_of_it(
     encoded: list[str], properties: dict[str, Any]
 ) -> None:
     """In its call, and not again to be sent, or to be sent once more."""
-    answers = iter([FAILURE, SUCCESS])
-    with RawServer(lambda: [next(answers)], keep_alive=True) as server:
+    responses = iter([FAILURE, SUCCESS])
+    with RawServer(lambda: [next(responses)], keep_alive=True) as server:
         client = Client("test-key", server.host, upload_interval=LONG)
         messages = [client.track("user", "event", properties)[1] for _ in range(10)]
         assert client.shutdown(timeout=10)
@@ -136,7 +136,7 @@ def test_a_call_takes_the_lock_of_the_queue_once_and_no_other(
         locks.append(CountingLock())
         return locks[-1]
 
-    with monkeypatch.context() as patch:  # whatever the client makes to be synchronized
+    with monkeypatch.context() as patch:  # every lock that the client makes
         patch.setattr("threading.RLock", make_lock)
         patch.setattr("threading.Lock", make_lock)
         client = make_client(upload_interval=LONG)
@@ -217,7 +217,7 @@ def test_a_request_makes_few_calls_and_works_out_headers_and_proxies_once(
     for calls in others:
         assert not calls.python["prepare_request"]
         assert not calls.python["get_environ_proxies"]
-    # The fewest, as an answer may come in pieces.
+    # The fewest, as a response may come in pieces.
     fewest = min(others, key=lambda calls: calls.python.total())
     assert fewest.python.total() <= MAX_PYTHON_CALLS_OF_A_POST, fewest
 

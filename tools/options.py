@@ -1,4 +1,4 @@
-"""Write out, wherever an option has to be spelled out, what its declaration says.
+"""Write, wherever an option is repeated, what its declaration says.
 
     make options
 

@@ -1,4 +1,4 @@
-"""The cost of waiting events: the sink holds its answers, and events pile up."""
+"""The cost of waiting events: the sink holds its responses, and events pile up."""
 
 from __future__ import annotations
 

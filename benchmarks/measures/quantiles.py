@@ -1,4 +1,4 @@
-"""Quantiles, without the import of `statistics`, which would be measured too."""
+"""Quantiles, without importing `statistics`, which would be measured too."""
 
 from __future__ import annotations
 

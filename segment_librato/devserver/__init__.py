@@ -28,7 +28,7 @@
     view          what the command line shows of a request
     terminal      what may be written to a terminal
 
-The server needs nothing but the standard library and the mapper; the demo runs a client, too.
+The server needs only the standard library and the mapper; the demo runs a client, too.
 The client never imports any of it.
 """
 

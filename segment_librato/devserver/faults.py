@@ -1,6 +1,6 @@
 """Scripted responses: which requests get a response other than the API's own, and how many.
 
-Must not know sockets or locks: the server calls it with its state synchronized.
+Must not know sockets or locks: the server calls it while it holds its own.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ Accepted: TypeAlias = "tuple[JsonObject, ...] | tuple[Sample, ...]"
 
 
 class Store(Protocol[AnyVerdict]):
-    """What an API keeps; the server calls it with its state synchronized."""
+    """What an API keeps; the server calls it while it holds its lock."""
 
     def settle(self, verdict: AnyVerdict) -> AnyVerdict:
         """Return the verdict with its response, where that depends on what is kept."""

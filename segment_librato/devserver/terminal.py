@@ -62,7 +62,7 @@ class Terminal:
         return True
 
     def _discard_output(self) -> None:
-        """Lead the stream nowhere: the interpreter, too, flushes it, and would complain."""
+        """Point the stream at nothing: the interpreter flushes it at exit, and would complain."""
         with suppress(OSError):
             descriptor = self._stream.fileno()
             nowhere = os.open(os.devnull, os.O_WRONLY)

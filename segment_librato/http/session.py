@@ -186,7 +186,7 @@ class Pool(Generic[Lent]):
             idle.close()
 
     def reset_after_fork(self) -> None:
-        """Leave the objects to the parent, untouched, and have none."""
+        """Leave the objects to the parent, untouched, and start with none."""
         _inherited.append(self._idle)
         self._idle = []
 

@@ -110,7 +110,7 @@ def called_from_delivery() -> bool:
 
 
 def begin_drain() -> list[Drainable]:
-    """Tell everything registered to send at once, before anybody waits; return it."""
+    """Tell everything registered to send at once, before any wait; return it."""
     drainables = list(exit_state.drainables.values())
     for drainable in drainables:
         drainable.send_at_once()

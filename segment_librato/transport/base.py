@@ -50,4 +50,4 @@ class Transport(Protocol):
         """Close connections; called when nothing more will be sent, maybe more than once."""
 
     def reset_after_fork(self) -> None:
-        """Leave connections to the parent, untouched, and have none."""
+        """Leave connections to the parent, untouched, and start with none."""

@@ -52,7 +52,7 @@ class SegmentTransport:
         self._warned_of_web_page = False
 
     def reset_after_fork(self) -> None:
-        """Leave the sessions to the parent, untouched, and have none."""
+        """Leave the sessions to the parent, untouched, and start with none."""
         self._sessions.reset_after_fork()
         if self._tokens:
             self._tokens.reset_after_fork()

@@ -33,7 +33,7 @@ def test_a_failure_is_logged_with_count_and_status_and_nothing_of_the_message(
     ]
 
 
-def test_a_rejection_is_logged_only_if_it_is_news(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rejection_is_logged_only_if_it_is_the_first(caplog: pytest.LogCaptureFixture) -> None:
     calls: list[Exception] = []
     report = Reporter(lambda error, messages: calls.append(error))
     first, second = QueueFullError("3 messages are waiting"), QueueFullError("3 messages")

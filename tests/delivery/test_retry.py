@@ -181,7 +181,7 @@ def test_the_budget_of_rate_limiting_starts_anew_after_another_failure() -> None
     assert planned.next_wait(limited, 16) is None
 
 
-def test_a_server_cannot_alternate_between_its_answers_forever() -> None:
+def test_a_server_cannot_alternate_between_its_responses_forever() -> None:
     planned, tries = schedule(max_retries=5), 0
     for now in range(100):
         if planned.next_wait(APIError(500), now) is None:

@@ -372,7 +372,7 @@ def test_mocks_end_in_something_plain() -> None:
     json.dumps(plain)
 
 
-def test_an_integer_longer_than_python_will_spell_is_rejected_if_it_exceeds_the_budget() -> None:
+def test_an_integer_too_long_for_python_to_print_is_rejected_if_it_exceeds_the_budget() -> None:
     with pytest.raises(MessageTooLargeError):
         coerce(10**40_000, LIMIT)
 
@@ -539,7 +539,7 @@ def test_a_type_without_a_name_does_no_harm() -> None:
     assert coerce([Nameless()], LIMIT) == [None]
 
 
-def test_a_logging_handler_may_simplify_the_same_value() -> None:
+def test_a_logging_handler_may_coerce_the_same_value() -> None:
     seen = []
 
     class Recursive(logging.Handler):

@@ -353,5 +353,5 @@ def test_the_time_of_a_message_is_that_of_the_clock_to_the_millisecond(now: floa
     timestamp = build(now=now)["timestamp"]
     assert timestamp[-6:] == "+00:00"
     assert len(timestamp) == len("2026-11-20T21:17:00.000+00:00")
-    spelled = datetime.fromisoformat(timestamp).replace(tzinfo=timezone.utc).timestamp()
-    assert now - 0.001_001 < spelled <= now + 0.000_001
+    sent = datetime.fromisoformat(timestamp).replace(tzinfo=timezone.utc).timestamp()
+    assert now - 0.001_001 < sent <= now + 0.000_001

@@ -174,7 +174,7 @@ def test_a_cycle_is_null_where_it_closes() -> None:
     assert encoded(items) == [1, {"items": None}]
 
 
-def test_a_reference_that_is_shared_is_spelled_each_time() -> None:
+def test_a_reference_that_is_shared_is_written_each_time() -> None:
     shared = {"at": Decimal(1)}
     assert encoded([shared, shared]) == [{"at": 1}, {"at": 1}]
 

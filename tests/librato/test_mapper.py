@@ -1,3 +1,5 @@
+"""The mapper: names, values, sources and times, as Segment's own destination makes them."""
+
 from __future__ import annotations
 
 import copy

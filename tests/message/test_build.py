@@ -372,7 +372,7 @@ def test_a_number_that_is_none_is_no_identifier(value: Any) -> None:
     assert rejection("track", message_id=value) == "message_id" + ending
 
 
-def test_a_number_that_cannot_be_spelled_is_no_identifier() -> None:
+def test_a_number_that_cannot_be_printed_is_no_identifier() -> None:
     assert rejection("track", user_id=10**5_000) == "user_id: its str() raised ValueError"
 
 

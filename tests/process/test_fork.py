@@ -88,7 +88,7 @@ LOCKS = {
 @needs_fork
 @pytest.mark.parametrize("lock", LOCKS.values(), ids=LOCKS)
 def test_a_fork_while_another_thread_holds_a_lock(server: LocalSegment, lock: str) -> None:
-    """That thread does not exist in the child, and lets go of nothing there."""
+    """That thread does not exist in the child, and so never releases it there."""
     output = run(
         server,
         f"""

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from support.raw_server import FOR_EVER, RawServer
+from support.raw_server import FOREVER, RawServer
 from support.real_time import in_real_time
 from support.script import run, sequence_numbers, start, wait_until_ready
 from support.signal_handlers import call_with_handler
@@ -229,7 +229,7 @@ for client in clients:
 
 
 def test_ctrl_c_twice_at_the_exit_loses_nothing_in_silence(server: LocalSegment) -> None:
-    """The second one ends nothing but its own call; later calls wait no longer either."""
+    """The second one ends only its own call; later calls do not wait either."""
     with server.hold():
         process = start(
             server,
@@ -595,19 +595,19 @@ def test_without_a_thread_a_flush_sends_on_its_own_thread(server: LocalSegment) 
     assert sequence_numbers(server) == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nX: ", HEADERS_OF_SUCCESS])
+@pytest.mark.parametrize("response", [b"", b"HTTP/1.1 200 OK\r\nX: ", HEADERS_OF_SUCCESS])
 @in_real_time
 def test_without_a_thread_a_deadline_ends_the_request_that_is_under_way(
-    no_threads: None, errors: Errors, answer: bytes
+    no_threads: None, errors: Errors, response: bytes
 ) -> None:
     errors.calls.clear()
-    with RawServer(lambda: [answer, FOR_EVER]) as raw:
+    with RawServer(lambda: [response, FOREVER]) as raw:
         client = Client("test-key", raw.host, on_error=errors, timeout=LONG)
         client.track("user", "event")
         began = time.monotonic()
         assert client.shutdown(timeout=0.2)
         assert time.monotonic() - began < 2
-    assert errors.types == ([] if answer == HEADERS_OF_SUCCESS else [ShutdownTimeoutError])
+    assert errors.types == ([] if response == HEADERS_OF_SUCCESS else [ShutdownTimeoutError])
     assert client.stats.pending == 0
 
 

@@ -131,7 +131,7 @@ def test_an_on_error_may_call_anything(
 def test_an_import_that_another_thread_is_in_the_middle_of_holds_nothing_up(
     server: LocalSegment, tmp_path: Any
 ) -> None:
-    """Sending imports nothing: whoever tracks while a module is imported does not wait for it."""
+    """Sending imports nothing: a call made while a module is imported does not wait for it."""
     (tmp_path / "tracks_on_import.py").write_text(
         "import __main__\n"
         "__main__.track(__main__.client, range(3))\n"

@@ -100,7 +100,7 @@ def gunicorn(
 
 
 def make_requests(listener: socket.socket, numbers: range) -> list[bytes]:
-    """Have each number tracked by a request; return the process ids of who answered."""
+    """Have each number tracked by a request; return the ids of the processes that responded."""
 
     def request(number: int) -> bytes:
         host, port = listener.getsockname()

@@ -1,4 +1,4 @@
-"""The queue and its account, without consumers or a network."""
+"""The queue and its ledger, without consumers or a network."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_max_size_bounds_what_waits_and_not_what_is_under_way() -> None:
     assert queue.ledger.stats().rejected == 1
 
 
-def test_a_max_size_of_0_is_no_bound() -> None:
+def test_a_max_size_of_0_means_unlimited() -> None:
     queue = make_queue(max_size=0)
     fill(queue, 1_000)
     assert queue.qsize() == 1_000
@@ -143,19 +143,19 @@ def test_putting_waits_for_room_no_longer_than_it_may(what: str) -> None:
     assert queue.ledger.stats().rejected == 1
 
 
-def test_a_rejection_is_news_until_there_is_room_again() -> None:
+def test_a_rejection_is_first_again_once_there_was_room() -> None:
     queue = make_queue(max_size=1)
     fill(queue, 1)
-    news = []
+    are_first = []
     for _ in range(2):
         rejection = queue.put(b"x")
         assert rejection is not None
-        news.append(rejection.is_first)
+        are_first.append(rejection.is_first)
     queue.take_now()
     fill(queue, 1)
     rejection = queue.put(b"x")
     assert rejection is not None
-    assert [*news, rejection.is_first] == [True, False, True]
+    assert [*are_first, rejection.is_first] == [True, False, True]
 
 
 def test_a_closed_queue_takes_nothing_in() -> None:
@@ -396,7 +396,7 @@ def test_a_pause_ends_with_its_time() -> None:
     assert queue.pause(batch, time.monotonic() + 0.01)
 
 
-def test_waiting_until_deserted_ends_when_a_consumer_comes_back() -> None:
+def test_waiting_until_none_is_left_ends_when_a_consumer_comes_back() -> None:
     queue = make_queue()
     queue.register_worker("first")
     queue.workers.drain()

@@ -45,7 +45,7 @@ class Calls:
 def count_calls(call: Callable[[], object]) -> Calls:
     """Make a call and count those that it makes on this thread; itself does not count.
 
-    The garbage collector, which calls whoever asked for it, waits.
+    The garbage collector, which may call anything, waits.
     """
     calls = Calls()
     gc.disable()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Literal
 
-from support.raw_server import FOR_EVER, Ending
+from support.raw_server import FOREVER, Ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,10 +37,10 @@ class Fault:
         name: of the test that it makes.
         steps: what the server does; where it names a date, that is filled in.
         verdict: what is to become of the request.
-        status: of the error, if it was an answer.
+        status: of the error, if there was a response.
         retry_after: whether the error has one.
         is_silent: whether the client notices only when its timeout is over.
-        closes_idle: whether the server closes the connection after an answer.
+        closes_idle: whether the server closes the connection after a response.
     """
 
     name: str
@@ -76,7 +76,7 @@ _CONNECTION = [
     Fault("a reset within the headers", (b"HTTP/1.1 200 OK\r\nCont", Ending.RESET), "retried"),
     Fault("a reset after the headers", (HEADERS_OF_SUCCESS, Ending.RESET), "delivered"),
     Fault("a reset after bad headers", (HEADERS_OF_FAILURE, Ending.RESET), "retried", 503),
-    Fault("a close without an answer", (Ending.CLOSE,), "retried"),
+    Fault("a close without a response", (Ending.CLOSE,), "retried"),
     Fault("a close within the status", (b"HTTP/1.", Ending.CLOSE), "retried"),
     Fault("a truncated body", (HEADERS_OF_SUCCESS + b"{", Ending.CLOSE), "delivered"),
     Fault("a truncated bad body", (HEADERS_OF_FAILURE + b"{", Ending.CLOSE), "retried", 503),
@@ -84,8 +84,8 @@ _CONNECTION = [
     Fault("a reset while idle", (SUCCESS, Ending.RESET), "delivered", closes_idle=True),
     Fault("a slow drip", _drip(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200), "retried", is_silent=True),
     Fault("a slow body", (HEADERS_OF_SUCCESS, *_drip(b"x" * 200)), "delivered"),
-    Fault("silence", (FOR_EVER,), "retried", is_silent=True),
-    Fault("silence in the body", (HEADERS_OF_SUCCESS, FOR_EVER), "delivered"),
+    Fault("silence", (FOREVER,), "retried", is_silent=True),
+    Fault("silence in the body", (HEADERS_OF_SUCCESS, FOREVER), "delivered"),
     Fault("garbage", (b"\x00\xff{}\r\n\r\n", Ending.CLOSE), "retried"),
 ]
 _GARBAGE_BODIES = [

@@ -15,9 +15,9 @@ __all__ = ["InFlight"]
 
 
 class InFlight(RuleBasedStateMachine):
-    """Leases are confirmed, claimed and reported in any order, and the sums agree.
+    """In-flight batches are delivered, claimed and failed in any order, and the sums agree.
 
-    What is put in, taken and abandoned is the business of a subclass, which counts it.
+    A subclass puts messages in, takes and abandons them, and counts them.
     """
 
     queue: MessageQueue
@@ -30,7 +30,7 @@ class InFlight(RuleBasedStateMachine):
 
     @precondition(lambda self: self.batches)
     @rule(data=st.data())
-    def confirm(self, data: st.DataObject) -> None:
+    def deliver(self, data: st.DataObject) -> None:
         batch = data.draw(st.sampled_from(self.batches))
         count = data.draw(st.integers(0, len(batch.unclaimed)))
         self.queue.ledger.mark_delivered(batch, count)

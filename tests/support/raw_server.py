@@ -1,4 +1,4 @@
-"""A server that answers with whatever a test wants: bytes, silence, or a broken connection."""
+"""A server that responds as a test wants: with bytes, silence, or a broken connection."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Ending(Enum):
 
 Step = bytes | float | Ending  # what to send, the seconds to wait, how to end the connection
 
-FOR_EVER = 3600.0
+FOREVER = 3600.0
 RESET = struct.pack("ii", 1, 0)  # closing discards what was not sent, and tells the other side
 
 

@@ -28,7 +28,7 @@ MAX_RETRIES = 3
 MAX_RATE_LIMIT_DURATION = 100  # for three waits of 30 s, as many as retries
 VIRTUAL_TIMEOUT = 600.0  # seconds that all waits together do not take
 TIMEOUT = 10.0
-SHORT_TIMEOUT = 0.1  # real seconds, of which sockets know: for what a silent server never answers
+SHORT_TIMEOUT = 0.1  # real seconds, of which sockets know: for a server that stays silent
 
 MODES: dict[str, dict[str, Any]] = {
     "threaded": {},
@@ -100,7 +100,7 @@ class FaultServer(RawServer):
             assert self.wait_until(lambda: not self.open_connections)
 
     def see(self, count: int) -> list[Request]:
-        """Return what was seen, after a wait for so many requests; a silent server may lag."""
+        """Wait for this many requests and return what was seen; a silent server may lag."""
         self.wait_until(lambda: len(self.requests) >= count)
         return [Request.of(request) for request in self.requests]
 
@@ -162,7 +162,7 @@ def prepare(cell: Cell, host: str, mode: str, **options: Any) -> tuple[Client, H
 
 
 def _give_up_the_first_request_soon(client: Client) -> None:
-    """Leave the timeout of the client to those after it: they are answered, however late."""
+    """Keep the timeout of the client for later requests: they get a response, however late."""
     transport: Any = client._router._pipelines[0]._transport  # noqa: SLF001  sync mode has it, too
     send = transport.send
 

@@ -82,7 +82,7 @@ def run(
 
 
 def wait_until_ready(process: subprocess.Popen[str], count: int = 1) -> None:
-    """Wait until a process, or so many that it started, said so; before, they may miss a signal."""
+    """Wait until a process, or each it started, says it is ready; before, it may miss a signal."""
     assert process.stdout is not None
     assert [process.stdout.readline() for _ in range(count)] == ["ready\n"] * count
 

@@ -1,4 +1,4 @@
-"""A call in the middle of which a signal handler runs, at any line or bytecode that one likes."""
+"""A call in the middle of which a signal handler runs, at any line or bytecode."""
 
 from __future__ import annotations
 

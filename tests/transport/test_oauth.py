@@ -21,7 +21,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from support.raw_server import FOR_EVER, RawServer
+from support.raw_server import FOREVER, RawServer
 from support.real_time import in_real_time
 
 from segment_librato import Client
@@ -67,14 +67,14 @@ class TokenServer:
     Attributes:
         clock_ahead: seconds by which its clock is ahead.
         expires_in: the life of its tokens in seconds.
-        answers: what to answer the next requests instead: status, headers and body.
+        responses: what to send to the next requests instead: status, headers and body.
         requests: headers, form, and claims of each request.
     """
 
     def __init__(self) -> None:
         self.clock_ahead = 0.0
         self.expires_in: Any = 3600
-        self.answers: list[tuple[int, dict[str, str], bytes]] = []
+        self.responses: list[tuple[int, dict[str, str], bytes]] = []
         self.requests: list[tuple[Any, dict[str, str], dict[str, Any]]] = []
         self.gate = threading.Event()
         self.gate.set()
@@ -101,8 +101,8 @@ class TokenServer:
         number = len(self.requests)
         self.asked.set()
         self.gate.wait(10)
-        if self.answers:
-            return self.answers.pop(0)
+        if self.responses:
+            return self.responses.pop(0)
         now = time.time() + self.clock_ahead
         if claims["iat"] > now:
             return self._error(400, "invalid_request", "Token used before issued")
@@ -301,14 +301,14 @@ def test_a_wrong_local_clock_is_found_out_and_made_up_for(
 
 
 def test_a_small_difference_of_the_clocks_is_no_reason_to_ask_twice(tokens: TokenServer) -> None:
-    tokens.answers = [(400, {}, b'{"error": "invalid_client"}')]
+    tokens.responses = [(400, {}, b'{"error": "invalid_client"}')]
     tokens.clock_ahead = 3
     failure(provider_for(tokens.url))
     assert len(tokens.requests) == 1
 
 
 def test_a_rejection_that_the_right_time_does_not_cure_is_final(tokens: TokenServer) -> None:
-    tokens.answers = [(401, {}, b"{}")] * 5
+    tokens.responses = [(401, {}, b"{}")] * 5
     tokens.clock_ahead = -3_600
     failure(provider_for(tokens.url))
     assert len(tokens.requests) == 2
@@ -317,8 +317,8 @@ def test_a_rejection_that_the_right_time_does_not_cure_is_final(tokens: TokenSer
 @pytest.mark.parametrize("date", [b"", b"Date: garbage\r\n", b"Date: Fri, 99 Dec 1999\r\n"])
 def test_a_date_that_cannot_be_read_is_ignored(date: bytes) -> None:
     body = b'{"access_token": "t"}'
-    answer = b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (date, len(body), body)
-    with RawServer(lambda: [answer]) as server:
+    response = b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (date, len(body), body)
+    with RawServer(lambda: [response]) as server:
         assert provider_for(server.host).token() == "t"
 
 
@@ -342,7 +342,7 @@ def test_a_date_without_a_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_rejected_credentials_are_a_final_error_that_names_the_options(
     tokens: TokenServer, status: int
 ) -> None:
-    tokens.answers = [(status, {}, b'{"error": "invalid_client", "error_description": "x"}')]
+    tokens.responses = [(status, {}, b'{"error": "invalid_client", "error_description": "x"}')]
     error = failure(provider_for(tokens.url))
     assert (
         str(error)
@@ -362,7 +362,7 @@ def test_rejected_credentials_are_a_final_error_that_names_the_options(
 def test_other_rejections_are_retried_as_those_of_the_api(
     tokens: TokenServer, status: int, retried: bool
 ) -> None:
-    tokens.answers = [(status, {"Location": "http://other.invalid/"}, b"{}")]
+    tokens.responses = [(status, {"Location": "http://other.invalid/"}, b"{}")]
     provider = provider_for(tokens.url)
     error = failure(provider)
     assert isinstance(error, APIError)
@@ -388,7 +388,7 @@ def test_other_rejections_are_retried_as_those_of_the_api(
 def test_a_rate_limit_says_how_long_to_wait(
     tokens: TokenServer, headers: dict[str, str], retry_after: float | None
 ) -> None:
-    tokens.answers = [(429, headers, b"")]
+    tokens.responses = [(429, headers, b"")]
     error = failure(provider_for(tokens.url))
     assert (error.status, error.retry_after) == (429, retry_after)
 
@@ -412,8 +412,8 @@ def test_a_rate_limit_says_how_long_to_wait(
     ],
     ids=range(13),
 )
-def test_an_answer_without_a_token_is_a_network_error(tokens: TokenServer, body: bytes) -> None:
-    tokens.answers = [(200, {}, body)]
+def test_a_response_without_a_token_is_a_network_error(tokens: TokenServer, body: bytes) -> None:
+    tokens.responses = [(200, {}, body)]
     provider = provider_for(tokens.url)
     error = failure(provider)
     assert isinstance(error, NetworkError)
@@ -481,7 +481,7 @@ def test_threads_that_need_a_token_at_once_share_one(tokens: TokenServer) -> Non
 
 @in_real_time
 def test_a_token_server_that_hangs_holds_no_thread_longer_than_the_timeout() -> None:
-    with RawServer(lambda: [FOR_EVER]) as server:
+    with RawServer(lambda: [FOREVER]) as server:
         provider = provider_for(server.host, timeout=0.5)
         errors: list[DeliveryError] = []
         began = time.monotonic()
@@ -510,7 +510,7 @@ def test_discarding_does_not_wait_for_a_request(tokens: TokenServer) -> None:
 
 @in_real_time
 def test_a_token_is_not_waited_for_beyond_a_deadline(no_threads: None) -> None:
-    with RawServer(lambda: [FOR_EVER]) as silent:
+    with RawServer(lambda: [FOREVER]) as silent:
         options = {**options_for(silent.host), "timeout": 60}
         client = Client("test-key", "http://127.0.0.1:9", **options)
         client.track("user", "event")
@@ -525,7 +525,7 @@ def test_a_token_is_not_waited_for_beyond_a_deadline(no_threads: None) -> None:
 def test_a_deadline_is_for_the_token_and_the_request_together(
     tokens: TokenServer, no_threads: None
 ) -> None:
-    with RawServer(lambda: [FOR_EVER]) as silent:
+    with RawServer(lambda: [FOREVER]) as silent:
         client = Client("test-key", silent.host, **options_for(tokens.url))
         client.track("user", "event")
         tokens.gate.clear()
@@ -564,8 +564,8 @@ def test_a_fork_while_another_thread_holds_the_lock_of_the_tokens(
 
 def test_no_connection_to_the_token_server_is_kept() -> None:
     body = b'{"access_token": "t"}'
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    with RawServer(lambda: [answer], keep_alive=True) as server:
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with RawServer(lambda: [response], keep_alive=True) as server:
         provider_for(server.host).token()
         assert server.wait_until(lambda: server.open_connections == 0)
 
@@ -624,7 +624,7 @@ def test_a_client_retries_511_with_a_new_token(
 def test_a_client_retries_when_the_token_server_is_out_of_order(
     tokens: TokenServer, server: LocalSegment, make_client: Callable[..., Client]
 ) -> None:
-    tokens.answers = [(503, {}, b"")]
+    tokens.responses = [(503, {}, b"")]
     client = make_client(**options_for(tokens.url))
     client.track("u", "e")
     assert client.flush()
@@ -635,7 +635,7 @@ def test_rejected_credentials_fail_a_batch_once_and_as_a_whole(
     tokens: TokenServer, server: LocalSegment, make_client: Callable[..., Client], errors: Errors
 ) -> None:
     """They say nothing of its messages, so it is not split to find the culprit."""
-    tokens.answers = [(400, {}, b'{"error": "invalid_client"}')] * 1_000
+    tokens.responses = [(400, {}, b'{"error": "invalid_client"}')] * 1_000
     client = make_client(**options_for(tokens.url), upload_size=10, upload_interval=60)
     for _ in range(10):
         client.track("u", "e")

@@ -1,4 +1,4 @@
-"""One POST: what goes over the wire, and what every kind of answer, or of silence, comes to."""
+"""One POST: what goes over the wire, and what each kind of response, or silence, leads to."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ import pytest
 import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
-from support.raw_server import FOR_EVER, RawServer
+from support.raw_server import FOREVER, RawServer
 from support.real_time import in_real_time
 
 from segment_librato._version import VERSION
@@ -277,7 +277,7 @@ def test_sending_imports_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         SUCCESS,
         b"HTTP/1.1 204 No Content\r\n\r\n",
@@ -288,8 +288,8 @@ def test_sending_imports_nothing() -> None:
     ],
     ids=["usual", "no content", "empty", "chunked", "long", "continue"],
 )
-def test_many_batches_go_over_one_connection(answer: bytes) -> None:
-    with RawServer(lambda: [answer], keep_alive=True) as server:
+def test_many_batches_go_over_one_connection(response: bytes) -> None:
+    with RawServer(lambda: [response], keep_alive=True) as server:
         with transport_to(server.host) as transport:
             for _ in range(20):
                 transport.send(make_batch())
@@ -316,8 +316,8 @@ def test_a_connection_that_the_server_closed_while_idle_is_replaced() -> None:
             assert server.connections == expected
 
 
-def test_the_next_answer_on_a_connection_has_the_full_timeout_again(impatient: None) -> None:
-    """The short limit on the rest of an answer must not stay on for the next request."""
+def test_the_next_response_on_a_connection_has_the_full_timeout_again(impatient: None) -> None:
+    """The short limit on the rest of a response must not apply to the next request."""
     with RawServer(lambda: [0.3, SUCCESS], keep_alive=True) as server:
         with transport_to(server.host) as transport:
             for _ in range(3):
@@ -401,7 +401,7 @@ def test_a_connection_in_use_while_closing_is_closed_afterwards() -> None:
 
 def test_a_failed_request_leaves_no_connection_open() -> None:
     with (
-        RawServer(lambda: [FOR_EVER]) as server,
+        RawServer(lambda: [FOREVER]) as server,
         transport_to(server.host, timeout=SHORT) as sender,
     ):
         for _ in range(2):
@@ -489,13 +489,13 @@ def test_a_redirect_without_a_location_is_an_error_too(server: LocalSegment) -> 
 @in_real_time
 def test_the_body_of_a_redirect_is_read_no_further_than_any_other(impatient: None) -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: http://other.example/\r\n\r\n"
-    with RawServer(lambda: [head, *repeat(b"x", 10), FOR_EVER]) as server:
+    with RawServer(lambda: [head, *repeat(b"x", 10), FOREVER]) as server:
         began = time.monotonic()
         assert rejection(server.host).status == 302
         assert time.monotonic() - began < SHORT + MARGIN
 
 
-# What an answer means
+# What a response means
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -546,7 +546,7 @@ def test_a_body_that_says_nothing_leaves_the_words_beside_the_status(
     assert error.message == "Service Unavailable"
 
 
-def test_an_answer_without_any_words_still_has_a_message() -> None:
+def test_a_response_without_any_words_still_has_a_message() -> None:
     with RawServer(lambda: [b"HTTP/1.1 418\r\nContent-Length: 0\r\n\r\n"]) as server:
         error = rejection(server.host)
     assert (error.status, error.message) == (418, "127.0.0.1 answered 418")
@@ -569,8 +569,8 @@ def test_secrets_that_the_server_repeats_are_masked(server: LocalSegment, paddin
 
 
 def test_a_secret_beside_the_status_is_masked() -> None:
-    answer = f"HTTP/1.1 403 No {WRITE_KEY}\r\nContent-Length: 0\r\n\r\n".encode()
-    with RawServer(lambda: [answer]) as server:
+    response = f"HTTP/1.1 403 No {WRITE_KEY}\r\nContent-Length: 0\r\n\r\n".encode()
+    with RawServer(lambda: [response]) as server:
         assert rejection(server.host).message == "No ***"
 
 
@@ -682,13 +682,13 @@ CLOSE = b"Connection: close\r\n"
 GZIP = b"Content-Encoding: gzip\r\n"
 
 NEVER_ENDING: dict[str, Callable[[], Iterator[bytes | float]]] = {
-    "silence": lambda: iter([b"\r\n", FOR_EVER]),
-    "silence of a known length": lambda: iter([LENGTH, FOR_EVER]),
-    "silence of a known length, then closing": lambda: iter([CLOSE + LENGTH, FOR_EVER]),
-    "silence, then closing": lambda: iter([CLOSE + b"\r\n", FOR_EVER]),
-    "silence in chunks": lambda: iter([CHUNKED, FOR_EVER]),
-    "silence in a chunk": lambda: iter([CHUNKED + b"ff\r\n", FOR_EVER]),
-    "silence in gzip": lambda: iter([GZIP + LENGTH, FOR_EVER]),
+    "silence": lambda: iter([b"\r\n", FOREVER]),
+    "silence of a known length": lambda: iter([LENGTH, FOREVER]),
+    "silence of a known length, then closing": lambda: iter([CLOSE + LENGTH, FOREVER]),
+    "silence, then closing": lambda: iter([CLOSE + b"\r\n", FOREVER]),
+    "silence in chunks": lambda: iter([CHUNKED, FOREVER]),
+    "silence in a chunk": lambda: iter([CHUNKED + b"ff\r\n", FOREVER]),
+    "silence in gzip": lambda: iter([GZIP + LENGTH, FOREVER]),
     "bytes dripping": lambda: chain_drip(b"\r\n", b"x"),
     "bytes of a known length dripping": lambda: chain_drip(LENGTH, b"x"),
     "bytes dripping, then closing": lambda: chain_drip(CLOSE + b"\r\n", b"x"),
@@ -732,7 +732,7 @@ def test_a_body_that_never_ends_holds_nothing_up(name: str, status: int, impatie
                 transport.send(make_batch())
             assert raised.value.status == status
         assert SHORT * 0.9 <= time.monotonic() - began < SHORT + MARGIN
-        # What comes too late must not be taken for the next answer
+        # What comes too late must not be taken for the next response
         assert server.wait_until(lambda: server.open_connections == 0)
 
 
@@ -768,8 +768,8 @@ def test_a_huge_body_is_read_to_a_limit_only(head: bytes, status: int) -> None:
 def test_the_limit_in_bytes_is_exact() -> None:
     server = RawServer(lambda: [b"HTTP/1.1 200 OK\r\n\r\n", *repeat(b"x" * 50_000, 10)])
     with server, session.Session(server.host, None, 10) as opened:
-        answer = opened.send("POST", b"", {})
-    assert answer.body == b"x" * 65_536
+        response = opened.send("POST", b"", {})
+    assert response.body == b"x" * 65_536
 
 
 def test_a_compressed_body_is_not_expanded() -> None:
@@ -779,9 +779,9 @@ def test_a_compressed_body_is_not_expanded() -> None:
     head = b"HTTP/1.1 500 No\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
     server = RawServer(lambda: [head + body], keep_alive=True)
     with server, session.Session(server.host, None, 10) as opened:
-        answer = opened.send("POST", b"", {})
-    assert answer.status == 500
-    assert answer.body == body[:65_536]
+        response = opened.send("POST", b"", {})
+    assert response.status == 500
+    assert response.body == body[:65_536]
     assert gzip.decompress(body) == b"\0" * 30_000_000
 
 
@@ -820,15 +820,15 @@ def test_a_broken_body_changes_nothing(rest: bytes, status: int, reset: bool) ->
 )
 def test_an_error_text_that_came_before_the_silence_is_kept(impatient: None) -> None:
     text = b'{"code": "c", "message": "All of it."}'
-    with RawServer(lambda: [b"HTTP/1.1 400 No\r\n\r\n" + text, FOR_EVER]) as server:
+    with RawServer(lambda: [b"HTTP/1.1 400 No\r\n\r\n" + text, FOREVER]) as server:
         assert rejection(server.host).message == "All of it."
 
 
-# No answer
+# No response
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"",
         b"\r\n",
@@ -846,8 +846,8 @@ def test_an_error_text_that_came_before_the_silence_is_kept(impatient: None) -> 
     ids=range(12),
 )
 @pytest.mark.parametrize("reset", [False, True])
-def test_what_is_not_an_answer_is_a_network_error(answer: bytes, reset: bool) -> None:
-    with RawServer(lambda: [answer], reset=reset) as server:
+def test_what_is_not_a_response_is_a_network_error(response: bytes, reset: bool) -> None:
+    with RawServer(lambda: [response], reset=reset) as server:
         assert re.match(r"127\.0\.0\.1: \w+", str(network_error(server.host)))
 
 
@@ -875,7 +875,7 @@ def test_headers_that_drip_are_waited_for_no_longer_than_the_timeout(
 @pytest.mark.parametrize("timeout", [0.2, (10, 0.2)])
 @in_real_time
 def test_silence_ends_with_the_timeout(timeout: object) -> None:
-    with RawServer(lambda: [FOR_EVER]) as server:
+    with RawServer(lambda: [FOREVER]) as server:
         began = time.monotonic()
         assert str(network_error(server.host, timeout=timeout)).startswith("127.0.0.1: ReadTimeout")
         assert 0.19 <= time.monotonic() - began < 0.2 + MARGIN
@@ -907,7 +907,7 @@ def test_a_reset_connection_is_named_so() -> None:
     assert str(error) == "127.0.0.1: ConnectionError: Connection reset by peer"
 
 
-def test_a_connection_closed_without_an_answer_is_named_so() -> None:
+def test_a_connection_closed_without_a_response_is_named_so() -> None:
     with RawServer(list) as server:
         error = network_error(server.host)
     assert str(error) == "127.0.0.1: ConnectionError: RemoteDisconnected"
@@ -1021,7 +1021,7 @@ def test_a_proxy_that_rejects_a_tunnel_is_named_with_its_status() -> None:
 
 
 class Tunnel(socketserver.BaseRequestHandler):
-    """Response CONNECT, and hand on what either side sends to the other."""
+    """Accept a CONNECT, and pass on what each side sends to the other."""
 
     heads: ClassVar[list[bytes]] = []
 

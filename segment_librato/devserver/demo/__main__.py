@@ -59,7 +59,7 @@ APIS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; return the exit status."""
     directly = _parse_arguments(arguments).librato
-    # A proxy of the environment would not find its way to this machine.
+    # A proxy of the environment could not reach this machine.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = LOOPBACK
     terminal = Terminal(sys.stdout)
     try:
@@ -103,11 +103,11 @@ def _run(terminal: Terminal, *, directly: bool) -> int:
 
 
 def _show_end(terminal: Terminal, outcome: Outcome, api: _Api) -> None:
-    """Show the account, the gauges and the verdict."""
+    """Show the counters, the gauges and the verdict."""
     stats = outcome.stats
     terminal.write(
         "",
-        f"{api.noun}: {terminal.paint(outcome.describe_account(), 'bold')}",
+        f"{api.noun}: {terminal.paint(outcome.describe_counters(), 'bold')}",
         f"requests: {outcome.requests}, {stats.retries} of them retries; "
         f"{outcome.seconds:.1f} s in all",
         "",

@@ -24,7 +24,7 @@ LABEL_WIDTH = 16
 
 
 def draw(values: Sequence[float], blocks: str) -> list[str]:
-    """Return rows of bars, the upper one first; a bar of the least height is still to be seen."""
+    """Return rows of bars, the upper one first; even the lowest bar is visible."""
     steps = len(blocks) - 1
     heights = [max(1, round(value / MAX_VALUE * ROWS * steps)) for value in values]
     return [

@@ -1,4 +1,4 @@
-"""Whether the demo went as it should: the account, the gauges, the report, the retries.
+"""Whether the demo went as it should: the counters, the gauges, the report, the retries.
 
 Owns what is expected. Must not know how it came about, or what is printed.
 """
@@ -50,7 +50,7 @@ class Outcome(NamedTuple):
         stats = self.stats
         return stats.accepted == stats.delivered + stats.failed + stats.pending
 
-    def describe_account(self) -> str:
+    def describe_counters(self) -> str:
         """Return the equation of the counters, with the numbers in it."""
         stats = self.stats
         return (
@@ -65,7 +65,7 @@ class Outcome(NamedTuple):
         expected = {one.source: list(one.values) for one in WEB_SERVERS}
         arrived = sum(map(len, self.gauges.values()))
         checks = {
-            f"the account does not add up: {self.describe_account()}": self.adds_up,
+            f"the account does not add up: {self.describe_counters()}": self.adds_up,
             f"{stats.accepted} of {wanted + 1} were accepted": stats.accepted == wanted + 1,
             f"{stats.pending} are still pending": not stats.pending,
             f"{arrived} of {wanted} values arrived": arrived == wanted,

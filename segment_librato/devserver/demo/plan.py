@@ -26,7 +26,7 @@ EVENT = "segment.librato"
 POISONED_EVENT = "poisoned.event"
 MAX_VALUE = 100
 SECONDS = 60  # in the time of the web servers
-# The API drops a connection, is twice unavailable, the second time for a second, and is back.
+# The API drops a connection, is unavailable twice, the second time for a second, and comes back.
 FAULTS: tuple[tuple[int | None, dict[str, str]], ...] = (
     (None, {}),
     (503, {}),
@@ -38,7 +38,7 @@ class WebServer(NamedTuple):
     """A web server of the example in Librato's documentation, with a shape for its gauge.
 
     Attributes:
-        user_id: whom its events belong to.
+        user_id: the user that its events belong to.
         source: its name, the source of the gauge.
         shape: what the values look like.
         values: one for each second, from 0 to `MAX_VALUE`.

@@ -36,7 +36,7 @@ RECOVERY_TIMEOUT = 5
 
 
 def make_client(server: LocalSegment, on_error: OnError, *, directly: bool) -> Client:
-    """Make the client: of Segment, or of nothing but a Librato account if `directly`."""
+    """Make the client: of Segment, or only of a Librato account if `directly`."""
     # Without attributes the server aggregates nothing: each value stays a point of its own.
     account = LibratoConfig("ada@example.com", "demo", server.host, attributes={})
     return Client(
@@ -83,7 +83,7 @@ def _track(client: Client, began: int, seconds: range) -> None:
         time.sleep(TICK)
 
 
-# Valid for either API: what Segment's error says, and the field that Librato's blames.
+# Has what an error of either API has: Segment's code and message, Librato's field to blame.
 _REJECTION = json.dumps(
     {
         "code": "invalid_request",

@@ -89,7 +89,7 @@ class Story:
         )
 
     def tell_request(self, request: Request, _: Accepted) -> None:
-        """Tell of a request, unless it is one of many like it; called by the server."""
+        """Tell of a request, unless it is one like many others; called by the server."""
         size = len(list_items(request))
         count = f"{size} {self._noun}"
         with self._lock:
@@ -120,7 +120,7 @@ class Story:
         return "; ".join([line, *(f"{name}: {value}" for name, value in headers.items())])
 
     def _describe_rejection(self, count: str) -> str:
-        """Say that a batch was rejected; nothing of its halves, which are told of together."""
+        """Say that a batch was rejected; its halves are told of later, together."""
         if len(self._rejected_sizes) > 1:
             return ""
         return f"400, {count} rejected: one of them is POISONED"
@@ -154,7 +154,7 @@ class Story:
         self._tell("log", text, "dim")
 
     def _tell(self, who: str, what: str, color: str = "") -> None:
-        """Write a line, or several with what is said below itself."""
+        """Write a line, or several if the text needs them, indented below the first."""
         lead = f"{self.seconds:4.1f} s  {who}  "
         lines = textwrap.wrap(printable(what), self._width - len(lead))
         if color:

@@ -7,8 +7,8 @@
     PUT  /v1/metrics/:name   create a metric, or change its properties
 
 Pure: a request and its body come in, a `LibratoVerdict` comes out. Must not know what is kept of
-earlier requests: where that matters, the verdict carries a command and the store finds
-the response. The rules for measurements are in `rules`.
+earlier requests: where that matters, the verdict carries a command, and the store finds the
+response. The rules for measurements are in `rules`.
 """
 
 from __future__ import annotations

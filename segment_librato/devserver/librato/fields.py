@@ -1,10 +1,10 @@
 """The rules of the Librato API for single fields: names, numbers, times, tags, properties.
 
-Pure. Each `read_` function turns JSON into what Librato keeps of it. Must not
-know how a measurement is put together.
+Pure. Each `read_` function turns JSON into what Librato keeps of it. Must not know how a
+measurement is put together.
 
-The rules are those of Librato's API documentation ("Metrics", "Measurements"). It does
-not state the bounds of a time; users of the service report two hours into the past.
+The rules are those of Librato's API documentation ("Metrics", "Measurements"). It does not state
+the bounds of a time; users of the service report two hours into the past.
 """
 
 from __future__ import annotations

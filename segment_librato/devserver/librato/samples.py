@@ -27,8 +27,8 @@ class Sample:
         measure_time: seconds since the epoch; the time of receipt if none was sent.
         count: the number of values.
         sum: their sum.
-        min: the least of them; None if it was not sent.
-        max: the greatest of them; None if it was not sent.
+        min: the smallest of them; None if it was not sent.
+        max: the largest of them; None if it was not sent.
         sum_squares: the sum of their squares; None if it was not sent.
     """
 
@@ -50,8 +50,8 @@ class Point:
         measure_time: seconds since the epoch; of a period, its start.
         count: the number of values.
         sum: their sum.
-        min: the least of them; None if a sample lacks it.
-        max: the greatest of them; None if a sample lacks it.
+        min: the smallest of them; None if a sample lacks it.
+        max: the largest of them; None if a sample lacks it.
         sum_squares: the sum of their squares; None if a sample lacks it.
     """
 
@@ -71,18 +71,18 @@ class Point:
 def arrange(samples: Iterable[Sample], period: int | None) -> dict[str, list[Point]]:
     """Return the points of each source in the order of time.
 
-    Sources that differ only in case are one, spelled as in its first sample.
+    Sources that differ only in case are one, with the case of its first sample.
 
     Args:
         samples: the samples of one metric, in order of arrival.
         period: seconds; the samples of a source within [k * period, (k + 1) * period) become one
             point. None: each sample becomes a point.
     """
-    spellings: dict[str, str] = {}
+    sources: dict[str, str] = {}
     by_source: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
-        spelling = spellings.setdefault(sample.source.lower(), sample.source)
-        by_source[spelling].append(sample)
+        source = sources.setdefault(sample.source.lower(), sample.source)
+        by_source[source].append(sample)
     return {source: _place(of_source, period) for source, of_source in by_source.items()}
 
 

@@ -1,7 +1,7 @@
 """`LibratoStore`: the metrics and samples that Librato's part of the server has kept.
 
-Owns this state, and the responses that depend on it. Must not know sockets or what makes a request
-valid.
+Owns this state, and the responses that depend on it. Must not know sockets, or what makes a
+request valid.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ NO_SOURCE = "unassigned"
 class LibratoStore:
     """The metrics, samples and warnings since the start, or the last `clear`.
 
-    Names of metrics and sources ignore case and keep their first spelling. Everything returned is
-    a copy. It can be read from any thread at any time; `settle`, `accept` and `clear` are for
-    the server, which calls them with the lock held.
+    Names of metrics and sources ignore case, and are shown as they first came. Everything
+    returned is a copy. It can be read from any thread at any time; `settle`, `accept` and `clear`
+    are for the server, which calls them with the lock held.
     """
 
     def __init__(self, lock: AbstractContextManager[object]) -> None:

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_BATCH_BYTES",
     "MAX_BATCH_MESSAGES",
-    "MAX_EVENT_CHARACTERS",
     "MAX_MESSAGE_BYTES",
-    "MAX_MESSAGE_ID_CHARACTERS",
     "MESSAGE_TYPES",
     "find_drop_reasons",
     "find_problem",

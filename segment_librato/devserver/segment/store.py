@@ -1,6 +1,6 @@
 """What the local server has received for Segment: accepted messages, drops and duplicates.
 
-Must not know sockets, rules or locks: the server calls it with its state synchronized.
+Must not know sockets, rules or locks: the server calls it while it holds its own.
 """
 
 from __future__ import annotations

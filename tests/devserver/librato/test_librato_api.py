@@ -699,7 +699,7 @@ class TestProperties:
         }
 
     @pytest.mark.parametrize("function", ["average", "sum", "count", "min", "max"])
-    def test_the_functions_that_summarise(self, server: LocalSegment, function: str) -> None:
+    def test_the_functions_that_summarize(self, server: LocalSegment, function: str) -> None:
         post(server, gauge())
         assert put(server, "cpu", attributes={"summarize_function": function}).status == 204
 

@@ -16,7 +16,7 @@ client.track("user", "imported", {"n": -1})
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Track the number in the path; answer with the number of the process."""
+    """Track the number in the path; respond with the id of the process."""
     client.track("user", "requested", {"n": int(environ["PATH_INFO"].strip("/"))})
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]
