@@ -77,7 +77,7 @@ class Options:
         cls._keyword_only += tuple(declared[keywords + 1 :])
         cls._secrets |= set(secrets)
 
-    def __init__(self, *values: Any, **options: Any) -> None:  # noqa: ANN401  see the subclasses
+    def __init__(self, *values: object, **options: object) -> None:
         kind = type(self).__name__
         if len(values) > len(self._positional):
             expected = f"at most {len(self._positional)} positional arguments"
@@ -104,7 +104,7 @@ class Options:
         """Return the names of all options, those that may be given by position first."""
         return cls._positional + cls._keyword_only
 
-    def with_options(self, **options: Any) -> Self:  # noqa: ANN401  see the subclasses
+    def with_options(self, **options: object) -> Self:
         """Return a copy with these options changed."""
         return type(self)(**vars(self) | options)
 
