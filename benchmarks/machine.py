@@ -42,7 +42,7 @@ def describe(rounds: int, steadiness: list[float], *, quick: bool) -> str:
 
 
 def time_fixed_work() -> float:
-    """Return the seconds that a piece of work takes which is always the same."""
+    """Return the seconds that a fixed piece of work takes."""
     began = time.perf_counter()
     total = 0
     for number in range(FIXED_WORK):

@@ -20,8 +20,8 @@ class Measurement:
         measure: the function that takes it.
         full: its parameters.
         quick: those that differ in a quick run.
-        may_lose: events that are not delivered are a result, not an error.
-        most_rounds: maximum number of rounds; few are enough if the machine's speed has no part.
+        may_lose: whether undelivered events are a result, not an error.
+        max_rounds: maximum number of rounds; few are enough if the machine's speed has no part.
         turns: how often it is taken in a round; more if it scatters.
     """
 
@@ -30,7 +30,7 @@ class Measurement:
     full: dict[str, float] = field(default_factory=dict)
     quick: dict[str, float] = field(default_factory=dict)
     may_lose: bool = False
-    most_rounds: int = sys.maxsize
+    max_rounds: int = sys.maxsize
     turns: int = 1
 
     def parameters(self, *, quick: bool) -> dict[str, float]:
@@ -91,10 +91,10 @@ MEASUREMENTS = (
         turns=3,
     ),
     Measurement("threads", "threads", {"events": 50_000, "producers": 8}, {"events": 10_000}),
-    Measurement("memory", "memory", {"events": 100_000}, {"events": 10_000}, most_rounds=2),
+    Measurement("memory", "memory", {"events": 100_000}, {"events": 10_000}, max_rounds=2),
     Measurement("backlog", "backlog", {"events": 50_000}),
     Measurement("one-event", "one_event", {"events": 3}),
-    Measurement("idle", "idle", {"seconds": 2}, {"seconds": 1}, most_rounds=2),
+    Measurement("idle", "idle", {"seconds": 2}, {"seconds": 1}, max_rounds=2),
     Measurement("shutdown", "shutdown", {"clients": 3}, {"clients": 1}),
     Measurement("import", "imports"),
     Measurement(

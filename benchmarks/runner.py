@@ -41,7 +41,7 @@ def run_round(
     quick: bool,
 ) -> Iterator[Sample]:
     """Take every measurement of every subject; say on stderr which one is taken."""
-    due = [one for one in measurements if number < one.most_rounds]
+    due = [one for one in measurements if number < one.max_rounds]
     for position, measurement in enumerate(due, start=1):
         progress = f"round {number + 1}: {position}/{len(due)} {measurement.name}"
         print(f"\r{progress:60}", end="", file=sys.stderr, flush=True)

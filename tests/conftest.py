@@ -38,7 +38,7 @@ settings.load_profile("patient")
 
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c() -> None:
-    """Heed Ctrl-C, here and in child processes: a shell has its background jobs ignore it."""
+    """Handle Ctrl-C, here and in child processes: a shell has its background jobs ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -87,7 +87,7 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a certificate for 127.0.0.1 that nobody knows, with its key in the same file."""
+    """Make a certificate for 127.0.0.1 that nobody trusts, with its key in the same file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(timezone.utc)

@@ -68,7 +68,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
 
 @pytest.fixture(autouse=True)
 def _settings(server: LocalSegment, errors: Errors, made: list[Client]) -> Iterator[None]:
-    """Point the module at the server; put everything back in the end."""
+    """Point the module at the server; restore everything in the end."""
     logger = logging.getLogger("segment")
     level, handlers = logger.level, list(logger.handlers)
     before = {name: getattr(analytics, name) for name in Config.names()}

@@ -226,10 +226,10 @@ def test_a_request_makes_few_calls_and_works_out_headers_and_proxies_once(
 
 
 @pytest.mark.parametrize(
-    "count, most_requests", [(10_000, 12), pytest.param(50_000, 60, marks=pytest.mark.slow)]
+    "count, max_requests", [(10_000, 12), pytest.param(50_000, 60, marks=pytest.mark.slow)]
 )
 def test_a_backlog_leaves_in_few_requests(
-    server: LocalSegment, make_client: MakeClient, count: int, most_requests: int
+    server: LocalSegment, make_client: MakeClient, count: int, max_requests: int
 ) -> None:
     client = make_client(max_queue_size=0)
     with server.hold():
@@ -237,7 +237,7 @@ def test_a_backlog_leaves_in_few_requests(
             client.track("user", "event", FLAT)
     assert client.flush(timeout=60)
     assert client.stats.delivered == count
-    assert client.stats.requests <= most_requests
+    assert client.stats.requests <= max_requests
 
 
 # Memory

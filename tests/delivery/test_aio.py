@@ -1,4 +1,4 @@
-"""The client in an event loop, which goes on while messages are delivered."""
+"""The client in an event loop, which keeps running while messages are delivered."""
 
 from __future__ import annotations
 

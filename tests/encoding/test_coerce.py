@@ -1,4 +1,4 @@
-"""Every kind of value that JSON has no word for, and the log that tells of it."""
+"""Every kind of value that JSON does not have, and what is logged about it."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class Nameless(metaclass=Meta):
 
 
 class Broken:
-    """An object whose every method raises."""
+    """An object of which every method raises."""
 
     def reject(self, *_: object) -> NoReturn:
         raise ZeroDivisionError

@@ -1,7 +1,7 @@
-"""A message as bytes: the same as those of the encoder for all, whatever is in the message.
+"""A message as bytes: the same as those of the strict encoder, whatever is in the message.
 
-Each test is run with the encoders that there are: the standard library's and, if it is installed,
-orjson's. To the eyes of a reader of JSON they must not differ.
+Each test is run with the standard library's encoder and, if it is installed, with orjson's. To a
+reader of JSON, the results must not differ.
 """
 
 from __future__ import annotations
@@ -78,13 +78,13 @@ class Account:
 
 
 def load(*, with_orjson: bool) -> EncodeMessage:
-    """Return what messages are encoded by if orjson is installed, or not."""
+    """Return the function that encodes messages if orjson is installed, or not."""
     with mock.patch.dict(sys.modules, {} if with_orjson else {"orjson": None}):
         return message_encoder.__wrapped__()
 
 
 def load_without_tracking() -> EncodeMessage:
-    """Return what messages are encoded by if the garbage collector says nothing of dicts."""
+    """Return the function that encodes messages without help from the garbage collector."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("segment_librato.encoding.encoder.is_tracked", None)
         return message_encoder.__wrapped__()

@@ -187,7 +187,7 @@ def test_the_deepest_level_is_kept_and_one_below_it_is_null(leaf: object) -> Non
 
 
 def dive(levels: int, then: Callable[[], object]) -> None:
-    """Call something with that many more frames on the stack."""
+    """Call a function below this many more frames on the stack."""
     if levels:
         dive(levels - 1, then)
     else:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parents[1]
 MAX_ANSWER_SECONDS = 0.2
 MARGIN = 10.0  # real seconds that a slow machine may take in one cell
-LONGEST_BACKOFFS = 0.5 + 1.0  # the first retry comes at once
+MAX_BACKOFFS = 0.5 + 1.0  # the first retry comes at once
 
 every_cell = pytest.mark.parametrize(
     "cell",
@@ -102,7 +102,7 @@ def check_time(cell: Cell, seconds: float, waits: int, margin: float = MARGIN) -
         lowest = waits * (RETRY_AFTER_SECONDS - 2)
         highest = waits * RETRY_AFTER_SECONDS
     elif cell.fault.verdict == "retried":
-        highest = waits * LONGEST_BACKOFFS
+        highest = waits * MAX_BACKOFFS
     assert lowest <= seconds <= highest + margin
 
 

@@ -70,7 +70,7 @@ def running(
 
 
 def expect_success(process: subprocess.Popen[str]) -> str:
-    """Wait for the end of a process that has nothing to complain of; return its output."""
+    """Wait for the end of a process, which must not complain; return its output."""
     output, errors = process.communicate(timeout=60)
     assert errors == ""
     assert process.returncode == 0
@@ -250,7 +250,7 @@ def track(numbers):
         client.track("user", "event", {"n": number})
 """
 PATCH = "from gevent import monkey; monkey.patch_all()"
-# Any time will do for gevent to patch, but one when a consumer runs in a thread of its own.
+# gevent may patch at any time, except while a consumer runs in a thread.
 SCRIPTS = {
     "before the import": [PATCH, CLIENT],
     "after the import": ["import segment_librato", PATCH, CLIENT],

@@ -31,7 +31,7 @@ clients = {name: prepare(CELLS[name], host, task["mode"]) for name, host in task
 
 
 def track(name: str) -> None:
-    """Track with one client; without threads of its own, it is here that it meets silence."""
+    """Track with one client; without a thread of its own, it meets a silent server here."""
     client, clock, record = clients[name]
     record.seconds = -clock.now()
     record.track(client, MESSAGES)

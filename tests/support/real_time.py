@@ -18,7 +18,7 @@ Arguments = ParamSpec("Arguments")
 
 
 def in_real_time(test: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Make a test again if it fails, a few times: the machine may have held one of them up.
+    """Repeat a test a few times if it fails: the machine may have held it up.
 
     A library that is too slow is so each time. Only for tests of the seconds that something takes,
     where there is nothing to wait for instead.

@@ -56,7 +56,7 @@ def call_with_handler(
 ) -> bool:
     """Make a call during which a handler runs at this step; return whether it got that far.
 
-    It is made on a thread of its own, as the tracing of this one is the coverage's.
+    It is made on a thread of its own, because coverage traces this one.
     """
     trace = _HandlerAt(number, handler, step)
 

@@ -1,4 +1,4 @@
-"""A process in which 8 threads track for a while, and which then says what became of it all.
+"""A process in which 8 threads track for a while, and that then says what became of it all.
 
 Run with the tests' folders on the path, the address of the server and the seconds. Keeps one
 byte a message, so that its memory says something of the library's.
