@@ -25,7 +25,7 @@ demo: $(VENV)/.runtime ## Events on their way to a local server, and what became
 demo-librato: $(VENV)/.runtime ## The same with gauges, delivered to a local Librato.
 	@$(BIN)/python -m segment_librato.devserver.demo --librato
 
-test: lint types unit ## What to run before each commit: lint, types, tests with coverage; under 3 minutes.
+test: lint types unit ## What to run before each commit: lint, types, tests with coverage; about 3 minutes.
 
 test-all: test versions slow ## Before a release: every interpreter at hand, oldest dependencies, slow tests.
 

@@ -87,7 +87,7 @@ class Client:
 
     Args:
         write_key: Write key of the source; required unless `gauges` is set.
-        host: Base URL of the API; None means https://api.segment.io.
+        host: Base URL of the API; None or an empty str means https://api.segment.io.
         debug: Set the logger `segment` to DEBUG, and print to stderr if logging is not configured.
         max_queue_size: Maximum number of queued messages; 0 means unlimited.
         send: Send messages; False only checks and encodes them.
@@ -204,7 +204,7 @@ class Client:
     def __repr__(self) -> str:
         """Name the client without its secrets."""
         waiting = sum(queue.qsize() for queue in self._router.queues)
-        return f"<Client of {' and '.join(self.config.destinations)}, {waiting} messages waiting>"
+        return f"<Client of {' and '.join(self.config.destinations)}, messages waiting: {waiting}>"
 
     def __enter__(self) -> Self:
         """Return the client itself."""

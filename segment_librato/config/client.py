@@ -46,8 +46,8 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
     Attributes:
         write_key: Write key of the source; required unless `gauges` is set. Sent as the user name
             of HTTP Basic authentication and in the body. Printable ASCII.
-        host: Base URL of the API; None means https://api.segment.io. With or without a path or a
-            trailing slash: batches go to `{host}/v1/batch`. In the EU:
+        host: Base URL of the API; None or an empty str means https://api.segment.io. With or
+            without a path or a trailing slash: batches go to `{host}/v1/batch`. In the EU:
             https://events.eu1.segmentapis.com.
         proxies: Scheme to proxy URL, as `requests` takes it. Takes precedence over `HTTP_PROXY`,
             `HTTPS_PROXY` and `NO_PROXY`.
@@ -60,8 +60,8 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             docs/librato.md#direct-delivery.
 
         max_queue_size: Maximum number of queued messages; 0 means unlimited. Messages in flight
-            are not queued. One more is rejected: the call returns `(False, message)`, and
-            `on_error` gets a `QueueFullError`.
+            are not queued. Beyond that, messages are rejected: the call returns
+            `(False, message)`, and `on_error` gets a `QueueFullError`.
         max_queue_bytes: Maximum size of the queued messages as JSON, in bytes, at least 65,536; 0
             means unlimited. For processes with a memory limit: 10,000 messages of 32 KB are
             320 MB.

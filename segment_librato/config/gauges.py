@@ -41,7 +41,7 @@ class DirectDelivery(Options, secrets=("proxies",)):
     """Options of every direct delivery of gauges; its budgets are independent of the client's.
 
     Attributes:
-        aggregate: Fold the measurements of this many seconds into one; 0 folds none.
+        aggregate: Fold the measurements of this many seconds, up to 3,600, into one; 0 folds none.
         segment_too: Leave the gauge to Segment's cloud as well.
         max_queue_size: Maximum number of queued measurements; 0 means unlimited.
         upload_interval: Longest time, in seconds, to wait for a batch to fill.
@@ -96,7 +96,7 @@ class LibratoConfig(DirectDelivery, secrets=("email", "token")):
         host: Base URL of the API.
         api: Form of the API. `"metrics"` sends gauges with a source; `"measurements"`, the later
             form, which AppOptics takes too, sends the source as the tag `source`.
-        period: Seconds between the points of a gauge, 10 to 600. Counts when a measurement
+        period: Seconds between the points of a gauge, 10 to 600. Applies when a measurement
             creates the gauge.
         attributes: Attributes of a gauge that a measurement creates. By default, the service
             folds what one source sends within a period.

@@ -265,4 +265,15 @@ def report_replacement(names: Iterable[str], value: object, sent_as: str) -> Non
         # Threads that race past the size may each add one more.
         if len(_reported) >= MAX_REPORTS or _reported.setdefault(entry, ticket) is not ticket:
             return
-        log.warning("%s: a value of type %s cannot be written as JSON; sent as %s", *entry, sent_as)
+        log.warning("%s: %s cannot be written as JSON; sent as %s", path, _describe(value), sent_as)
+
+
+def _describe(value: object) -> str:
+    """Say what JSON does not have: a kind of value, or a type."""
+    if isinstance(value, float):
+        return "NaN or infinity"
+    if isinstance(value, str):
+        return "text with a lone surrogate"
+    if type(value) in _STORED:
+        return f"a cycle, or more than {MAX_DEPTH} levels,"
+    return f"a value of type {type(value).__qualname__}"

@@ -509,9 +509,9 @@ def test_the_repr_names_the_destinations_without_secrets(
     client = make_client(gauges=account(upload_interval=LONG), upload_interval=LONG)
     track(client, "E", [1])
     host = server.host
-    assert repr(client) == f"<Client of {host}/v1/batch and {host}, 2 messages waiting>"
+    assert repr(client) == f"<Client of {host}/v1/batch and {host}, messages waiting: 2>"
     with Client(gauges=account()) as of_librato_only:
-        assert repr(of_librato_only) == f"<Client of {host}, 0 messages waiting>"
+        assert repr(of_librato_only) == f"<Client of {host}, messages waiting: 0>"
     with Client(gauges=OpenTelemetryConfig()) as of_open_telemetry:
         assert "<Client of the OTLP endpoint of the environment" in repr(of_open_telemetry)
 
