@@ -178,7 +178,8 @@ class Consumer:
 
     def runs_caller(self) -> bool:
         """Return whether the calling thread is the one of this consumer."""
-        return self.is_alive() and self.thread is threading.current_thread()
+        thread = self.thread
+        return thread is not None and thread.is_alive() and thread.ident == threading.get_ident()
 
     def start(self) -> None:
         """Start the thread, unless the consumer is present already.
