@@ -176,11 +176,7 @@ class Pipeline:
         self.queue.begin_flush()
 
     def finish_drain(self, elapsed: float) -> None:
-        """Deliver what waits up to the exit timeout, end the threads, report the rest.
-
-        Args:
-            elapsed: seconds of the timeout that have passed.
-        """
+        """Deliver what waits, end the threads and report the rest; see `Drainable`."""
         if self.called_from_delivery():
             return
         before = self.queue.ledger.stats()
