@@ -160,16 +160,9 @@ class Pipeline:
         Nor must a log handler on the thread of a consumer, or a signal handler that interrupted
         the imports.
         """
-        caller = threading.get_ident()
-        return (
-            is_importing_here()
-            or self.queue.ledger.called_from_delivery()
-            or any(
-                one.thread.ident == caller
-                for one in self.consumers
-                if one.thread and one.is_alive()
-            )
-        )
+        if is_importing_here() or self.queue.ledger.called_from_delivery():
+            return True
+        return any(consumer.runs_caller() for consumer in self.consumers)
 
     def send_at_once(self) -> None:
         """Start sending all that waits; do not wait for it."""
