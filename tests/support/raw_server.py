@@ -6,6 +6,7 @@ import select
 import socket
 import struct
 import threading
+from bisect import bisect_right
 from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -64,7 +65,8 @@ class RawServer:
         self._closing = threading.Event()
         self._changed = threading.Condition()
         self._open: dict[socket.socket, threading.Thread] = {}
-        self.requests: list[bytes] = []
+        self.requests: list[bytes] = []  # in the order of their connections
+        self._numbers: list[int] = []  # of those connections
         self.connections = 0
         self.bytes_sent = 0
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -109,16 +111,17 @@ class RawServer:
                 connection = self._tls.wrap_socket(
                     connection, server_side=True, do_handshake_on_connect=False
                 )
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            number = self.connections  # nobody else counts them
+            thread = threading.Thread(target=self._serve, args=(connection, number), daemon=True)
             with self._changed:
                 self.connections += 1
                 self._open[connection] = thread
                 thread.start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, number: int) -> None:
         with suppress(OSError):  # the client went away
             while (
-                self._read_request(connection)
+                self._read_request(connection, number)
                 and self._follow_script(connection)
                 and self._keep_alive
             ):
@@ -130,7 +133,7 @@ class RawServer:
             self._open.pop(connection)
             self._changed.notify_all()
 
-    def _read_request(self, connection: socket.socket) -> bool:
+    def _read_request(self, connection: socket.socket, number: int) -> bool:
         request = bytearray()
         size = None
         while size is None or len(request) < size:
@@ -142,7 +145,9 @@ class RawServer:
             if separator:
                 size = len(head) + len(separator) + _content_length(bytes(head))
         with self._changed:
-            self.requests.append(bytes(request))
+            at = bisect_right(self._numbers, number)  # one given up by its client may be read late
+            self._numbers.insert(at, number)
+            self.requests.insert(at, bytes(request))
             self._changed.notify_all()
         return True
 
