@@ -14,7 +14,7 @@ export PATH := $(PATH):$(subst $(eval) ,:,$(wildcard $(HOME)/.pyenv/versions/*/b
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-librato test test-all lint types unit versions slow options bench clean
+.PHONY: help demo demo-librato test test-all lint types unit versions field slow options bench clean
 
 help: ## This list.
 	@awk -F ': .*## |: ## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -27,7 +27,7 @@ demo-librato: $(VENV)/.runtime ## The same with gauges, delivered to a local Lib
 
 test: lint types unit ## What to run before each commit: lint, types, tests with coverage; about 3 minutes.
 
-test-all: test versions slow ## Before a release: every interpreter at hand, oldest dependencies, slow tests.
+test-all: test versions field slow ## Before a release: every interpreter at hand, oldest dependencies, slow tests.
 
 lint: $(VENV)/.development ## Ruff: its rules and its format.
 	$(BIN)/ruff check .
@@ -45,6 +45,9 @@ unit: $(VENV)/.development ## The tests of one interpreter, with the coverage of
 versions: $(VENV)/.development ## The tests on every interpreter at hand, and with the oldest dependencies.
 	@$(BIN)/tox run-parallel --parallel auto --parallel-no-spinner --notest --quiet
 	$(BIN)/tox run --colored no
+
+field: $(VENV)/.development ## The tests with packages that applications use beside it, such as uWSGI.
+	$(BIN)/tox run -e field --colored no
 
 slow: $(VENV)/.development ## Real servers, much work, and a minute under faults (SOAK_SECONDS).
 	SOAK_SECONDS=$${SOAK_SECONDS:-60} $(BIN)/python $(PYTEST) -m "slow or soak"
