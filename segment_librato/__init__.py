@@ -135,6 +135,7 @@ max_total_backoff_duration: float = Config.max_total_backoff_duration
 max_rate_limit_duration: float = Config.max_rate_limit_duration
 exit_timeout: float = Config.exit_timeout
 shutdown_timeout: float = Config.shutdown_timeout
+sync_timeout: float = Config.sync_timeout
 max_queue_bytes: int = Config.max_queue_bytes
 block_on_full: float = Config.block_on_full
 gauges: LibratoConfig | OpenTelemetryConfig | None = Config.gauges

@@ -20,8 +20,9 @@ from segment_librato.config.validators import Timeout
 from segment_librato.counters import Stats
 from segment_librato.delivery.consumer import Consumer
 from segment_librato.delivery.report import Reporter
-from segment_librato.errors import ValidationError, unexpected
+from segment_librato.errors import ConfigError, ValidationError, unexpected
 from segment_librato.gauge_delivery.calls import configure, gauge_fields, gauge_settings
+from segment_librato.log import log
 from segment_librato.message.build import (
     add_alias_fields,
     add_group_fields,
@@ -115,6 +116,7 @@ class Client:
             messages.
         shutdown_timeout: Longest time, in seconds, that `shutdown()` waits if it is called without
             a timeout.
+        sync_timeout: Longest time, in seconds, that a call takes in `sync_mode`, with its retries.
         max_queue_bytes: Maximum size of the queued messages as JSON, in bytes, at least 65,536; 0
             means unlimited.
         block_on_full: Longest time, in seconds, that a call waits for room in a full queue before
@@ -156,6 +158,7 @@ class Client:
     max_rate_limit_duration: _Option[float] = _Option()
     exit_timeout: _Option[float] = _Option()
     shutdown_timeout: _Option[float] = _Option()
+    sync_timeout: _Option[float] = _Option()
     max_queue_bytes: _Option[int] = _Option()
     block_on_full: _Option[float] = _Option()
     gauges: _Option[LibratoConfig | OpenTelemetryConfig | None] = _Option()
@@ -189,6 +192,7 @@ class Client:
         *,
         exit_timeout: float = Config.exit_timeout,
         shutdown_timeout: float = Config.shutdown_timeout,
+        sync_timeout: float = Config.sync_timeout,
         max_queue_bytes: int = Config.max_queue_bytes,
         block_on_full: float = Config.block_on_full,
         gauges: LibratoConfig | OpenTelemetryConfig | None = Config.gauges,
@@ -196,15 +200,19 @@ class Client:
     ) -> None:
         options = {name: value for name, value in locals().items() if name != "self"}
         self.config: Config = Config(**options)
-        self._router: Router = Router(self.config, Reporter(self.config.on_error), self._clock)
+        self._report: Reporter = Reporter(self.config.on_error)
+        self._router: Router = Router(self.config, self._report, self._clock)
         self.queue: MessageQueue = self._router.queue
         weakref.finalize(self, _close, self._router.queues).atexit = False
         self._set_up_logging()
+        if self.config.send and self.config.write_key == "":
+            log.warning("write_key is empty: nothing is sent to Segment")
 
     def __repr__(self) -> str:
         """Name the client without its secrets."""
-        waiting = sum(queue.qsize() for queue in self._router.queues)
-        return f"<Client of {' and '.join(self.config.destinations)}, messages waiting: {waiting}>"
+        pending = sum(queue.ledger.stats().pending for queue in self._router.queues)
+        destinations = " and ".join(self.config.destinations) or "no destination"
+        return f"<Client of {destinations}, messages pending: {pending}>"
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -480,7 +488,12 @@ class Client:
 
     @property
     def consumers(self) -> list[Consumer]:
-        """The background workers; their threads start with the first message."""
+        """The background workers; their threads start with the first message.
+
+        None in `sync_mode`, where there are none.
+        """
+        if self.config.sync_mode:
+            return None  # type: ignore[return-value]  # most callers never see it
         return self._router.consumers
 
     def _set_up_logging(self) -> None:
@@ -495,6 +508,19 @@ class Client:
                     logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s")
                 )
                 self.log.addHandler(handler)
+
+
+def adopt_on_error(client: Client, config: Config) -> None:
+    """Have a client go on with options that differ from its own in `on_error` at most."""
+    client.config = config
+    client._report.use(config.on_error)  # noqa: SLF001  of the default client, which may change
+
+
+def report_setting(client: Client, problem: ConfigError, on_error: object) -> None:
+    """Tell `on_error` of a setting that is wrong, while the client goes on without it."""
+    if callable(on_error):
+        client._report.use(on_error)  # noqa: SLF001  the same
+    client._report.wrong_setting(problem)  # noqa: SLF001  the same
 
 
 def _close(queues: list[MessageQueue]) -> None:

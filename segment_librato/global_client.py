@@ -9,16 +9,18 @@ Must not know threads, HTTP or what a call does.
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 from functools import wraps
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
-from segment_librato.client import Client
+from segment_librato.client import Client, adopt_on_error, report_setting
 from segment_librato.config.client import Config
 from segment_librato.counters import Stats
 from segment_librato.errors import ConfigError
+from segment_librato.log import log
 from segment_librato.process.fork import register_after_fork
 from segment_librato.process.locks import synchronized
 
@@ -43,6 +45,9 @@ __all__ = [
 
 PACKAGE = "segment_librato"
 _SETTINGS = Config.names()
+MAX_FORMER = 4  # each has a thread and a connection
+MAX_FORMER_WAIT = 1.0  # seconds in which the oldest one delivers nothing, until it is given up
+LIKENESS = 0.75  # of a name to that of a setting, above which it seems to be misspelt
 
 
 class _Defaults:
@@ -53,6 +58,7 @@ class _Defaults:
         self.change: object = object()  # a new one whenever a setting is assigned
         self.applied: object = self.change  # the one that the default client was made from
         self.former: list[Client] = []  # made from earlier settings, with messages to deliver
+        self.warned_of_changes = False
         self.reset_after_fork()
         register_after_fork(self)
 
@@ -69,7 +75,34 @@ class _Defaults:
     @synchronized
     def retire(self, client: Client) -> None:
         """Keep a client that is no longer the default one."""
-        self.former = [*self.former, client]
+        if not any(one is client for one in self.former):
+            self.former = [*self.former, client]
+
+    @synchronized
+    def reinstate(self, config: Config) -> Client | None:
+        """Return a former client with these options, which is former no longer."""
+        found = next((one for one in self.former if _serves(one, config)), None)
+        self.former = [one for one in self.former if one is not found]
+        return found
+
+    def bound_former(self) -> None:
+        """See to it that there are only a few former clients, at worst by giving up the oldest.
+
+        May wait for it, so not under the lock.
+        """
+        self.forget_settled()
+        while oldest := self._pop_excess():
+            if not self.warned_of_changes:
+                self.warned_of_changes = True
+                log.warning("settings change faster than messages arrive; make a Client for each")
+            _finish_former(oldest)
+
+    @synchronized
+    def _pop_excess(self) -> Client | None:
+        if len(self.former) <= MAX_FORMER:
+            return None
+        oldest, self.former = self.former[0], self.former[1:]
+        return oldest
 
     def forget_settled(self) -> None:
         """Drop former clients that have nothing to deliver, unless one is retired meanwhile."""
@@ -82,6 +115,16 @@ class _Defaults:
     def _replace(self, former: list[Client], unsettled: list[Client]) -> None:
         if self.former is former:
             self.former = unsettled
+
+
+def _finish_former(client: Client) -> None:
+    """Wait until a former client has delivered, and for as long as it does deliver."""
+    settled = None
+    while not client.flush(MAX_FORMER_WAIT):
+        before, settled = settled, client.stats.delivered + client.stats.failed
+        if before == settled:
+            client.shutdown(0)
+            return
 
 
 _defaults = _Defaults()
@@ -101,11 +144,26 @@ class _SettingsModule(ModuleType):
         raise AttributeError("stats cannot be set: it is a snapshot of the default client")
 
     def __setattr__(self, name: str, value: object) -> None:
+        is_known = name in vars(self) or name.startswith("_")
         super().__setattr__(name, value)
         if name in _SETTINGS:
             _defaults.change = object()
         elif name == "default_client":
             _defaults.applied = _defaults.change
+        elif not (is_known or isinstance(value, ModuleType)):  # an import sets submodules
+            _hint_at_spelling(name)
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        """Let pickle and its kin refer to the module by its name, as they do for any other."""
+        return importlib.import_module, (self.__name__,)
+
+
+def _hint_at_spelling(name: str) -> None:
+    """Warn if an attribute that nobody reads is named much like a setting."""
+    import difflib  # hardly ever needed
+
+    for nearest in difflib.get_close_matches(name.lower(), _SETTINGS, 1, LIKENESS):
+        log.warning("there is no setting `%s`; did you mean `%s`?", name, nearest)
 
 
 def adopt(module: ModuleType) -> None:
@@ -120,25 +178,53 @@ def _client() -> Client:
     current = _defaults.client
     if current and is_up_to_date:
         return current
-    current = _renewed_client(_defaults)
-    _defaults.forget_settled()
+    current, retired, problem = _renewed_client(_defaults)
+    if problem:
+        report_setting(current, problem, _defaults.settings["on_error"])
+    if retired:
+        retired.flush(0)  # it sends what it has at once
+        _defaults.bound_former()
     return current
 
 
 @synchronized
-def _renewed_client(defaults: _Defaults) -> Client:
-    """Return a default client that is made from the settings as they are now."""
+def _renewed_client(defaults: _Defaults) -> tuple[Client, Client | None, ConfigError | None]:
+    """Bring the default client up to date with the settings as they are now.
+
+    Returns:
+        The default client; the one it replaces, if it does; and what is wrong with the settings:
+        then they count only once they have changed again.
+
+    Raises:
+        ConfigError: something is wrong with them, and there is no client yet.
+    """
     change, current = defaults.change, defaults.client
     if current and defaults.applied is change:
-        return current
+        return current, None, None
+    problem = None
     options = {name: defaults.settings[name] for name in _SETTINGS}
-    if not current or current.config != Config(**options):
-        made = defaults.settings["default_client"] = Client(**options)
-        if current:
-            defaults.retire(current)
-        current = made
+    former = current
+    try:
+        config = Config(**options)
+        if not (current and _serves(current, config)):
+            current = defaults.reinstate(config) or Client(**options)
+        adopt_on_error(current, config)
+    except ConfigError as error:
+        if not current:
+            raise
+        problem = error
+    if current is not former:
+        defaults.settings["default_client"] = current
+        if former:
+            defaults.retire(former)
     defaults.applied = change
-    return current
+    return current, former if former is not current else None, problem
+
+
+def _serves(client: Client, config: Config) -> bool:
+    """Return whether a client can go on with these options: it may be told another `on_error`."""
+    options = vars(config) | {"on_error": client.config.on_error}
+    return vars(client.config) == options and not client.queue.closed
 
 
 Arguments = ParamSpec("Arguments")
@@ -196,11 +282,9 @@ async def aflush(timeout: float | None = None) -> bool:
     """Flush the default client without blocking the event loop; see `Client.aflush`."""
     import asyncio  # a program that runs an event loop has loaded it already
 
-    clients, problem = _clients()
+    clients = [_client(), *_defaults.former]
     settled = await asyncio.gather(*(client.aflush(timeout) for client in clients))
     _defaults.forget_settled()
-    if problem:
-        raise problem
     return all(settled)
 
 
@@ -211,27 +295,10 @@ for _function in (flush, join, shutdown, aflush):
 def _finish(method: Callable[[Client, float | None], bool], seconds: float | None) -> bool:
     """Call the method on the default client and on its predecessors, within one deadline."""
     began = time.monotonic()
-    (current, *former), problem = _clients()
-    settled: bool = getattr(current, method.__name__)(seconds)
-    for one in former:
+    settled: bool = getattr(_client(), method.__name__)(seconds)
+    for one in _defaults.former:
         left = None if seconds is None else max(0, began + seconds - time.monotonic())
         settled = getattr(one, method.__name__)(left) and settled
     _defaults.forget_settled()
-    if problem:
-        raise problem
     return settled
 
-
-def _clients() -> tuple[list[Client], ConfigError | None]:
-    """Return the default client and its predecessors.
-
-    If a setting is invalid, the error is returned as well, to be raised once they have delivered.
-    """
-    problem = None
-    try:
-        current = _client()
-    except ConfigError as error:
-        if not _defaults.client:
-            raise
-        current, problem = _defaults.client, error
-    return [current, *_defaults.former], problem

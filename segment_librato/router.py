@@ -154,8 +154,6 @@ class Router:
     @property
     def consumers(self) -> list[Consumer]:
         """The background workers."""
-        if self._config.sync_mode:
-            return []
         return [consumer for pipeline in self._pipelines for consumer in pipeline.consumers]
 
     def _finish(
@@ -189,7 +187,7 @@ def _batch_rules(config: Config) -> BatchRules:
     return BatchRules(
         trigger=trigger,
         max_messages=MAX_BATCH_MESSAGES if trigger == Config.upload_size else trigger,
-        max_bytes=max_message_bytes(config.write_key or ""),
+        max_bytes=max_message_bytes((config.send and config.write_key) or ""),
         interval=config.upload_interval,
     )
 

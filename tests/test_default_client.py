@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import importlib
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -201,6 +205,7 @@ OTHER_VALUES: dict[str, Any] = {
     "max_rate_limit_duration": 12,
     "exit_timeout": 1.5,
     "shutdown_timeout": 2.5,
+    "sync_timeout": 4.5,
     "max_queue_bytes": 100_000,
     "block_on_full": 3.5,
     "gauges": LibratoConfig("a@b.example", "token", host="http://127.0.0.1:9"),
@@ -404,27 +409,220 @@ def test_a_setting_assigned_again_with_the_same_value_changes_nothing(made: list
     assert made == [analytics.default_client]
 
 
-def test_a_wrong_setting_raises_until_it_is_corrected(server: LocalSegment) -> None:
-    first = track()
+def test_a_setting_that_becomes_wrong_is_told_once_and_the_calls_go_on(
+    server: LocalSegment, errors: Errors, made: list[Client], caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = {track()}
     analytics.upload_size = 0
-    for _ in range(2):
-        with pytest.raises(ConfigError, match=r"^upload_size: expected at least 1, got 0$"):
-            analytics.track("user-1", "Signed Up")
-    analytics.upload_size = 50
-    second = track()
+    expected |= {track(), track()}
     assert analytics.flush(5)
-    assert received(server) == {first, second}
+    assert received(server) == expected
+    assert made == [analytics.default_client]
+    text = "upload_size: expected at least 1, got 0"
+    assert [(str(error), messages) for error, messages in errors.calls] == [(text, [])]
+    assert errors.types == [ConfigError]
+    assert caplog.messages == [f"{text}; the earlier settings stay in force"]
+
+    analytics.max_retries = -1  # another mistake is told, too
+    expected.add(track())
+    assert len(errors.calls) == 2
+
+    analytics.upload_size, analytics.max_retries = 50, 3
+    expected.add(track())
+    assert analytics.flush(5)
+    assert received(server) == expected
     assert default_client().config.upload_size == 50
+    assert len(errors.calls) == 2
+
+
+@pytest.mark.parametrize("call", ["flush", "join", "shutdown"])
+def test_what_finishes_does_not_raise_for_a_setting_that_became_wrong(
+    call: str, server: LocalSegment, errors: Errors
+) -> None:
+    identifier = track()
+    analytics.timeout = -1
+    assert getattr(analytics, call)(5)
+    assert received(server) == {identifier}
+    assert errors.types == [ConfigError]
+
+
+def test_a_wrong_setting_is_told_to_the_on_error_that_is_set_with_it(errors: Errors) -> None:
+    track()
+    told: list[Exception] = []
+    analytics.on_error = lambda error, _: told.append(error)
+    analytics.timeout = -1
+    track()
+    assert [type(error) for error in told] == [ConfigError]
+    assert not errors.calls
+
+
+def test_a_wrong_on_error_leaves_the_earlier_one_in_force(
+    server: LocalSegment, errors: Errors
+) -> None:
+    track()
+    analytics.on_error = "print"  # type: ignore[assignment]
+    server.respond(400, times=None)
+    track()
+    assert analytics.flush(5)
+    assert errors.types == [ConfigError, APIError, APIError]
+
+
+def test_an_on_error_that_is_told_of_a_wrong_setting_may_correct_it(server: LocalSegment) -> None:
+    def correct(error: Exception, messages: list[dict[str, Any]]) -> None:
+        analytics.timeout = 5
+        analytics.track("user-1", "corrected")
+
+    track()
+    analytics.on_error = correct
+    analytics.timeout = -1
+    track()
+    assert analytics.flush(5)
+    assert default_client().timeout == 5
+    assert len(server.messages) == 3
 
 
 def test_a_wrong_setting_taken_back_leaves_the_client_as_it_was(made: list[Client]) -> None:
     track()
     analytics.timeout = -1
-    with pytest.raises(ConfigError):
-        track()
+    track()
     analytics.timeout = Config.timeout
     track()
     assert made == [analytics.default_client]
+
+
+def test_settings_as_applications_read_them_from_the_environment(
+    server: LocalSegment, caplog: pytest.LogCaptureFixture
+) -> None:
+    analytics.debug = os.getenv("NO_SUCH_VARIABLE_DEBUG")  # type: ignore[assignment]
+    analytics.gzip = os.getenv("NO_SUCH_VARIABLE_GZIP", "1")  # type: ignore[assignment]
+    analytics.sync_mode = os.getenv("NO_SUCH_VARIABLE_SYNC", "")  # type: ignore[assignment]
+    analytics.host = server.host
+    identifier = track()
+    assert analytics.flush(5)
+    assert received(server) == {identifier}
+    assert server.requests[0].headers["Content-Encoding"] == "gzip"
+    assert not caplog.messages
+    analytics.send = ""  # type: ignore[assignment]
+    analytics.write_key = None
+    analytics.host = "not a host"
+    track()
+    assert analytics.flush(5)
+    assert len(server.requests) == 1
+
+
+def test_with_an_empty_write_key_nothing_is_sent_and_one_line_says_so(
+    server: LocalSegment, errors: Errors, caplog: pytest.LogCaptureFixture
+) -> None:
+    analytics.write_key = ""
+    track()
+    track()
+    assert analytics.shutdown(5)
+    assert caplog.messages == ["write_key is empty: nothing is sent to Segment"]
+    assert not server.requests
+    assert not errors.calls
+
+
+def test_an_on_error_for_each_request_makes_one_client_and_each_is_told_of_its_own(
+    server: LocalSegment, made: list[Client]
+) -> None:
+    """As in a view that sets it: 1,500 of them share one consumer and one connection."""
+    told: list[int] = []
+    server.respond(400, times=None)
+    analytics.upload_size = 1
+    threads: set[threading.Thread | None] = set()
+    for number in range(1_500):
+        analytics.on_error = lambda _error, _messages, number=number: told.append(number)
+        track()
+        assert analytics.flush(5)
+        threads |= {consumer.thread for consumer in default_client().consumers}
+        assert told == [*range(number + 1)]
+    assert made == [analytics.default_client]
+    assert len(threads) == 1
+    assert len({request.peer for request in server.requests}) <= 3
+
+
+def test_settings_that_alternate_go_on_with_the_clients_that_are_there(
+    server: LocalSegment, made: list[Client]
+) -> None:
+    expected = set()
+    with server.hold():
+        for number in range(20):
+            analytics.write_key = f"tenant-{number % 3}"
+            expected.add((f"tenant-{number % 3}", track()))
+    assert len(made) == 3
+    assert analytics.flush(5)
+    assert {(r.write_key, one) for r in server.requests for one in r.message_ids} == expected
+
+
+def test_there_are_only_a_few_earlier_clients_though_nothing_is_delivered(
+    server: LocalSegment,
+    made: list[Client],
+    errors: Errors,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(global_client, "MAX_FORMER_WAIT", 0.01)
+    tracked = []
+    with server.hold():
+        for number in range(global_client.MAX_FORMER + 4):
+            analytics.write_key = f"tenant-{number}"
+            tracked.append(track())
+            alive = [one for client in made for one in client.consumers if one.is_alive()]
+            assert len([one for one in made if not one.queue.closed]) <= global_client.MAX_FORMER + 1
+            assert len(alive) <= global_client.MAX_FORMER + 4
+    assert analytics.flush(5)
+    assert errors.message_ids == tracked[:3]
+    assert set(errors.types) == {ShutdownTimeoutError}
+    assert caplog.messages[0] == (
+        "settings change faster than messages arrive; make a Client for each"
+    )
+    assert len(caplog.messages) == 1 + 3
+
+
+@pytest.mark.parametrize("value", ["test-key", "another-key"])
+def test_a_setting_assigned_after_a_shutdown_starts_anew(
+    value: str, server: LocalSegment, errors: Errors
+) -> None:
+    """A notebook's cell that sets the key, tracks and shuts down can be run again."""
+    identifiers = set()
+    for _ in range(3):
+        analytics.write_key = value
+        identifiers.add(track())
+        assert analytics.shutdown(5)
+    assert received(server) == identifiers
+    assert not errors.calls
+
+
+@pytest.mark.parametrize(
+    "name, nearest",
+    [("max_retires", "max_retries"), ("writeKey", "write_key"), ("on_eror", "on_error")],
+)
+def test_a_misspelt_setting_is_warned_about_once(
+    name: str, nearest: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value in (3, 4):
+        monkeypatch.setattr(analytics, name, value, raising=False)
+    assert caplog.messages == [f"there is no setting `{name}`; did you mean `{nearest}`?"]
+
+
+def test_other_attributes_are_nobodys_business(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("my_helper", "_write_keys", "__path_hook__"):
+        monkeypatch.setattr(analytics, name, 1, raising=False)
+    monkeypatch.setattr(analytics, "track", print)
+    assert importlib.import_module("segment_librato.sending")  # much like `send`
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    "reproduce",
+    [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))],  # noqa: S301
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_the_module_is_pickled_by_its_name(reproduce: Any) -> None:
+    assert reproduce(analytics) is analytics
+    assert reproduce({"module": analytics})["module"] is analytics
 
 
 def test_an_earlier_client_that_has_delivered_leaves_no_thread(made: list[Client]) -> None:
@@ -447,8 +645,11 @@ def test_settings_that_change_under_load_lose_nothing_and_are_never_ignored(
     def hammer() -> None:
         while not stop.is_set():
             accepted.append(track())
+            while default_client().queue.qsize() > 1_000:  # a change may wait for what it leaves
+                time.sleep(0.001)
 
     analytics.max_queue_size = 0
+    accepted.append(track())
     threads = [threading.Thread(target=hammer) for _ in range(4)]
     for thread in threads:
         thread.start()

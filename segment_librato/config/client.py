@@ -20,13 +20,14 @@ from segment_librato.config.options import KW_ONLY, Options
 from segment_librato.config.validators import (
     Timeout,
     check_count,
-    check_flag,
     check_header_text,
     check_proxies,
     check_seconds,
     check_text,
     check_timeout,
     check_url,
+    truth,
+    with_scheme,
 )
 from segment_librato.errors import ConfigError, SegmentError, unexpected
 
@@ -45,10 +46,11 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
 
     Attributes:
         write_key: Write key of the source; required unless `gauges` is set. Sent as the user name
-            of HTTP Basic authentication and in the body. Printable ASCII.
+            of HTTP Basic authentication and in the body. Printable ASCII. With an empty one,
+            nothing goes to Segment, and the log says so once.
         host: Base URL of the API; None or an empty str means https://api.segment.io. With or
-            without a path or a trailing slash: batches go to `{host}/v1/batch`. In the EU:
-            https://events.eu1.segmentapis.com.
+            without a path or a trailing slash: batches go to `{host}/v1/batch`. Without a scheme,
+            https. In the EU: https://events.eu1.segmentapis.com.
         proxies: Scheme to proxy URL, as `requests` takes it. Takes precedence over `HTTP_PROXY`,
             `HTTPS_PROXY` and `NO_PROXY`.
         timeout: Seconds to wait for a connection and for a response; a pair sets them apart. The
@@ -76,10 +78,12 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
         thread: Number of background threads, each with one request at a time. With more than one,
             batches may overtake each other.
         send: Send messages; False only checks and encodes them. For tests and dry runs: calls
-            return `(True, message)`.
-        sync_mode: Send each message inside its call, without a background thread. Retries are the
-            same, so a call may take minutes while the API is down; its result says whether the
-            message was delivered.
+            return `(True, message)`, and `write_key` and `host` may be anything.
+        sync_mode: Send each message inside its call, without a background thread. If it is not
+            delivered, `on_error` is called and the call returns `(False, message)`; without
+            `on_error`, the call raises the error.
+        sync_timeout: Longest time, in seconds, that a call takes in `sync_mode`, with its retries.
+            It also ends a request before its `timeout`.
 
         on_error: Called as `on_error(error, messages)`, once for every message that will not be
             delivered. See docs/errors.md. It usually runs on a background thread, so it must be
@@ -98,6 +102,7 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             messages. What is left goes to `on_error`. With nothing pending, it does not wait.
 
         debug: Set the logger `segment` to DEBUG, and print to stderr if logging is not configured.
+            Each message is logged, with all that is in it; keep it off where that must not be.
         log_handler: Handler to add to the logger `segment`, where it stays.
 
         oauth_client_id: Id of the OAuth application. With the next two options, requests carry
@@ -137,14 +142,18 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
     _: KW_ONLY
     exit_timeout: float = 5
     shutdown_timeout: float = 15
+    sync_timeout: float = 15
     max_queue_bytes: int = 0
     block_on_full: float = 0
     gauges: LibratoConfig | OpenTelemetryConfig | None = None
 
     def _check(self) -> None:
-        self._check_destinations()
+        values = vars(self)
         for name in ("debug", "send", "gzip", "sync_mode"):
-            check_flag(name, getattr(self, name))
+            values[name] = truth(name, values[name])
+        for name in ("host", "oauth_auth_server"):
+            values[name] = with_scheme(values[name])
+        self._check_destinations()
         for name, minimum in (
             ("max_queue_size", 0),
             ("max_retries", 0),
@@ -158,9 +167,12 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             "max_rate_limit_duration",
             "exit_timeout",
             "shutdown_timeout",
+            "sync_timeout",
             "block_on_full",
         ):
             check_seconds(name, getattr(self, name))
+        if not self.sync_timeout:
+            raise ConfigError("sync_timeout: expected more than 0 seconds, got 0")
         _check_queue_bytes(self.max_queue_bytes)
         check_timeout(self.timeout)
         if self.on_error and not callable(self.on_error):
@@ -176,6 +188,8 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
         if self.gauges is not None and not isinstance(self.gauges, kinds):
             expected = "a LibratoConfig, an OpenTelemetryConfig or None"
             raise ConfigError(unexpected("gauges", expected, self.gauges))
+        if not self.send:  # a test or a dry run may have neither
+            return
         if self.write_key is not None or self.gauges is None:
             _check_write_key(self.write_key)
         check_url("host", self.host or DEFAULT_HOST, DEFAULT_HOST)
@@ -199,6 +213,8 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
     @property
     def destinations(self) -> list[str]:
         """Where messages and measurements go, in words without secrets."""
+        if not self.send:
+            return []
         segment = [self.batch_url] if self.write_key else []
         return [*segment, self.gauges.destination] if self.gauges else segment
 
@@ -216,8 +232,10 @@ def _check_queue_bytes(value: int) -> None:
 
 
 def _check_write_key(value: object) -> None:
-    if not isinstance(value, str) or not value:
-        raise ConfigError(unexpected("write_key", "the write key of a source, a str", value))
+    if not isinstance(value, str):
+        text = unexpected("write_key", "the write key of a source, a str", value)
+        how = 'segment_librato.write_key = "...", or Client("...")'
+        raise ConfigError(text if value is not None else f"{text}; set it: {how}")
     if len(value) > MAX_WRITE_KEY_LENGTH:
         expected = f"at most {MAX_WRITE_KEY_LENGTH} characters"
         raise ConfigError(f"write_key: expected {expected}, got {len(value)}")

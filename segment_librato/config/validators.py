@@ -6,10 +6,11 @@ secret. Must not know the options themselves.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from ipaddress import IPv6Address
-from typing import TypeGuard
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from segment_librato.errors import ConfigError, unexpected
@@ -24,9 +25,14 @@ __all__ = [
     "check_text",
     "check_timeout",
     "check_url",
+    "truth",
+    "with_scheme",
 ]
 
 Timeout = float | tuple[float, float]
+
+# "localhost:8080" has none, "ftp:/file" has one.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!\d+(/|$))")
 
 
 def check_text(name: str, value: object, expected: str = "a str") -> None:
@@ -39,6 +45,21 @@ def check_flag(name: str, value: object) -> None:
     """Reject anything but True and False."""
     if not isinstance(value, bool):
         raise ConfigError(unexpected(name, "a bool", value))
+
+
+def truth(name: str, value: object) -> bool:
+    """Return the truth of a value: a flag may be the text of an environment variable, or None."""
+    try:
+        return bool(value)
+    except (TypeError, ValueError):  # an array has none
+        raise ConfigError(unexpected(name, "a bool", value)) from None
+
+
+def with_scheme(url: object) -> Any:  # noqa: ANN401  what is no str is rejected elsewhere
+    """Return a URL with the scheme https if it has none, anything else as it is."""
+    if not isinstance(url, str) or not url or _SCHEME.match(url):
+        return url
+    return f"https:{url}" if url.startswith("//") else f"https://{url}"
 
 
 def check_header_text(name: str, value: str) -> None:
@@ -95,9 +116,9 @@ def check_timeout(value: object) -> None:
         expected = "a number of seconds, or a pair of them"
         raise ConfigError(f"timeout: expected {expected}, got a tuple of {len(value)}")
     for part in value if isinstance(value, tuple) else (value,):
+        if _is_number(part) and part <= 0:
+            raise ConfigError(f"timeout: expected more than 0 seconds, got {part}")
         check_seconds("timeout", part)
-        if part == 0:
-            raise ConfigError("timeout: expected more than 0 seconds, got 0")
 
 
 def check_proxies(value: object) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from segment_librato.config.client import OnError
-    from segment_librato.errors import RejectionError, SegmentError
+    from segment_librato.errors import ConfigError, RejectionError, SegmentError
 
 __all__ = ["Failure", "Reporter"]
 
@@ -46,6 +46,22 @@ class Reporter:
     def __init__(self, on_error: OnError | None) -> None:
         self._on_error = on_error or None
         self._calls = threading.local()
+
+    @property
+    def has_on_error(self) -> bool:
+        """Whether there is anybody to tell."""
+        return self._on_error is not None
+
+    def use(self, on_error: OnError | None) -> None:
+        """Call this one from now on."""
+        self._on_error = on_error or None
+
+    def wrong_setting(self, error: ConfigError) -> None:
+        """Report a setting that is wrong; no message is affected, as the earlier one holds."""
+        try:
+            self._call(Failure(error, []))
+        finally:
+            log.error("%s; the earlier settings stay in force", error)
 
     def rejection(self, reason: RejectionError, message: bytes) -> None:
         """Report a rejected message; log it if it is the first of a series.
@@ -90,10 +106,10 @@ class Reporter:
         """Call `on_error` with the messages as dicts, as they would have been sent."""
         self._calls.depth = self._depth() + 1
         try:
-            if self._on_error:
+            if on_error := self._on_error:  # it may be another one at any time
                 messages = [json.loads(message) for message in failure.messages]
                 failure.was_reported = True  # no call between this and the next statement
-                self._on_error(failure.error, messages)
+                on_error(failure.error, messages)
         except Exception as problem:  # noqa: BLE001  the application's code may raise anything
             frame = traceback.extract_tb(problem.__traceback__)[-1]
             place = f"{frame.filename}:{frame.lineno}"

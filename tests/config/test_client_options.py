@@ -29,6 +29,7 @@ SECONDS = (
     "max_rate_limit_duration",
     "exit_timeout",
     "block_on_full",
+    "sync_timeout",
     "shutdown_timeout",
 )
 OAUTH: dict[str, Any] = {
@@ -37,17 +38,22 @@ OAUTH: dict[str, Any] = {
     "oauth_key_id": "key-id",
 }
 
+
+class Undecided:
+    """Something like an array, which is neither true nor false."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("ambiguous")
+
+
 URL = "a URL such as https://api.segment.io"
 WRONG_TYPES: list[tuple[str, Any, str, str]] = [
-    ("write_key", None, "the write key of a source, a str", "NoneType"),
     ("write_key", SECRET.encode(), "the write key of a source, a str", "bytes"),
     ("write_key", 1, "the write key of a source, a str", "int"),
     ("host", 1, URL, "int"),
     ("host", b"https://api.segment.io", URL, "bytes"),
     ("host", ["https://api.segment.io"], URL, "list"),
-    *((name, "no", "a bool", "str") for name in FLAGS),
-    *((name, None, "a bool", "NoneType") for name in FLAGS),
-    *((name, 1, "a bool", "int") for name in FLAGS),
+    *((name, Undecided(), "a bool", "Undecided") for name in FLAGS),
     *((name, None, "an int", "NoneType") for name in COUNTS),
     *((name, "5", "an int", "str") for name in COUNTS),
     *((name, 5.0, "an int", "float") for name in COUNTS),
@@ -77,7 +83,6 @@ WRONG_TYPES: list[tuple[str, Any, str, str]] = [
 ]
 
 WRONG_VALUES: list[tuple[str, Any]] = [
-    ("write_key", ""),
     ("write_key", SECRET + "\r\n"),
     ("write_key", " " + SECRET),
     ("write_key", SECRET + "\nHost: evil"),
@@ -93,6 +98,7 @@ WRONG_VALUES: list[tuple[str, Any]] = [
     ("max_queue_bytes", -1),
     ("max_queue_bytes", 1),
     ("max_queue_bytes", 65_535),
+    ("sync_timeout", 0),
     ("timeout", 0),
     ("timeout", -1),
     ("timeout", float("nan")),
@@ -106,8 +112,16 @@ WRONG_VALUES: list[tuple[str, Any]] = [
 ]
 
 WRONG_URLS = [
-    "api.segment.io",
-    "//api.segment.io",
+    "https:/api.segment.io",
+    "https:api.segment.io",
+    "file:/etc/passwd",
+    "user:" + SECRET + "@api.segment.io",
+    "user:123@api.segment.io",
+    SECRET + "@api.segment.io",
+    "api.segment.io:port",
+    "api.segment.io?key=" + SECRET,
+    "/v1/batch",
+    "///api.segment.io",
     "ftp://api.segment.io",
     "file:///etc/passwd",
     "https://",
@@ -185,15 +199,46 @@ def test_a_rejection_never_shows_the_secret(name: str, value: Any) -> None:
 
 def test_a_missing_write_key_is_rejected() -> None:
     with pytest.raises(
-        ConfigError, match=r"^write_key: expected the write key of a source, a str, got NoneType$"
+        ConfigError, match=r"^write_key: expected the write key of a source, a str, got NoneType;"
     ):
         Config()
+
+
+def test_the_rejection_of_a_missing_write_key_says_where_to_set_it() -> None:
+    assert str(rejection(write_key=None)) == (
+        "write_key: expected the write key of a source, a str, got NoneType; set it: "
+        'segment_librato.write_key = "...", or Client("...")'
+    )
 
 
 @pytest.mark.parametrize("kind", [AssertionError, ValueError])
 def test_handlers_of_the_builtin_errors_catch_a_rejection(kind: type[Exception]) -> None:
     with pytest.raises(kind):
-        Config(write_key="")
+        Config(write_key=None)
+
+
+@pytest.mark.parametrize(
+    "timeout, got", [(-1, "-1"), (-0.5, "-0.5"), (0, "0"), ((3, -1), "-1"), ((0, 3), "0")]
+)
+def test_a_timeout_that_is_not_positive_is_told_what_is_expected(timeout: Any, got: str) -> None:
+    assert str(rejection(timeout=timeout)) == f"timeout: expected more than 0 seconds, got {got}"
+
+
+@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize(
+    "value, truth", [("", False), (None, False), (0, False), ("1", True), (1, True), ([0], True)]
+)
+def test_a_flag_is_the_truth_of_its_value(name: str, value: Any, truth: bool) -> None:
+    assert getattr(config(**{name: value}), name) is truth
+
+
+@pytest.mark.parametrize("nothing", [False, None, ""])
+@pytest.mark.parametrize(
+    "options",
+    [{"write_key": None}, {"write_key": b"key"}, {"write_key": " "}, {"host": 5}, {"host": "a b"}],
+)
+def test_without_sending_neither_host_nor_key_matter(options: Any, nothing: Any) -> None:
+    assert config(**options, send=nothing).destinations == []
 
 
 @pytest.mark.parametrize(
@@ -202,6 +247,11 @@ def test_handlers_of_the_builtin_errors_catch_a_rejection(kind: type[Exception])
         (None, "https://api.segment.io/v1/batch"),
         ("", "https://api.segment.io/v1/batch"),
         ("https://api.segment.io", "https://api.segment.io/v1/batch"),
+        ("api.segment.io", "https://api.segment.io/v1/batch"),
+        ("//api.segment.io", "https://api.segment.io/v1/batch"),
+        ("localhost:8080", "https://localhost:8080/v1/batch"),
+        ("localhost:8080/path", "https://localhost:8080/path/v1/batch"),
+        ("[::1]:8080", "https://[::1]:8080/v1/batch"),
         ("https://api.segment.io/", "https://api.segment.io/v1/batch"),
         ("https://api.segment.io///", "https://api.segment.io/v1/batch"),
         ("HTTPS://API.SEGMENT.IO", "HTTPS://API.SEGMENT.IO/v1/batch"),
@@ -262,6 +312,7 @@ def test_a_config_without_a_host_posts_to_the_default_one() -> None:
         {"shutdown_timeout": 0},
         {"shutdown_timeout": threading.TIMEOUT_MAX},
         {"write_key": "x" * 1_000},
+        {"write_key": ""},
         {"oauth_client_id": None, "oauth_client_key": "", "oauth_key_id": ""},
     ],
 )

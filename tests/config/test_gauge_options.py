@@ -211,7 +211,7 @@ def test_no_option_can_be_changed(account: Any) -> None:
 
 def test_with_an_account_the_write_key_may_be_missing_but_not_wrong() -> None:
     assert Config(gauges=librato()).write_key is None
-    assert str(rejection(Config, gauges=librato(), write_key="")).startswith("write_key: expected")
+    assert str(rejection(Config, gauges=librato(), write_key=" ")).startswith("write_key: expected")
 
 
 def test_without_an_account_the_write_key_may_not_be_missing() -> None:
