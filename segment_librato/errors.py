@@ -74,9 +74,51 @@ class ValidationError(SegmentError, AssertionError, ValueError):
 
 
 class MessageTooLargeError(SegmentError, RuntimeError):
-    """A message exceeded the 32 KB that the Segment API accepts."""
+    """A message exceeded the 32 KB that the Segment API accepts.
+
+    Its `args` are the three of segment-analytics-python, which applications look at; the last
+    has the length of the message, and says what it is too large for instead of holding it.
+
+    Attributes:
+        size: bytes of JSON, or how many there are at least.
+    """
 
     code = "message_too_large"
+
+    def __init__(self, message: str, size: int = 32 * 1024 + 1) -> None:
+        super().__init__(message)
+        self.size = size
+        self.args = ("Message exceeds %skb limit. (%s)", "32", _Withheld(message, size))
+
+    def __str__(self) -> str:
+        """Return what happened, in a sentence."""
+        return self.message
+
+    def with_largest(self, part: str) -> MessageTooLargeError:
+        """Return the same error with the name of the part that is to blame."""
+        return MessageTooLargeError(f"{self.message}; the largest part is {part}", self.size)
+
+    def __reduce__(self) -> tuple[type[MessageTooLargeError], tuple[str, int], dict[str, object]]:
+        """Let pickle and copy rebuild the error from its arguments."""
+        return type(self), (self.message, self.size), vars(self)
+
+
+class _Withheld(str):
+    """A text in the place of a message: `len()` is that of the message."""
+
+    __slots__ = ("_length",)
+    _length: int
+
+    def __new__(cls, text: str, length: int) -> _Withheld:  # noqa: PYI034  `typing` has no Self before 3.11
+        withheld = super().__new__(cls, text)
+        withheld._length = length
+        return withheld
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __reduce__(self) -> tuple[type[_Withheld], tuple[str, int]]:
+        return type(self), (str.__str__(self), self._length)
 
 
 class RejectionError(SegmentError):

@@ -301,4 +301,3 @@ def _finish(method: Callable[[Client, float | None], bool], seconds: float | Non
         settled = getattr(one, method.__name__)(left) and settled
     _defaults.forget_settled()
     return settled
-

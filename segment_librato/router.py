@@ -14,6 +14,8 @@ from segment_librato.delivery.pipeline import Pipeline
 from segment_librato.delivery.retry import SEGMENT
 from segment_librato.delivery.sync import deliver_now
 from segment_librato.encoding.encoder import message_encoder
+from segment_librato.encoding.sizes import largest_part
+from segment_librato.errors import MessageTooLargeError
 from segment_librato.preload import preload
 from segment_librato.process.clock import Clock
 from segment_librato.queue.message_queue import MessageQueue
@@ -82,7 +84,10 @@ class Router:
         Raises:
             MessageTooLargeError: the message exceeds 32 KB.
         """
-        data, as_sent = self._encode(message)
+        try:
+            data, as_sent = self._encode(message)
+        except MessageTooLargeError as error:
+            raise error.with_largest(largest_part(message)) from None
         if self._accept_usual:
             return self._accept_usual(data), as_sent
         measurement = self.gauges.measurement(as_sent) if self.gauges else None

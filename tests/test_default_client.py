@@ -495,16 +495,17 @@ def test_a_wrong_setting_taken_back_leaves_the_client_as_it_was(made: list[Clien
 def test_settings_as_applications_read_them_from_the_environment(
     server: LocalSegment, caplog: pytest.LogCaptureFixture
 ) -> None:
-    analytics.debug = os.getenv("NO_SUCH_VARIABLE_DEBUG")  # type: ignore[assignment]
-    analytics.gzip = os.getenv("NO_SUCH_VARIABLE_GZIP", "1")  # type: ignore[assignment]
-    analytics.sync_mode = os.getenv("NO_SUCH_VARIABLE_SYNC", "")  # type: ignore[assignment]
+    untyped: Any = analytics
+    untyped.debug = os.getenv("NO_SUCH_VARIABLE_DEBUG")
+    untyped.gzip = os.getenv("NO_SUCH_VARIABLE_GZIP", "1")
+    untyped.sync_mode = os.getenv("NO_SUCH_VARIABLE_SYNC", "")
     analytics.host = server.host
     identifier = track()
     assert analytics.flush(5)
     assert received(server) == {identifier}
     assert server.requests[0].headers["Content-Encoding"] == "gzip"
     assert not caplog.messages
-    analytics.send = ""  # type: ignore[assignment]
+    untyped.send = ""
     analytics.write_key = None
     analytics.host = "not a host"
     track()
@@ -572,7 +573,9 @@ def test_there_are_only_a_few_earlier_clients_though_nothing_is_delivered(
             analytics.write_key = f"tenant-{number}"
             tracked.append(track())
             alive = [one for client in made for one in client.consumers if one.is_alive()]
-            assert len([one for one in made if not one.queue.closed]) <= global_client.MAX_FORMER + 1
+            assert (
+                len([one for one in made if not one.queue.closed]) <= global_client.MAX_FORMER + 1
+            )
             assert len(alive) <= global_client.MAX_FORMER + 4
     assert analytics.flush(5)
     assert errors.message_ids == tracked[:3]

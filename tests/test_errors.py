@@ -69,6 +69,18 @@ def test_an_error_is_caught_by_handlers_of_its_bases(
     assert issubclass(kind, caught_as)
 
 
+def test_a_message_that_is_too_large_has_the_arguments_that_applications_look_at() -> None:
+    error = MessageTooLargeError("message: expected less", 50_000).with_largest("traits")
+    for one in (error, copy.deepcopy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301
+        assert isinstance(one, MessageTooLargeError)
+        template, kilobytes, withheld = one.args
+        assert (template, kilobytes) == ("Message exceeds %skb limit. (%s)", "32")
+        assert len(withheld) == one.size == 50_000
+        assert str(withheld) == str(one) == "message: expected less; the largest part is traits"
+        assert f"{withheld}" == "".join(withheld) == str(one)
+        assert len(pickle.loads(pickle.dumps(withheld))) == 50_000  # noqa: S301
+
+
 def test_every_error_has_a_code_of_its_own() -> None:
     codes = [kind.code for kind in WITH_A_TEXT]
     assert len(set(codes)) == len(codes)

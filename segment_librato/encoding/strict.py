@@ -59,7 +59,7 @@ def encode(value: Mapping[str, Any], limit: int) -> tuple[bytes, dict[str, Any]]
         plain, data = _encode_coerced(value, limit)
     if len(data) > limit:
         raise MessageTooLargeError(
-            f"message: expected at most {limit} bytes of JSON, got {len(data)}"
+            f"message: expected at most {limit} bytes of JSON, got {len(data)}", len(data)
         )
     return data, plain
 

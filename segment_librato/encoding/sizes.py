@@ -1,0 +1,56 @@
+"""Which part of a message is the largest, for the error that rejects it.
+
+An estimate within a budget, so that it takes no longer for a message of a gigabyte: code of the
+application does not run, and nothing is copied or encoded. Must not know what a message means.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["largest_part"]
+
+MAX_LOOKS = 10_000
+MAX_NAME_LENGTH = 100
+
+
+def largest_part(message: Mapping[str, Any]) -> str:
+    """Return the name of the largest field, with that of the largest entry in it if it has some.
+
+    Such as "properties.report"; a name that could break a line of a log is left out.
+    """
+    name, value = _largest(message)
+    if issubclass(type(value), dict) and value:
+        entry, _ = _largest(value)
+        if type(entry) is str and entry.isprintable() and 0 < len(entry) <= MAX_NAME_LENGTH:
+            return f"{name}.{entry}"
+    return name
+
+
+def _largest(container: Mapping[Any, Any]) -> tuple[Any, Any]:
+    entries = islice(dict.items(container), MAX_LOOKS)  # type: ignore[arg-type]  # a dict, maybe of a subclass
+    return max(entries, key=lambda entry: _size([entry]))
+
+
+def _size(values: Iterable[Any]) -> int:
+    """Return about how many bytes of text are in some values and in all that they contain."""
+    size, left = 0, list(values)
+    for _ in range(MAX_LOOKS):
+        if not left:
+            break
+        value = left.pop()
+        kind = type(value)
+        size += 1
+        if issubclass(kind, str):
+            size += str.__len__(value)
+        elif issubclass(kind, (bytes, bytearray)):
+            size += kind.__len__(value)
+        elif issubclass(kind, dict):
+            left += islice(dict.items(value), MAX_LOOKS)
+        elif kind in {list, tuple, set, frozenset}:
+            left += islice(value, MAX_LOOKS)
+    return size

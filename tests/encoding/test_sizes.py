@@ -1,0 +1,62 @@
+"""Which part of a message that is too large is to blame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.values import Hostile
+
+from segment_librato.encoding.sizes import MAX_LOOKS, largest_part
+
+TEXT = "x" * 40_000
+
+
+class Text(str):
+    """A text whose length cannot be asked."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        raise RuntimeError("no")
+
+
+class Entries(dict[str, Any]):
+    """A dict whose entries cannot be asked."""
+
+    def items(self) -> Any:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "properties, part",
+    [
+        ({"a": 1, "log": TEXT, "b": "short"}, "properties.log"),
+        ({"a": "short", "rows": [{"n": n} for n in range(20_000)]}, "properties.rows"),
+        ({"a": ["short"] * 9, "b": {"deep": {"deeper": [TEXT]}}}, "properties.b"),
+        ({TEXT: 1, "b": 2}, "properties"),
+        ({"bell\a": TEXT}, "properties"),
+        ({"": TEXT}, "properties"),
+        ({5: TEXT}, "properties"),
+        ({"bytes": TEXT.encode(), "a": Hostile()}, "properties.bytes"),
+        ({"own": Text(TEXT), "a": "short"}, "properties.own"),
+        ({"own": Entries(a=TEXT), "a": "short"}, "properties.own"),
+        (Entries(a=TEXT), "properties.a"),
+    ],
+)
+def test_the_largest_part_is_named(properties: Any, part: str) -> None:
+    message = {"type": "track", "properties": properties, "context": {"library": "short"}}
+    assert largest_part(message) == part
+
+
+def test_another_field_may_be_the_largest() -> None:
+    message = {"userId": TEXT, "properties": {"a": 1}, "context": {}}
+    assert largest_part(message) == "userId"
+
+
+def test_what_contains_itself_ends_too() -> None:
+    cycle: list[Any] = [TEXT]
+    cycle.append(cycle)
+    assert largest_part({"properties": {"cycle": cycle}, "context": {}}) == "properties.cycle"
+    many = dict.fromkeys(range(3 * MAX_LOOKS), 1)
+    assert largest_part({"properties": {"many": many}, "context": {}}) == "properties.many"
