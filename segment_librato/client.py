@@ -432,12 +432,16 @@ class Client:
     def flush(self, timeout: float | None = None) -> bool:
         """Send all accepted messages, and wait until each is delivered or reported as failed.
 
+        If it takes long, the log says why: after 5 seconds, then every 30.
+
         Args:
-            timeout: Longest time to wait, in seconds; None waits until the retries end.
+            timeout: Longest time to wait, in seconds; None waits until the retries end, which
+                may be hours.
 
         Returns:
-            Whether all messages were delivered, or reported to `on_error`, in time. A call from
-            `on_error`, on the thread that delivers, returns False at once.
+            Whether all messages were settled in time. True does not mean that they were
+            delivered: those that failed were reported to `on_error`, and `stats.failed` counts
+            them. A call from `on_error`, on the thread that delivers, returns False at once.
 
         Raises:
             ValidationError: the timeout is neither a number nor None.
@@ -470,7 +474,7 @@ class Client:
                 What is left then goes to `on_error` with a `ShutdownTimeoutError`.
 
         Returns:
-            Whether all messages were delivered, or reported to `on_error`, in time.
+            Whether all messages were settled in time, as with `flush`.
 
         Raises:
             ValidationError: the timeout is neither a number nor None.

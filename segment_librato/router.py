@@ -6,6 +6,8 @@ how a message was built.
 
 from __future__ import annotations
 
+import json
+import logging
 from typing import TYPE_CHECKING
 
 from segment_librato.config.client import Config
@@ -15,7 +17,8 @@ from segment_librato.delivery.retry import SEGMENT
 from segment_librato.delivery.sync import deliver_now
 from segment_librato.encoding.encoder import message_encoder
 from segment_librato.encoding.sizes import largest_part
-from segment_librato.errors import MessageTooLargeError
+from segment_librato.errors import MessageTooLargeError, SegmentError
+from segment_librato.log import log
 from segment_librato.preload import preload
 from segment_librato.process.clock import Clock
 from segment_librato.queue.message_queue import MessageQueue
@@ -28,12 +31,15 @@ if TYPE_CHECKING:
 
     from segment_librato.delivery.consumer import Consumer
     from segment_librato.delivery.report import Reporter
+    from segment_librato.encoding.encoder import EncodeMessage
     from segment_librato.gauge_delivery.pipeline import GaugePipeline
     from segment_librato.message.fields import Message
     from segment_librato.transport.base import Transport
     from segment_librato.transport.oauth import TokenProvider
 
 __all__ = ["Router"]
+
+MASK = "***"
 
 
 class Router:
@@ -58,7 +64,7 @@ class Router:
         self._config = config
         self._report = report
         self._clock = clock or Clock()
-        self._encode = message_encoder()
+        self._encode = _logged(message_encoder(), config) if config.debug else message_encoder()
         self.queue: MessageQueue = MessageQueue(
             config.max_queue_size, _batch_rules(config), config.max_queue_bytes, self._clock
         )
@@ -83,6 +89,7 @@ class Router:
 
         Raises:
             MessageTooLargeError: the message exceeds 32 KB.
+            SegmentError: in `sync_mode`, it was not delivered, and there is no `on_error`.
         """
         try:
             data, as_sent = self._encode(message)
@@ -97,13 +104,20 @@ class Router:
                 return False, as_sent
             accepted = self.gauges.accept(measurement) if self.gauges and measurement else True
             return accepted, as_sent
+        failure = None
         if self.gauges and measurement:
             if not self.gauges.segment_too:
-                data, as_sent = self._encode(_without_librato(as_sent))
-            self.gauges.accept(measurement)
-        if self._config.sync_mode:
-            return deliver_now(self._segment, data), as_sent
-        return self._segment.accept(data), as_sent
+                data, as_sent = message_encoder()(_without_librato(as_sent))
+            try:
+                self.gauges.accept(measurement)
+            except SegmentError as error:  # in `sync_mode`; it does not keep the message
+                failure = error
+        if not self._config.sync_mode:
+            return self._segment.accept(data), as_sent
+        accepted = deliver_now(self._segment, data)
+        if failure:
+            raise failure
+        return accepted, as_sent
 
     def flush(self, timeout: float | None) -> bool:
         """Send what was accepted so far; return whether all of it has an outcome in time."""
@@ -178,6 +192,22 @@ class Router:
 
     def _called_from_delivery(self) -> bool:
         return any(pipeline.called_from_delivery() for pipeline in self._pipelines)
+
+
+def _logged(encode: EncodeMessage, config: Config) -> EncodeMessage:
+    """Return an encoder that logs each message, but for the write key, if that is in it."""
+    keys = {config.write_key, repr(config.write_key)[1:-1]} if config.write_key else set()
+
+    def encode_and_log(message: Message) -> tuple[bytes, Message]:
+        data, as_sent = encode(message)
+        if log.isEnabledFor(logging.DEBUG):
+            text = repr(json.loads(data))  # nobody can change it meanwhile
+            for key in keys:
+                text = text.replace(key, MASK)
+            log.debug("queueing: %s", text)
+        return data, as_sent
+
+    return encode_and_log
 
 
 def _without_librato(message: Message) -> Message:

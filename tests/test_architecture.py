@@ -20,6 +20,7 @@ FLOORS = [
     "devserver",
     "segment_librato",
     "compat",
+    "finders, incumbent",
     "global_client",
     "client",
     "router",

@@ -33,7 +33,12 @@ MAX_SPLITS = 64  # in a row; after that, the server seems to reject everything
 
 
 class Delivery:
-    """The delivery of one in-flight batch. For one thread at a time."""
+    """The delivery of one in-flight batch. For one thread at a time.
+
+    Attributes:
+        time_for_retries: seconds in which a request and its retries end, from the first one on;
+            None is no limit beyond those of the options.
+    """
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class Delivery:
         self._config = config
         self._table = table
         self.batch = batch
+        self.time_for_retries: float | None = None
         self._failure: Failure | None = None  # the last one to be reported
 
     def run(self, deadline: float | None = None) -> SegmentError | None:
@@ -119,7 +125,8 @@ class Delivery:
         """Send a batch until it succeeds or is not worth another try."""
         clock = self._queue.clock
         schedule = RetrySchedule(self._config)
-        while isinstance(outcome := self._attempt(batch, deadline), SegmentError):
+        end = self._end_of_retries(deadline)
+        while isinstance(outcome := self._attempt(batch, end), SegmentError):
             self.batch.last_error = outcome
             if self._decide(outcome) is not Decision.RETRY:
                 break
@@ -127,13 +134,22 @@ class Delivery:
             wait = schedule.next_wait(outcome, now)
             if wait is None:
                 break
-            if deadline is not None and now + wait > deadline:
+            if end is not None and now + wait > end:
+                if end != deadline:
+                    break
                 return ShutdownTimeoutError(f"time ran out before another try; {outcome}")
             self._report.retry(outcome, wait, len(batch), is_first=not batch.retries)
             if not self._queue.pause(self.batch, now + wait):
                 break
             batch.retries += 1
         return outcome
+
+    def _end_of_retries(self, deadline: float | None) -> float | None:
+        """Return when the last try has to end; None if there is no such time."""
+        if self.time_for_retries is None:
+            return deadline
+        own = self._queue.clock.deadline(self.time_for_retries)
+        return own if deadline is None else min(own, deadline)
 
     def _attempt(self, batch: Batch, deadline: float | None) -> Receipt | SegmentError:
         timeout = None if deadline is None else max(0, deadline - self._queue.clock.now())

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
+FIRST_NOTICE_SECONDS = 5  # of a flush that waits
+NOTICE_SECONDS = 30
+
 
 class Pipeline:
     """Consumers for a queue. Thread-safe.
@@ -108,10 +111,29 @@ class Pipeline:
         if not is_served:
             self.consumers[0].drain(deadline)
             self.keep_for_exit()
-        is_settled = self.queue.wait_until_settled(mark, deadline)
+        is_settled = self._wait_until_settled(mark, deadline)
         if not is_settled:
             log.debug("flush timed out; messages pending: %d", self.queue.ledger.stats().pending)
         return is_settled
+
+    def _wait_until_settled(self, mark: int, deadline: float | None) -> bool:
+        """Wait as the queue does; log now and then why it takes so long."""
+        clock, queue = self.queue.clock, self.queue
+        began = clock.now()
+        notice = began + FIRST_NOTICE_SECONDS
+        while deadline is None or notice < deadline:
+            if queue.wait_until_settled(mark, notice):
+                return True
+            if clock.now() < notice:
+                break  # there is no consumer to send what waits
+            self._log_wait(clock.now() - began)
+            notice = clock.now() + NOTICE_SECONDS
+        return queue.wait_until_settled(mark, deadline)
+
+    def _log_wait(self, seconds: float) -> None:
+        ledger = self.queue.ledger
+        pending, reason = ledger.stats().pending, ledger.last_error() or "no response yet"
+        log.warning("waiting for %.0f s; messages pending: %d; %s", seconds, pending, reason)
 
     def begin_flush(self) -> tuple[int, bool]:
         """Send all that was accepted so far, without waiting.

@@ -1,4 +1,4 @@
-"""`sync_mode`: a message is delivered inside its call, without a thread and without waiting.
+"""`sync_mode`: a message is delivered inside its call, without a thread.
 
 Must not know what a message says, or HTTP.
 """
@@ -12,24 +12,37 @@ from segment_librato.queue.ledger import InFlightBatch
 
 if TYPE_CHECKING:
     from segment_librato.delivery.pipeline import Pipeline
+    from segment_librato.errors import SegmentError
 
 __all__ = ["deliver_now"]
 
 
 def deliver_now(pipeline: Pipeline, message: bytes) -> bool:
-    """Deliver a message on the calling thread; return whether it was delivered.
+    """Deliver a message on the calling thread; return whether it was delivered. Thread-safe.
 
-    If not, it was reported. Thread-safe.
+    If not, it was reported.
+
+    Raises:
+        SegmentError: it was not delivered, and there is no `on_error`.
     """
+    failure = _deliver(pipeline, message)
+    if failure and not pipeline.report.has_on_error:
+        raise failure.with_traceback(None) from None
+    return failure is None
+
+
+def _deliver(pipeline: Pipeline, message: bytes) -> SegmentError | None:
+    """Deliver a message; return why it was not delivered, after that was reported."""
     delivery = pipeline.begin(InFlightBatch(message))
+    delivery.time_for_retries = pipeline.config.sync_timeout
     register_at_exit(pipeline)
     hook_into_frameworks()
     try:
         rejection = pipeline.queue.admit(delivery.batch)
         if rejection:
             pipeline.report.rejection(rejection, message)
-            return False
-        return delivery.run(_exit_deadline(pipeline)) is None
+            return rejection
+        return delivery.run(_exit_deadline(pipeline))
     except BaseException as interruption:
         delivery.give_up(interruption)
         raise

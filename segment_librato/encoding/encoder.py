@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from segment_librato.message.fields import Message
 
-__all__ = ["message_encoder"]
+__all__ = ["EncodeMessage", "message_encoder"]
 
 MAX_VALUES = 100  # that are not looked into: at worst, the largest of them is written 100 times
 MAX_LEVELS = 8

@@ -23,6 +23,7 @@ def largest_part(message: Mapping[str, Any]) -> str:
 
     Such as "properties.report"; a name that could break a line of a log is left out.
     """
+    name: str
     name, value = _largest(message)
     if issubclass(type(value), dict) and value:
         entry, _ = _largest(value)
@@ -31,8 +32,8 @@ def largest_part(message: Mapping[str, Any]) -> str:
     return name
 
 
-def _largest(container: Mapping[Any, Any]) -> tuple[Any, Any]:
-    entries = islice(dict.items(container), MAX_LOOKS)  # type: ignore[arg-type]  # a dict, maybe of a subclass
+def _largest(container: Any) -> tuple[Any, Any]:
+    entries: Iterable[tuple[Any, Any]] = islice(dict.items(container), MAX_LOOKS)
     return max(entries, key=lambda entry: _size([entry]))
 
 

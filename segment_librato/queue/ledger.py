@@ -164,6 +164,12 @@ class Ledger:
         return len(self._waiting) + self._count_unsettled()
 
     @synchronized
+    def last_error(self) -> SegmentError | None:
+        """Return what keeps the oldest messages in flight from being delivered, if it is known."""
+        batches = sorted(self._in_flight.copy(), key=lambda batch: batch.first)
+        return next((batch.last_error for batch in batches if batch.last_error), None)
+
+    @synchronized
     def first_unsettled(self) -> int:
         """Return how many messages were in flight before the oldest that has no outcome."""
         return min((batch.first for batch in self._in_flight.copy()), default=self.taken)

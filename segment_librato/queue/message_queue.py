@@ -145,6 +145,15 @@ class MessageQueue:
         """Return whether no message waits."""
         return not self._waiting
 
+    def full(self) -> bool:
+        """Return whether `maxsize` messages wait, so that the next one may be rejected."""
+        return len(self._waiting) >= self._max_size
+
+    @property
+    def maxsize(self) -> int:
+        """How many messages may wait; 0 means any number."""
+        return 0 if self._max_size == UNBOUNDED else int(self._max_size)
+
     def is_locked_by_caller(self) -> bool:
         """Return whether the calling thread is within a method, as a signal handler may be."""
         return self._changed.is_locked_by_caller()
