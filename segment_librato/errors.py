@@ -80,12 +80,12 @@ class MessageTooLargeError(SegmentError, RuntimeError):
     has the length of the message, and says what it is too large for instead of holding it.
 
     Attributes:
-        size: bytes of JSON, or how many there are at least.
+        size: about how many bytes of JSON it has; 0 if nobody has looked.
     """
 
     code = "message_too_large"
 
-    def __init__(self, message: str, size: int = 32 * 1024 + 1) -> None:
+    def __init__(self, message: str, size: int = 0) -> None:
         super().__init__(message)
         self.size = size
         self.args = ("Message exceeds %skb limit. (%s)", "32", _Withheld(message, size))
@@ -94,9 +94,16 @@ class MessageTooLargeError(SegmentError, RuntimeError):
         """Return what happened, in a sentence."""
         return self.message
 
-    def with_largest(self, part: str) -> MessageTooLargeError:
-        """Return the same error with the name of the part that is to blame."""
-        return MessageTooLargeError(f"{self.message}; the largest part is {part}", self.size)
+    def with_largest(self, part: str, size: int) -> MessageTooLargeError:
+        """Return the same error with the name of the part that is to blame.
+
+        Args:
+            part: where in the message it is.
+            size: about how many bytes the message has, for an error that does not know.
+        """
+        known = self.size or size
+        about = "" if self.size else f"; it has about {size} bytes"
+        return MessageTooLargeError(f"{self.message}{about}; the largest part is {part}", known)
 
     def __reduce__(self) -> tuple[type[MessageTooLargeError], tuple[str, int], dict[str, object]]:
         """Let pickle and copy rebuild the error from its arguments."""

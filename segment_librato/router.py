@@ -16,7 +16,7 @@ from segment_librato.delivery.pipeline import Pipeline
 from segment_librato.delivery.retry import SEGMENT
 from segment_librato.delivery.sync import deliver_now
 from segment_librato.encoding.encoder import message_encoder
-from segment_librato.encoding.sizes import largest_part
+from segment_librato.encoding.sizes import estimated_size, largest_part
 from segment_librato.errors import MessageTooLargeError, SegmentError
 from segment_librato.log import log
 from segment_librato.preload import preload
@@ -94,7 +94,8 @@ class Router:
         try:
             data, as_sent = self._encode(message)
         except MessageTooLargeError as error:
-            raise error.with_largest(largest_part(message)) from None
+            part, size = largest_part(message), estimated_size(message)
+            raise error.with_largest(part, size) from None
         if self._accept_usual:
             return self._accept_usual(data), as_sent
         measurement = self.gauges.measurement(as_sent) if self.gauges else None

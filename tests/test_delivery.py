@@ -836,7 +836,7 @@ def test_a_timeout_that_is_no_number_is_rejected(
 
 
 def test_there_are_no_consumers_in_sync_mode(make_client: MakeClient) -> None:
-    assert not make_client(sync_mode=True).consumers
+    assert make_client(sync_mode=True).consumers is None
     assert len(make_client(thread=2).consumers) == 2
 
 

@@ -70,7 +70,7 @@ def test_an_error_is_caught_by_handlers_of_its_bases(
 
 
 def test_a_message_that_is_too_large_has_the_arguments_that_applications_look_at() -> None:
-    error = MessageTooLargeError("message: expected less", 50_000).with_largest("traits")
+    error = MessageTooLargeError("message: expected less", 50_000).with_largest("traits", 40_000)
     for one in (error, copy.deepcopy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301
         assert isinstance(one, MessageTooLargeError)
         template, kilobytes, withheld = one.args
@@ -79,6 +79,14 @@ def test_a_message_that_is_too_large_has_the_arguments_that_applications_look_at
         assert str(withheld) == str(one) == "message: expected less; the largest part is traits"
         assert f"{withheld}" == "".join(withheld) == str(one)
         assert len(pickle.loads(pickle.dumps(withheld))) == 50_000  # noqa: S301
+
+
+def test_the_size_of_a_message_that_is_too_large_is_estimated_if_nobody_knows_it() -> None:
+    error = MessageTooLargeError("message: expected less").with_largest("traits", 40_000)
+    assert error.size == len(error.args[2]) == 40_000
+    assert str(error) == (
+        "message: expected less; it has about 40000 bytes; the largest part is traits"
+    )
 
 
 def test_every_error_has_a_code_of_its_own() -> None:

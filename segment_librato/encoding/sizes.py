@@ -1,4 +1,4 @@
-"""Which part of a message is the largest, for the error that rejects it.
+"""How large a message is, and which part of it the most, for the error that rejects it.
 
 An estimate within a budget, so that it takes no longer for a message of a gigabyte: code of the
 application does not run, and nothing is copied or encoded. Must not know what a message means.
@@ -9,13 +9,20 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from segment_librato.message.fields import MAX_MESSAGE_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["largest_part"]
+__all__ = ["estimated_size", "largest_part"]
 
 MAX_LOOKS = 10_000
 MAX_NAME_LENGTH = 100
+
+
+def estimated_size(message: Mapping[str, Any]) -> int:
+    """Return about how many bytes of JSON a message has that has more than is allowed."""
+    return max(_size([message]), MAX_MESSAGE_BYTES + 1)
 
 
 def largest_part(message: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.values import Hostile
 
-from segment_librato.encoding.sizes import MAX_LOOKS, largest_part
+from segment_librato.encoding.sizes import MAX_LOOKS, estimated_size, largest_part
 
 TEXT = "x" * 40_000
 
@@ -60,3 +60,15 @@ def test_what_contains_itself_ends_too() -> None:
     assert largest_part({"properties": {"cycle": cycle}, "context": {}}) == "properties.cycle"
     many = dict.fromkeys(range(3 * MAX_LOOKS), 1)
     assert largest_part({"properties": {"many": many}, "context": {}}) == "properties.many"
+
+
+@pytest.mark.parametrize(
+    "properties, least, most",
+    [
+        ({"log": TEXT}, 40_000, 40_100),
+        ({"rows": [TEXT, {"log": TEXT.encode()}]}, 80_000, 80_100),
+        ({"rows": [1] * 40_000}, 32_769, 32_769),
+    ],
+)
+def test_the_size_is_estimated(properties: dict[str, Any], least: int, most: int) -> None:
+    assert least <= estimated_size({"type": "track", "properties": properties}) <= most

@@ -476,7 +476,7 @@ def test_in_sync_mode_the_call_delivers_both(
     track(client, "E", [7])
     assert values(server, "E") == {"web-1": [7]}
     assert len(server.messages) == 1
-    assert client.consumers == []
+    assert client.consumers is None
 
 
 def test_the_setting_of_the_module(
@@ -509,9 +509,9 @@ def test_the_repr_names_the_destinations_without_secrets(
     client = make_client(gauges=account(upload_interval=LONG), upload_interval=LONG)
     track(client, "E", [1])
     host = server.host
-    assert repr(client) == f"<Client of {host}/v1/batch and {host}, messages waiting: 2>"
+    assert repr(client) == f"<Client of {host}/v1/batch and {host}, messages pending: 2>"
     with Client(gauges=account()) as of_librato_only:
-        assert repr(of_librato_only) == f"<Client of {host}, messages waiting: 0>"
+        assert repr(of_librato_only) == f"<Client of {host}, messages pending: 0>"
     with Client(gauges=OpenTelemetryConfig()) as of_open_telemetry:
         assert "<Client of the OTLP endpoint of the environment" in repr(of_open_telemetry)
 
