@@ -9,7 +9,7 @@
 Every option of `Client` is a setting of this module, such as `write_key` above; `Client` describes
 them. The first call makes `default_client` from the settings. When a setting is changed later, the
 next call makes a new one, and the former delivers what it has accepted. To start anew, set
-`default_client` to None.
+`default_client` to None, or any setting after `shutdown()`.
 
 `stats` is a snapshot of the counters of the default client; reading it makes no client.
 
