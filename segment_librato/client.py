@@ -22,7 +22,6 @@ from segment_librato.delivery.consumer import Consumer
 from segment_librato.delivery.report import Reporter
 from segment_librato.errors import ConfigError, ValidationError, unexpected
 from segment_librato.gauge_delivery.calls import configure, gauge_fields, gauge_settings
-from segment_librato.log import log
 from segment_librato.message.build import (
     add_alias_fields,
     add_group_fields,
@@ -74,6 +73,8 @@ class _Option(Generic[T]):
 
 class Client:
     """A Segment client. Thread-safe; after construction, only invalid arguments raise.
+
+    (And what keeps a message from delivery, in `sync_mode` without `on_error`.)
 
         with Client("YOUR_WRITE_KEY") as client:
             client.track("user-1", "Order Completed", {"value": 42})
@@ -205,8 +206,6 @@ class Client:
         self.queue: MessageQueue = self._router.queue
         weakref.finalize(self, _close, self._router.queues).atexit = False
         self._set_up_logging()
-        if self.config.send and self.config.write_key == "":
-            log.warning("write_key is empty: nothing is sent to Segment")
 
     def __repr__(self) -> str:
         """Name the client without its secrets."""
@@ -274,6 +273,7 @@ class Client:
         Raises:
             ValidationError: an argument has a wrong type or value.
             MessageTooLargeError: the message exceeds 32 KB.
+            SegmentError: in `sync_mode`, without `on_error`: the message was not delivered.
         """
         message = build(
             "track", user_id, anonymous_id, context, timestamp, integrations, message_id

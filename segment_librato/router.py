@@ -75,6 +75,7 @@ class Router:
             for pipeline in (self._segment, self.gauges and self.gauges.pipeline)
             if pipeline
         ]
+        self._warned_of_empty_key = False
         # All that most clients do: a message goes to Segment in the background.
         is_usual = self._segment and not self.gauges and not config.sync_mode
         self._accept_usual = self._segment.accept if self._segment and is_usual else None
@@ -100,6 +101,7 @@ class Router:
             return self._accept_usual(data), as_sent
         measurement = self.gauges.measurement(as_sent) if self.gauges else None
         if not self._segment:
+            self._warn_of_empty_key()
             if reason := self.queue.reject_if_closed():
                 self._report.rejection(reason, data)
                 return False, as_sent
@@ -119,6 +121,15 @@ class Router:
         if failure:
             raise failure
         return accepted, as_sent
+
+    def _warn_of_empty_key(self) -> None:
+        """Warn once if it is why nothing goes to Segment.
+
+        Not when the client is made, which may happen under a lock.
+        """
+        if self._config.send and self._config.write_key == "" and not self._warned_of_empty_key:
+            self._warned_of_empty_key = True
+            log.warning("write_key is empty: nothing is sent to Segment")
 
     def flush(self, timeout: float | None) -> bool:
         """Send what was accepted so far; return whether all of it has an outcome in time."""
@@ -197,7 +208,8 @@ class Router:
 
 def _logged(encode: EncodeMessage, config: Config) -> EncodeMessage:
     """Return an encoder that logs each message, but for the write key, if that is in it."""
-    keys = {config.write_key, repr(config.write_key)[1:-1]} if config.write_key else set()
+    key = config.write_key  # without `send` it may be anything
+    keys = {key, repr(key)[1:-1]} if key and isinstance(key, str) else set()
 
     def encode_and_log(message: Message) -> tuple[bytes, Message]:
         data, as_sent = encode(message)

@@ -141,6 +141,15 @@ def test_the_write_key_is_masked_in_the_debug_log(application: Any, server: Loca
     assert server.messages[0]["properties"] == {"url": f"/?key={WRITE_KEY}&a=1"}
 
 
+@pytest.mark.parametrize("key", [None, "", b"bytes", 5])
+def test_a_dry_run_with_debug_needs_no_key(
+    key: Any, server: LocalSegment, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client(key, server.host, debug=True, send=False)
+    assert client.track("user-1", "event")[0]
+    assert [line.partition(":")[0] for line in caplog.messages] == ["queueing"]
+
+
 def test_without_debug_no_payload_is_logged_at_any_level(
     application: Any, server: LocalSegment, caplog: pytest.LogCaptureFixture
 ) -> None:
