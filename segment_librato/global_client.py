@@ -118,11 +118,12 @@ class _Defaults:
 
 
 def _finish_former(client: Client) -> None:
-    """Wait until a former client has delivered, and for as long as it does deliver."""
+    """Wait until a former client has delivered, while it does deliver; then give it up."""
     settled = None
+    deadline = time.monotonic() + client.config.shutdown_timeout
     while not client.flush(MAX_FORMER_WAIT):
         before, settled = settled, client.stats.delivered + client.stats.failed
-        if before == settled:
+        if before == settled or time.monotonic() > deadline:
             client.shutdown(0)
             return
 
