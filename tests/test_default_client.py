@@ -483,6 +483,21 @@ def test_an_on_error_that_is_told_of_a_wrong_setting_may_correct_it(server: Loca
     assert len(server.messages) == 3
 
 
+def test_an_on_error_that_assigns_a_wrong_setting_is_not_called_for_it_again() -> None:
+    calls: list[Exception] = []
+
+    def spoil(error: Exception, messages: list[dict[str, Any]]) -> None:
+        calls.append(error)
+        analytics.timeout = -1
+        analytics.track("user-1", "spoilt")
+
+    track()
+    analytics.on_error = spoil
+    analytics.timeout = -1
+    track()
+    assert len(calls) == 1
+
+
 def test_a_wrong_setting_taken_back_leaves_the_client_as_it_was(made: list[Client]) -> None:
     track()
     analytics.timeout = -1

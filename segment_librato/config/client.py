@@ -151,6 +151,9 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
         values = vars(self)
         for name in ("debug", "send", "gzip", "sync_mode"):
             values[name] = truth(name, values[name])
+        for name in ("timeout", "oauth_auth_server", "oauth_scope"):
+            if values[name] is None:  # the incumbent takes it
+                values[name] = getattr(Config, name)
         for name in ("host", "oauth_auth_server"):
             values[name] = with_scheme(values[name])
         self._check_destinations()

@@ -57,9 +57,13 @@ class Reporter:
         self._on_error = on_error or None
 
     def wrong_setting(self, error: ConfigError) -> None:
-        """Report a setting that is wrong; no message is affected, as the earlier one holds."""
+        """Report a setting that is wrong; no message is affected, as the earlier one holds.
+
+        Not to an `on_error` that runs on the same thread, which may have assigned it.
+        """
         try:
-            self._call(Failure(error, []))
+            if not self._depth():
+                self._call(Failure(error, []))
         finally:
             log.error("%s; the earlier settings stay in force", error)
 

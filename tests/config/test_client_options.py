@@ -64,7 +64,6 @@ WRONG_TYPES: list[tuple[str, Any, str, str]] = [
     *((name, "5", "a number of seconds", "str") for name in SECONDS),
     *((name, True, "a number of seconds", "bool") for name in SECONDS),
     *((name, Decimal(5), "a number of seconds", "Decimal") for name in SECONDS),
-    ("timeout", None, "a number of seconds", "NoneType"),
     ("timeout", "15", "a number of seconds", "str"),
     ("timeout", True, "a number of seconds", "bool"),
     ("timeout", [3, 10], "a number of seconds", "list"),
@@ -77,8 +76,8 @@ WRONG_TYPES: list[tuple[str, Any, str, str]] = [
     ("oauth_client_id", 1, "a str", "int"),
     ("oauth_client_key", SECRET.encode(), "a str", "bytes"),
     ("oauth_key_id", 1, "a str", "int"),
-    ("oauth_auth_server", None, "a str", "NoneType"),
-    ("oauth_scope", None, "a str", "NoneType"),
+    ("oauth_auth_server", 1, "a str", "int"),
+    ("oauth_scope", 1, "a str", "int"),
     ("gauges", "token", "a LibratoConfig, an OpenTelemetryConfig or None", "str"),
 ]
 
@@ -230,6 +229,11 @@ def test_a_timeout_that_is_not_positive_is_told_what_is_expected(timeout: Any, g
 )
 def test_a_flag_is_the_truth_of_its_value(name: str, value: Any, truth: bool) -> None:
     assert getattr(config(**{name: value}), name) is truth
+
+
+@pytest.mark.parametrize("name", ["timeout", "oauth_auth_server", "oauth_scope"])
+def test_none_is_the_default_where_the_incumbent_takes_it(name: str) -> None:
+    assert getattr(config(**{name: None}), name) == getattr(Config, name)
 
 
 @pytest.mark.parametrize("nothing", [False, None, ""])

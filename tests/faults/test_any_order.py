@@ -81,7 +81,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def join(self) -> None:
         assert self.client.join(VIRTUAL_TIMEOUT)
-        assert not any(consumer.is_alive() for consumer in self.client.consumers)
+        assert not any(consumer.is_alive() for consumer in self.client.consumers or [])
 
     @rule(timeout=st.sampled_from([0, 1, VIRTUAL_TIMEOUT]))
     def shutdown(self, timeout: float) -> None:

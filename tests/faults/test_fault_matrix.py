@@ -139,7 +139,7 @@ def test_shutdown(cell: Cell, mode: str) -> None:
         record.track(client, MESSAGES, server.settle)
         assert client.shutdown()
         seconds = clock.now() - began
-        assert not any(consumer.is_alive() for consumer in client.consumers)
+        assert not any(consumer.is_alive() for consumer in client.consumers or [])
         record.close(client)
         seen = server.see(record.stats["requests"])
     check(cell, record, seen, batches_of(mode, MESSAGES))

@@ -32,7 +32,7 @@ SHORT_TIMEOUT = 0.1  # real seconds, of which sockets know: for a server that st
 
 MODES: dict[str, dict[str, Any]] = {
     "threaded": {},
-    "sync_mode": {"sync_mode": True},
+    "sync_mode": {"sync_mode": True, "sync_timeout": VIRTUAL_TIMEOUT},
     "gzip": {"gzip": True},
 }
 
