@@ -14,12 +14,14 @@
 
 The second base classes are those that segment-analytics-python raises, so that existing
 handlers keep catching. Texts name fields, options, types, counts and hosts; never a
-payload, a write key or a token.
+payload, a write key or a token. All of them are printable, whatever a server sent.
 
 Must not know anything else of the library.
 """
 
 from __future__ import annotations
+
+from segment_librato.printable import printable
 
 __all__ = [
     "APIError",
@@ -55,8 +57,8 @@ class SegmentError(Exception):
     bytes_sent = 0
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(printable(message))
+        self.message = printable(message)
         self.status: int | None = None
         self.retry_after: float | None = None
 
@@ -193,8 +195,8 @@ class APIError(DeliveryError):
         """
         super().__init__(text or f"the server answered {status}")
         self.status: int = status
-        self.code = code
-        self.message: str = message or self.message
+        self.code = printable(code)
+        self.message: str = printable(message) or self.message
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[type[APIError], tuple[object, ...], dict[str, object]]:

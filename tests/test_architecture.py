@@ -32,6 +32,7 @@ FLOORS = [
     "http, queue, message",
     "process, config",
     "counters, errors, log, librato, _version",
+    "printable",
 ]
 THIRD_PARTIES = {
     "requests": {"http"},

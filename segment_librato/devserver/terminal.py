@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import TextIO
 
-__all__ = ["Terminal", "printable", "shorten"]
+__all__ = ["Terminal", "shorten"]
 
 CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32}
 
@@ -68,13 +68,6 @@ class Terminal:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, descriptor)
             os.close(nowhere)
-
-
-def printable(text: str) -> str:
-    """Return `text` with escapes for what could move the cursor, recolor or reorder a line."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def shorten(text: str, width: int) -> str:

@@ -14,6 +14,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from segment_librato.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -87,13 +89,13 @@ class Response:
 
 
 def redact(text: object, secrets: Iterable[str]) -> str:
-    """Return a server's text, shortened and without secrets; an empty str if it is not a str."""
+    """Return a server's text, printable, shortened and without secrets; "" if it is not a str."""
     if not isinstance(text, str):
         return ""
     for secret in filter(None, secrets):
         # `urlsplit` lower-cases a host name
         text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
-    return text[:MAX_TEXT_LENGTH]
+    return printable(text[:MAX_TEXT_LENGTH])[:MAX_TEXT_LENGTH]
 
 
 def _parse_date(value: str) -> float:

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from segment_librato.devserver.terminal import Terminal, printable, shorten
+from segment_librato.devserver.terminal import Terminal, shorten
 
 
 class Screen(io.StringIO):
@@ -47,20 +47,6 @@ def test_characters_that_the_encoding_lacks_become_escapes() -> None:
         assert data.getvalue() == b"\xe9 \\u2588\nsecond\n"
         assert terminal.can_show("é")
         assert not terminal.can_show("█")
-
-
-@pytest.mark.parametrize(
-    "text, shown",
-    [
-        ("Signed Up, já 注册", "Signed Up, já 注册"),
-        ("\x1b[2J\x1b]0;title\x07", "\\x1b[2J\\x1b]0;title\\x07"),
-        ("a\r\nb\tc\x7f\x9b", "a\\r\\nb\\tc\\x7f\\x9b"),
-        ("\u202eright to left\u2028", "\\u202eright to left\\u2028"),
-        ("\ud800", "\\ud800"),
-    ],
-)
-def test_what_could_confuse_a_terminal_becomes_an_escape(text: str, shown: str) -> None:
-    assert printable(text) == shown
 
 
 def test_long_texts_are_shortened() -> None:
