@@ -888,8 +888,9 @@ def test_retries_are_logged_once_and_in_full_for_debug(
     with caplog.at_level(logging.DEBUG, "segment"):
         track(client, range(1))
         assert client.flush()
-    retries = [record for record in caplog.records if "retrying in" in record.message]
+    retries = [record for record in caplog.records if "; retrying " in record.message]
     assert [record.levelname for record in retries] == ["WARNING", "DEBUG"]
+    assert retries[0].message == "127.0.0.1 answered 500; retrying now, messages: 1"
 
 
 def test_debug_prints_if_logging_is_not_configured_and_adds_nothing_if_it_is(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Failure", "Reporter"]
 
 MAX_DEPTH = 10
+SHORTEST_WAIT = 0.05  # seconds; what is below would be shown as 0.0
 
 
 class Failure:
@@ -87,7 +88,8 @@ class Reporter:
     def retry(self, error: SegmentError, wait: float, count: int, *, is_first: bool) -> None:
         """Log that `count` messages will be sent again in `wait` seconds."""
         level = logging.WARNING if is_first else logging.DEBUG
-        log.log(level, "%s; retrying in %.1f s, messages: %d", error, wait, count)
+        when = f"in {wait:.1f} s" if wait >= SHORTEST_WAIT else "now"
+        log.log(level, "%s; retrying %s, messages: %d", error, when, count)
 
     def failure(self, failure: Failure) -> None:
         """Report accepted messages that will not be delivered.

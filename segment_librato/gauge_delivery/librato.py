@@ -33,6 +33,7 @@ __all__ = ["LibratoTransport", "put_gauge"]
 BAD_REQUEST = 400
 UNAUTHORIZED = 401
 FORBIDDEN = 403
+NOT_FOUND = 404
 RATE_LIMIT = re.compile(r"\blimit", re.IGNORECASE)
 
 
@@ -65,7 +66,7 @@ class LibratoTransport:
         body = self._build_body(wanted, self._properties)
         response = self._sessions.post(body, _headers(self._account), timeout)
         if response.status not in SUCCESS:
-            error = _error(self._account, response)
+            error = _error(self._account, response, "POST", f"/v1/{self._account.api}")
             error.bytes_sent = len(body)
             raise error
         if doubt := self._doubts(response, len(wanted)):
@@ -116,7 +117,7 @@ def put_gauge(account: LibratoConfig, name: str, properties: dict[str, Any]) -> 
     with Session(url, account.proxies, account.timeout) as session:
         response = session.send("PUT", _encode({"type": "gauge", **properties}), _headers(account))
     if response.status not in SUCCESS:
-        raise _error(account, response)
+        raise _error(account, response, "PUT", "/v1/metrics/{name}")
 
 
 def _encode(content: dict[str, Any]) -> bytes:
@@ -137,8 +138,8 @@ def _headers(account: LibratoConfig) -> dict[str, str]:
     }
 
 
-def _error(account: LibratoConfig, response: Response) -> APIError:
-    """Return the response as an error."""
+def _error(account: LibratoConfig, response: Response, method: str, path: str) -> APIError:
+    """Return the response to a request as an error; its path is below the account's host."""
     status = response.status
     content = response.json_object()
     errors = content.get("errors")
@@ -151,7 +152,10 @@ def _error(account: LibratoConfig, response: Response) -> APIError:
         text = f"{text}, a redirect to {target}; set `host` to where the API is"
     elif status == UNAUTHORIZED:
         code = "unauthorized"
-        text = f"{text}; check email and token"
+        text = f"{text}; check {'email and token' if account.email else 'token'}"
+    elif status == NOT_FOUND:
+        base = redact(urlsplit(account.host).path.rstrip("/"), _secrets(account))
+        text = f"{text} to a {method} to {base}{path}; check `host`"
     elif status == FORBIDDEN and RATE_LIMIT.search(message):
         code = "rate_limited"
         text = f"{text}, a rate limit"

@@ -13,6 +13,7 @@ import json
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError, ConfigError, DeliveryError
@@ -38,6 +39,9 @@ __all__ = ["OpenTelemetryTransport"]
 NANOSECONDS = 10**9
 MAX_TIME_SECONDS = 2**64 // NANOSECONDS - 1  # a time is an unsigned number of nanoseconds
 MAX_INTEGER = 2**63 - 1
+
+UNAUTHORIZED = 401
+NOT_FOUND = 404
 
 
 class OpenTelemetryTransport:
@@ -134,10 +138,18 @@ class OpenTelemetryTransport:
             code = "redirect"
             text = f"{text}, a redirect to {target}; set `endpoint` to where metrics go"
         else:
+            text = f"{text}{self._advice(response.status)}"
             status = self._status()
             if _parse(status, response.body):
                 message = redact(status.message, self._endpoint.secrets)
         return APIError(response.status, code, message or text, response.retry_after(), text)
+
+    def _advice(self, status: int) -> str:
+        """Return which option to look at because of this status, in words to append."""
+        if status == NOT_FOUND:
+            path = redact(urlsplit(self._endpoint.url).path, self._endpoint.secrets)
+            return f" to a POST to {path}; check `endpoint`"
+        return "; check `headers`" if status == UNAUTHORIZED else ""
 
 
 def _outside_time_range(measurements: list[dict[str, Any]]) -> dict[int, DeliveryError]:

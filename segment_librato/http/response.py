@@ -26,6 +26,9 @@ REDIRECT = range(300, 400)
 
 MAX_TEXT_LENGTH = 200
 
+RETRY_AFTER = re.compile(r"[A-Za-z]+,[^,]*|[^,]+")  # a date has a comma after its weekday
+SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+
 
 @dataclass(frozen=True)
 class Response:
@@ -56,14 +59,12 @@ class Response:
     def retry_after(self, header: str = "Retry-After") -> float | None:
         """Return the seconds to wait that a header asks for; None if it asks for none.
 
-        It holds a number of seconds or an HTTP date (RFC 9110, 10.2.3).
+        It holds a number of seconds or an HTTP date (RFC 9110, 10.2.3). Real servers also send
+        fractions, which are rounded up, and several values, of which the latest time counts.
         """
-        value = self.headers.get(header, "").strip()
-        if value.isascii() and value.isdecimal():
-            seconds = float(value)
-        else:
-            seconds = _parse_date(value) - self.received_at
-        return seconds if 0 < seconds < math.inf else None
+        parts = RETRY_AFTER.findall(self.headers.get(header, ""))
+        waits = [_parse_seconds(part, self.received_at) for part in parts]
+        return max((wait for wait in waits if 0 < wait < math.inf), default=None)
 
     def clock_skew(self) -> float | None:
         """Return by how many seconds the local clock is ahead of the server's Date, if known."""
@@ -96,6 +97,14 @@ def redact(text: object, secrets: Iterable[str]) -> str:
         # `urlsplit` lower-cases a host name
         text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
     return printable(text[:MAX_TEXT_LENGTH])[:MAX_TEXT_LENGTH]
+
+
+def _parse_seconds(value: str, now: float) -> float:
+    """Return the seconds until a time that is given as their number, or as a date; NaN if not."""
+    if SECONDS.fullmatch(value.strip()):
+        seconds = float(value)
+        return math.ceil(seconds) if seconds < math.inf else seconds
+    return _parse_date(value) - now
 
 
 def _parse_date(value: str) -> float:

@@ -11,6 +11,7 @@ import gzip
 import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError
@@ -31,6 +32,8 @@ __all__ = ["SegmentTransport"]
 
 GZIP_LEVEL = 6  # level 9 takes twice the time for 1 % fewer bytes
 
+UNAUTHORIZED = 401
+NOT_FOUND = 404
 TOKEN_REJECTED = frozenset({400, 401, 403, 511})
 
 
@@ -110,11 +113,16 @@ class SegmentTransport:
         secrets = (self._write_key, credentials)
         text = f"{self._host} answered {response.status}"
         if response.status in REDIRECT:
-            code = "redirect"
             target = redact(response.redirect_target(self._config.batch_url), secrets)
-            text = message = f"{text}, a redirect to {target}; set `host` to where the API is"
-        else:
-            content = response.json_object()
-            code = redact(content.get("code"), secrets) or "unknown"
-            message = redact(content.get("message"), secrets) or redact(response.reason, secrets)
+            text = f"{text}, a redirect to {target}; set `host` to where the API is"
+            return APIError(response.status, "redirect", text, response.retry_after(), text)
+        if response.status == NOT_FOUND:
+            path = redact(urlsplit(self._config.batch_url).path, secrets)
+            text = f"{text} to a POST to {path}; check `host`"
+        elif response.status == UNAUTHORIZED:
+            options = "the oauth_ options" if self._tokens else "`write_key`"
+            text = f"{text}; check {options}"
+        content = response.json_object()
+        code = redact(content.get("code"), secrets) or "unknown"
+        message = redact(content.get("message"), secrets) or redact(response.reason, secrets)
         return APIError(response.status, code, message, response.retry_after(), text)

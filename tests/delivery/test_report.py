@@ -33,6 +33,16 @@ def test_a_failure_is_logged_with_count_and_status_and_nothing_of_the_message(
     ]
 
 
+@pytest.mark.parametrize(
+    "wait, when", [(0, "now"), (0.049, "now"), (0.05, "in 0.1 s"), (3.21, "in 3.2 s")]
+)
+def test_a_retry_says_when_it_comes(
+    wait: float, when: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Reporter(None).retry(NetworkError("h: Timeout"), wait, 37, is_first=True)
+    assert caplog.messages == [f"h: Timeout; retrying {when}, messages: 37"]
+
+
 def test_a_rejection_is_logged_only_if_it_is_the_first(caplog: pytest.LogCaptureFixture) -> None:
     calls: list[Exception] = []
     report = Reporter(lambda error, messages: calls.append(error))

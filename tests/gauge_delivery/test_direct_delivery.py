@@ -342,6 +342,32 @@ def test_a_wrong_account_is_one_error_and_disturbs_nobody(
     assert TOKEN not in f"{caplog.text} {error!r} {vars(error)}"
 
 
+@pytest.mark.parametrize("api", ["metrics", "measurements"])
+def test_a_404_names_the_path_that_was_posted_to(
+    server: LocalSegment, make_client: MakeClient, errors: Errors, api: Any
+) -> None:
+    account = LibratoConfig(token=TOKEN, email="a@b.c", host=f"{server.host}/here/", api=api)
+    client = make_client(gauges=account)
+    track(client, "E", [1])
+    assert client.flush(10)
+    [(error, _)] = errors.calls
+    assert str(error) == f"127.0.0.1 answered 404 to a POST to /here/v1/{api}; check `host`"
+    with pytest.raises(APIError) as caught:
+        client.configure_gauge("private name")
+    expected = "127.0.0.1 answered 404 to a PUT to /here/v1/metrics/{name}; check `host`"
+    assert str(caught.value) == expected
+
+
+def test_an_account_of_a_token_alone_is_told_to_check_that(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    server.respond(401, when=of_librato)
+    client = make_client(gauges=LibratoConfig(token=TOKEN, host=server.host, api="measurements"))
+    track(client, "E", [1])
+    assert client.flush(10)
+    assert str(errors.calls[0][0]) == "127.0.0.1 answered 401; check token"
+
+
 def test_a_redirect_is_not_followed(
     server: LocalSegment, make_client: MakeClient, account: Account, errors: Errors
 ) -> None:

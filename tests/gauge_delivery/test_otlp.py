@@ -227,7 +227,8 @@ def test_one_request_is_made_and_its_status_reported(
     assert isinstance(error, APIError)
     assert (error.status, error.retry_after) == (status, 7)
     assert (OTLP.decide(error) is Decision.RETRY) == retryable
-    assert str(error) == f"127.0.0.1 answered {status}"
+    advice = {401: "; check `headers`", 404: " to a POST to /v1/metrics; check `endpoint`"}
+    assert str(error) == f"127.0.0.1 answered {status}{advice.get(status, '')}"
     assert error.message == "the token *** is wrong"
     assert (OTLP.decide(error) is Decision.SPLIT) == (status in {400, 413})
     assert len(receiver.requests) == 1

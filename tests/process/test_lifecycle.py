@@ -296,7 +296,8 @@ def test_without_on_error_and_logging_a_loss_is_told_on_stderr(server: LocalSegm
     server.respond(404)
     process = start(server, "client = make(on_error=None); track(client, range(2))")
     _, errors = process.communicate(timeout=60)
-    assert errors == "messages not delivered: 2; 127.0.0.1 answered 404\n"
+    reason = "127.0.0.1 answered 404 to a POST to /v1/batch; check `host`"
+    assert errors == f"messages not delivered: 2; {reason}\n"
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ def test_the_exit_says_what_it_could_not_deliver(server: LocalSegment) -> None:
     server.respond(404)
     lines = logged(server, "    track(make(), range(3))\n")
     assert "DEBUG drain ended; delivered: 0, failed: 3" in lines
-    assert "ERROR messages not delivered: 3; 127.0.0.1 answered 404" in lines
+    reason = "127.0.0.1 answered 404 to a POST to /v1/batch; check `host`"
+    assert f"ERROR messages not delivered: 3; {reason}" in lines
 
 
 def test_an_on_error_that_exits_during_the_exit_ends_nothing_but_its_own_call(

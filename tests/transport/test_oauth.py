@@ -686,6 +686,7 @@ def test_a_token_that_the_api_repeats_is_masked(
         transport.send(Batch(BATCH))
     transport.close()
     assert (raised.value.code, raised.value.message) == ("***", "no: ***")
+    assert str(raised.value) == "127.0.0.1 answered 401; check the oauth_ options"
     for told in (everything_told_by(raised.value), caplog.text, repr(config), repr(provider)):
         assert "token-1" not in told
         assert KEY.split("\n")[1] not in told

@@ -514,7 +514,21 @@ def test_any_other_status_is_an_error_with_what_the_server_says(
     error = rejection(server.host)
     assert (error.status, error.code, error.message) == (status, "some_code", "Some text.")
     assert error.retry_after == 17
-    assert str(error) == f"127.0.0.1 answered {status}"
+    advice = {401: "; check `write_key`", 404: " to a POST to /v1/batch; check `host`"}
+    assert str(error) == f"127.0.0.1 answered {status}{advice.get(status, '')}"
+
+
+@pytest.mark.parametrize("base", ["/api/proxy", "/v2/v1/batch/", "/%C3%A9"])
+def test_a_404_names_the_path_that_was_posted_to(server: LocalSegment, base: str) -> None:
+    error = rejection(f"{server.host}{base}")
+    path = urlsplit(Config(write_key="k", host=f"http://h{base}").batch_url).path
+    assert str(error) == f"127.0.0.1 answered 404 to a POST to {path}; check `host`"
+    assert server.requests[-1].path == path
+
+
+def test_a_404_shows_no_write_key_that_is_part_of_the_path(server: LocalSegment) -> None:
+    error = rejection(f"{server.host}/of/{WRITE_KEY}")
+    assert str(error) == "127.0.0.1 answered 404 to a POST to /of/***/v1/batch; check `host`"
 
 
 @pytest.mark.parametrize(
@@ -620,13 +634,25 @@ def retry_after(value: str | None, received_at: float = 0) -> float | None:
         (" 120 ", 120),
         ("0", None),
         ("-5", None),
-        ("1.5", None),
+        ("1.5", 2),
+        ("2.0", 2),
+        ("2.", 2),
+        ("0.0", None),
+        ("0.2", 1),
+        ("1e3", None),
+        ("٣", None),
         ("1_000", None),
         ("", None),
         (None, None),
         ("soon", None),
-        ("5, 7", None),
+        ("5, 7", 7),
+        ("2, 2", 2),
+        ("2.5,soon, 1", 3),
+        (",,", None),
+        ("1, Fri, 31 Dec 1999 23:59:59 GMT", 59),
+        ("Fri, 31 Dec 1999 23:59:30 GMT, Friday, 31-Dec-99 23:59:59 GMT", 59),
         ("9" * 400, None),
+        ("9" * 400 + ".5", None),
         ("9" * 9_000, None),
         ("Fri, 31 Dec 1999 23:59:59 GMT", 59),
         ("Friday, 31-Dec-99 23:59:59 GMT", 59),
