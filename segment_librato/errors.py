@@ -64,7 +64,11 @@ class SegmentError(Exception):
 
 
 class ConfigError(SegmentError, AssertionError, ValueError):
-    """An option had a wrong type or value; the text names the option."""
+    """A setting is wrong; the text names it.
+
+    Raised for an option with a wrong type or value. Handed to `on_error` if only sending shows
+    that a setting, perhaps one of the environment, rules out every request.
+    """
 
     code = "config"
 

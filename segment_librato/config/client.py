@@ -19,6 +19,7 @@ from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
 from segment_librato.config.options import KW_ONLY, Options
 from segment_librato.config.validators import (
     Timeout,
+    check_callback,
     check_count,
     check_header_text,
     check_proxies,
@@ -178,8 +179,7 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             raise ConfigError("sync_timeout: expected more than 0 seconds, got 0")
         _check_queue_bytes(self.max_queue_bytes)
         check_timeout(self.timeout)
-        if self.on_error and not callable(self.on_error):
-            raise ConfigError(unexpected("on_error", "a callable", self.on_error))
+        check_callback("on_error", self.on_error)
         if self.log_handler and not isinstance(self.log_handler, logging.Handler):
             raise ConfigError(unexpected("log_handler", "a logging.Handler", self.log_handler))
         check_proxies(self.proxies)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
 from ipaddress import IPv6Address
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from segment_librato.errors import ConfigError, unexpected
 
 __all__ = [
     "Timeout",
+    "check_callback",
     "check_count",
     "check_flag",
     "check_header_text",
@@ -25,6 +27,7 @@ __all__ = [
     "check_text",
     "check_timeout",
     "check_url",
+    "is_http_url",
     "truth",
     "with_scheme",
 ]
@@ -33,6 +36,12 @@ Timeout = float | tuple[float, float]
 
 # "localhost:8080" has none, "ftp:/file" has one.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!\d+(/|$))")
+HOST_NAME = re.compile(r"(?!.{254})[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")  # RFC 1035
+PROXY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+-]*:|/")
+PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
+# Of the flags of a code object: generator, coroutine, generator as coroutine, async generator.
+# (Their names are in `inspect`, which is slow to import.)
+DOES_NOT_RUN_WHEN_CALLED = 0x20 | 0x80 | 0x100 | 0x200
 
 
 def check_text(name: str, value: object, expected: str = "a str") -> None:
@@ -75,17 +84,15 @@ def check_url(name: str, value: object, example: str) -> None:
     if not isinstance(value, str):
         raise ConfigError(unexpected(name, expected, value))
     check_header_text(name, value)
-    try:
-        url = urlsplit(value)
-        valid = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
-        if "[" in url.netloc:  # Python 3.10 does not check what is inside
-            IPv6Address(url.hostname or "")
-    except ValueError:
-        valid = False
-    if not valid or " " in value:
+    if not is_http_url(value):
         raise ConfigError(f"{name}: expected {expected}, with scheme and host name")
-    if "@" in url.netloc or "?" in value or "#" in value:  # an empty query counts, too
+    if "@" in urlsplit(value).netloc or "?" in value or "#" in value:  # an empty query counts, too
         raise ConfigError(f"{name}: expected a URL without credentials, query or fragment")
+
+
+def is_http_url(text: str) -> bool:
+    """Return whether this is an absolute HTTP URL that requests can be sent to."""
+    return _is_url(text, {"http", "https"})
 
 
 def check_count(name: str, value: object, minimum: int, maximum: int | None = None) -> None:
@@ -132,6 +139,42 @@ def check_proxies(value: object) -> None:
         # None tells requests not to use the proxy of the environment
         if not (isinstance(scheme, str) and (url is None or isinstance(url, str))):
             raise ConfigError(f"proxies: expected {expected}, both of them str")
+        # requests takes `10.0.0.1:80` for http://10.0.0.1:80, but `localhost:80` for a scheme.
+        if url and not _is_url(url if PROXY_SCHEME.match(url) else f"http://{url}", PROXY_SCHEMES):
+            expected = "a URL such as http://proxy.example:3128, with scheme and host name"
+            raise ConfigError(f"proxies: expected {expected}")
+
+
+def check_callback(name: str, value: object) -> None:
+    """Reject anything but a function that runs when it is called; any falsy value is accepted."""
+    if not value:
+        return
+    if not callable(value):
+        raise ConfigError(unexpected(name, "a callable", value))
+    while isinstance(value, partial):
+        value = value.func
+    for function in (value, type(value).__call__):
+        code = getattr(function, "__code__", None)
+        flags = getattr(code, "co_flags", 0)
+        if isinstance(flags, int) and flags & DOES_NOT_RUN_WHEN_CALLED:
+            expected = "a function without async or yield, as nothing would run it"
+            raise ConfigError(f"{name}: expected {expected}")
+
+
+def _is_url(text: str, schemes: Collection[str]) -> bool:
+    """Return whether this is an absolute URL with such a scheme and with a possible host."""
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        return False
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname or "", url.port
+        if "[" in url.netloc:  # Python 3.10 does not check what is inside
+            IPv6Address(host)
+        elif not HOST_NAME.fullmatch(host):
+            return False
+    except ValueError:
+        return False
+    return url.scheme in schemes and port != 0
 
 
 def _is_number(value: object) -> TypeGuard[float]:

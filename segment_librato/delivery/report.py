@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 import traceback
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 
 from segment_librato.log import log
@@ -115,7 +116,9 @@ class Reporter:
             if on_error := self._on_error:  # it may be another one at any time
                 messages = [json.loads(message) for message in failure.messages]
                 failure.was_reported = True  # no call between this and the next statement
-                on_error(failure.error, messages)
+                result = on_error(failure.error, messages)
+                if isinstance(result, Coroutine):
+                    log.error("on_error returned a coroutine, which nothing runs")
         except Exception as problem:  # noqa: BLE001  the application's code may raise anything
             frame = traceback.extract_tb(problem.__traceback__)[-1]
             place = f"{frame.filename}:{frame.lineno}"

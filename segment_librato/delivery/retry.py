@@ -39,7 +39,9 @@ class Decision:
 
 
 class RetryTable(NamedTuple):
-    """How an API's responses are read; no response at all always means RETRY.
+    """How an API's responses are read.
+
+    No response at all always means RETRY, and a wrong setting (a `ConfigError`) always FAIL.
 
     Attributes:
         retried: the statuses that mean RETRY.

@@ -85,11 +85,11 @@ class OpenTelemetryTransport:
 
         Raises:
             APIError: the server answered without success.
-            DeliveryError: there is nowhere to post to.
+            ConfigError: there is nowhere to post to.
             NetworkError: no response came.
         """
         if self._endpoint.problem:
-            raise DeliveryError(self._endpoint.problem)
+            raise ConfigError(self._endpoint.problem)
         measurements = [json.loads(message) for message in batch.messages]
         failed = _outside_time_range(measurements)
         wanted = [one for at, one in enumerate(measurements) if at not in failed]

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
 from segment_librato.config.gauges import OTLP_ENDPOINT
-from segment_librato.config.validators import check_header_text
+from segment_librato.config.validators import check_header_text, is_http_url
 from segment_librato.errors import ConfigError
 from segment_librato.log import log
 
@@ -120,12 +120,7 @@ def _compression_of_environment() -> str:
 
 def _find_problem(url: str, headers: dict[str, str]) -> str:
     """Return why nothing can be sent; empty if there is no problem."""
-    try:
-        parts = urlsplit(url)
-        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_url = False
-    if not is_url:
+    if not is_http_url(url):
         expected = f"expected a URL such as {OTLP_ENDPOINT}"
         return f"{expected}; check `endpoint` or OTEL_EXPORTER_OTLP_ENDPOINT"
     try:

@@ -1,7 +1,7 @@
 """HTTP sessions: one request after another to one URL, each with an end in time.
 
-Owns connections and their pool, proxies, certificates, the size limit of a response, and the text
-of an error. Must not know what is sent, what a response means, or how deadlines are kept.
+Owns connections and their pool, proxies, certificates, and the size limit of a response. Must not
+know what is sent, what a response or a failure means, or how deadlines are kept.
 
 The status line decides: once it and the headers are there, nothing that happens to the body turns
 a success into a failure, or delays it for long.
@@ -10,7 +10,6 @@ a success into a failure, or delays it for long.
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from requests.utils import get_environ_proxies
 
 from segment_librato.errors import NetworkError
 from segment_librato.http.deadlines import DeadlineAdapter, timeout_within
+from segment_librato.http.failures import explain
 from segment_librato.http.response import Response
 from segment_librato.log import log
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Pool", "Session", "Sessions"]
 
 MAX_BODY_BYTES = 64 * 1024
-TUNNEL_FAILURE = re.compile(r"Tunnel connection failed: \d{3}")
 
 
 class Session:
@@ -65,6 +64,7 @@ class Session:
             verify: a file of certificate authorities; it takes precedence over the environment.
             cert: a file with a client certificate, or a pair of files with it and its key.
         """
+        self._url = url
         self._host = urlsplit(url).hostname
         _warn_of_plain_http(url)
         self._timeout = timeout
@@ -105,6 +105,7 @@ class Session:
             seconds: to the end of the response, if that must come before the timeout.
 
         Raises:
+            ConfigError: a setting rules out every request, such as a missing file of authorities.
             NetworkError: no response came.
         """
         _, handled_by_caller, _ = sys.exc_info()
@@ -127,7 +128,8 @@ class Session:
                     received_at=received_at,
                 )
         except (requests.RequestException, OSError, ValueError) as error:
-            raise NetworkError(f"{self._host}: {_describe(error, handled_by_caller)}") from None
+            options = self._send_options
+            raise explain(error, self._url, self._host, options, handled_by_caller) from None
         finally:
             request.body = None
 
@@ -263,29 +265,3 @@ def _read_body(response: requests.Response) -> bytes:
     except Exception as error:  # noqa: BLE001  a broken body changes nothing about the status
         log.debug("the body of a response ended with %s", type(error).__name__)
     return body
-
-
-def _describe(error: BaseException, handled_by_caller: BaseException | None) -> str:
-    """Say what went wrong, in words that hold no URL and so no password of a proxy.
-
-    Args:
-        error: what `requests` raised, with the cause somewhere in it.
-        handled_by_caller: the context that Python gives every new error; unrelated to this one.
-    """
-    cause = error
-    while (inner := _inner(cause)) not in {None, handled_by_caller}:
-        cause = inner
-    detail = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None)
-    if not detail and (tunnel_failure := TUNNEL_FAILURE.match(str(cause))):
-        detail = tunnel_failure.group()
-    name, cause_name = type(error).__name__, type(cause).__name__
-    return name if name == cause_name and not detail else f"{name}: {detail or cause_name}"
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    """Return the error that this one wraps as an attribute, an argument or its cause."""
-    context = None if error.__suppress_context__ else error.__context__
-    for inner in (getattr(error, "reason", None), *error.args, error.__cause__, context):
-        if isinstance(inner, BaseException):
-            return inner
-    return None

@@ -56,9 +56,16 @@ class LazyTransport:
             raise DeliveryError(f"{text}, {name}" if isinstance(name, str) else text) from None
 
     def send(self, batch: Batch, timeout: float | None) -> Receipt:
-        """Send a batch; see `Transport.send`."""
-        self.prepare()
-        return self._made[0].send(batch, timeout)
+        """Send a batch; see `Transport.send`.
+
+        Raises:
+            DeliveryError: in `sync_mode`, the caller left too little of the stack to send on.
+        """
+        try:
+            self.prepare()
+            return self._made[0].send(batch, timeout)
+        except RecursionError:  # another try would end in the same way
+            raise DeliveryError("the call came too close to the recursion limit") from None
 
     def close(self) -> None:
         """Close connections, if there are any."""

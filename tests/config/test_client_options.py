@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import threading
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock, MagicMock, Mock
 
 import pytest
 
 from segment_librato.config.client import DEFAULT_HOST, Config
 from segment_librato.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
 
 SECRET = "s3cr3t-that-must-not-show"  # noqa: S105  not a real one
 COUNTS = {
@@ -44,6 +49,46 @@ class Undecided:
 
     def __bool__(self) -> bool:
         raise ValueError("ambiguous")
+
+
+class Counting:
+    """An `on_error` that keeps how often it was called."""
+
+    def __init__(self, *_: object) -> None:
+        self.calls = 0
+
+    def count(self, *_: object) -> None:
+        self.calls += 1
+
+    __call__ = count
+
+
+class Asynchronous(Counting):
+    async def __call__(self, *_: object) -> None:  # type: ignore[override]  # it is the fault
+        self.count()
+
+    async def method(self, *_: object) -> None:
+        self.count()
+
+    def generator(self, *_: object) -> Iterator[int]:
+        yield self.calls
+
+    async def both(self, *_: object) -> AsyncIterator[int]:
+        yield self.calls
+
+
+def never_running() -> list[Any]:
+    """Return functions whose call runs nothing."""
+    one = Asynchronous()
+    return [
+        one,
+        functools.partial(one),
+        one.method,
+        functools.partial(functools.partial(one.method, 1), 2),
+        one.generator,
+        one.both,
+        AsyncMock(),
+    ]
 
 
 URL = "a URL such as https://api.segment.io"
@@ -108,6 +153,41 @@ WRONG_VALUES: list[tuple[str, Any]] = [
     ("proxies", {"https": 8080}),
     ("proxies", {443: "http://" + SECRET + "@proxy"}),
     ("proxies", {b"https": SECRET}),
+    *(
+        ("proxies", {"https": url})
+        for url in (
+            "localhost:1",
+            "user:" + SECRET + "@proxy:3128",
+            "http://",
+            "http://:3128",
+            "http:///" + SECRET,
+            "http://user:" + SECRET + "@",
+            "http://user:" + SECRET + "@[",
+            "http://proxy:" + SECRET,
+            "http://proxy:99999",
+            "http://a..b:3128",
+            "http://a b:3128",
+            "ftp://proxy:3128",
+            "://proxy",
+            "/proxy",
+            "http://proxy\n" + SECRET,
+        )
+    ),
+    *(
+        ("host", f"https://{name}")
+        for name in (
+            "a..b",
+            ".a",
+            "*.a",
+            "a" * 64,
+            "a." * 127 + "com",
+            "a%00b",
+            "a|b",
+            "a\\b",
+            "[a]",
+        )
+    ),
+    *(("on_error", function) for function in never_running()),
 ]
 
 WRONG_URLS = [
@@ -288,11 +368,24 @@ def test_a_config_without_a_host_posts_to_the_default_one() -> None:
         {"on_error": 0},
         {"on_error": ""},
         {"on_error": print},
+        {"on_error": functools.partial(print, "failed")},
+        {"on_error": Mock()},
+        {"on_error": MagicMock()},
+        {"on_error": [].append},
+        {"on_error": Counting().count},
+        {"on_error": Counting()},
+        {"on_error": Counting},
+        {"host": "https://localhost"},
+        {"host": "https://an_underscore.example.:8443/a"},
+        {"host": "https://" + "a" * 63 + ".example"},
+        {"host": "https://[fe80::1]"},
         {"log_handler": None},
         {"log_handler": logging.NullHandler()},
         {"proxies": None},
         {"proxies": {}},
         {"proxies": {"https": "203.0.113.16:80"}},
+        {"proxies": {"https": "proxy", "http": "http://user:p@ss@proxy.example.:3128/"}},
+        {"proxies": {"https": "http://[::1]:3128"}},
         {"proxies": {"http://api.segment.io": "socks5://user:password@proxy:1080"}},
         {"proxies": {"http": None, "https": None}},
         {"proxies": {"https": ""}},

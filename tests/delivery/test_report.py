@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from segment_librato.delivery.report import MAX_DEPTH, Failure, Reporter
 from segment_librato.errors import APIError, NetworkError, QueueFullError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 MESSAGE = '{"event":"sécret"}'.encode()
 
@@ -31,6 +34,22 @@ def test_a_failure_is_logged_with_count_and_status_and_nothing_of_the_message(
     assert [record.getMessage() for record in caplog.records] == [
         "messages not delivered: 2; the server answered 404"
     ]
+
+
+def test_an_on_error_that_returns_a_coroutine_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A function that is `async` is rejected as an option; what hides one is found out here."""
+    made: list[Coroutine[Any, Any, None]] = []
+
+    async def asynchronous(error: Exception, messages: list[dict[str, Any]]) -> None:
+        raise AssertionError
+
+    def on_error(error: Exception, messages: list[dict[str, Any]]) -> object:
+        made.append(asynchronous(error, messages))
+        return made[-1]
+
+    Reporter(on_error).failure(Failure(APIError(404), [MESSAGE]))
+    made[0].close()
+    assert caplog.messages[0] == "on_error returned a coroutine, which nothing runs"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from support.real_time import in_real_time
 from segment_librato import (
     APIError,
     Client,
+    ConfigError,
     DeliveryError,
     NetworkError,
     OpenTelemetryConfig,
@@ -335,7 +336,7 @@ def test_an_endpoint_of_the_environment_that_is_no_url_is_reported(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "nowhere")
     transport = OpenTelemetryTransport(OpenTelemetryConfig())
     error = failure(transport)
-    assert type(error) is DeliveryError
+    assert type(error) is ConfigError
     assert "check `endpoint` or OTEL_EXPORTER_OTLP_ENDPOINT" in str(error)
     transport.close()
 
