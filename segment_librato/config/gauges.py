@@ -25,12 +25,13 @@ from segment_librato.config.validators import (
 )
 from segment_librato.errors import ConfigError, unexpected
 
-__all__ = ["DirectDelivery", "LibratoConfig", "OpenTelemetryConfig"]
+__all__ = ["DEFAULT_TIMEOUT", "DirectDelivery", "LibratoConfig", "OpenTelemetryConfig"]
 
 APIS = ("metrics", "measurements")
 MIN_PERIOD_SECONDS = 10
 MAX_PERIOD_SECONDS = 600
 MAX_AGGREGATE_SECONDS = 3_600
+DEFAULT_TIMEOUT = 15  # seconds
 LIBRATO_HOST = "https://metrics-api.librato.com"
 OTLP_ENDPOINT = "http://localhost:4318/v1/metrics"
 DEFAULT_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({"aggregate": True})
@@ -45,7 +46,8 @@ class DirectDelivery(Options, secrets=("proxies",)):
         segment_too: Leave the gauge to Segment's cloud as well.
         max_queue_size: Maximum number of queued measurements; 0 means unlimited.
         upload_interval: Longest time, in seconds, to wait for a batch to fill.
-        timeout: Seconds to wait for a connection and for a response; a pair sets them apart.
+        timeout: Seconds to wait for a connection and for a response; a pair sets them apart. None
+            means 15; over OpenTelemetry, `OTEL_EXPORTER_OTLP_TIMEOUT` if that is set.
         max_retries: Maximum number of retries per request.
         max_total_backoff_duration: Longest time, in seconds, to go on retrying a request after
             its first failure.
@@ -58,7 +60,7 @@ class DirectDelivery(Options, secrets=("proxies",)):
     segment_too: bool = False
     max_queue_size: int = 10_000
     upload_interval: float = 0.5
-    timeout: Timeout = 15
+    timeout: Timeout | None = None
     max_retries: int = 10
     max_total_backoff_duration: float = 43_200
     max_rate_limit_duration: float = 1_800
@@ -71,13 +73,14 @@ class DirectDelivery(Options, secrets=("proxies",)):
             check_count(name, getattr(self, name), 0)
         for name in ("upload_interval", "max_total_backoff_duration", "max_rate_limit_duration"):
             check_seconds(name, getattr(self, name))
-        check_timeout(self.timeout)
+        if self.timeout is not None:
+            check_timeout(self.timeout)
         check_proxies(self.proxies)
 
     @property
     def budget(self) -> dict[str, Any]:
         """The options of a pipeline, under the names that they have in a `Config`."""
-        names = ("max_queue_size", "upload_interval", "timeout", "max_retries", "proxies")
+        names = ("max_queue_size", "upload_interval", "max_retries")
         durations = ("max_total_backoff_duration", "max_rate_limit_duration")
         return {name: getattr(self, name) for name in (*names, *durations)}
 
@@ -155,7 +158,8 @@ class OpenTelemetryConfig(DirectDelivery, secrets=("headers",)):
     More options, by keyword: those of `segment_librato.config.gauges.DirectDelivery`. Needs the
     extra `segment-librato[otel]`. What is left out comes from the environment, as with every
     OpenTelemetry exporter: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS`,
-    `OTEL_RESOURCE_ATTRIBUTES`, ... (specification, "OpenTelemetry Protocol Exporter").
+    `OTEL_RESOURCE_ATTRIBUTES`, ... (specification, "OpenTelemetry Protocol Exporter"). With
+    `OTEL_SDK_DISABLED=true`, no gauge is sent.
 
     Raises:
         ConfigError: an option has a wrong type or value; the text names it.

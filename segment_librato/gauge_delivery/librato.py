@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
+from segment_librato.config.gauges import DEFAULT_TIMEOUT
 from segment_librato.errors import APIError, DeliveryError
 from segment_librato.gauge_delivery.wire import gauges_body, measurements_body, read_time
 from segment_librato.http.response import REDIRECT, SUCCESS, redact
@@ -45,7 +46,9 @@ class LibratoTransport:
         self._properties = _encode({"period": account.period, "attributes": account.attributes})
         self._build_body = gauges_body if account.api == "metrics" else measurements_body
         self._sessions = Sessions(
-            f"{account.host.rstrip('/')}/v1/{account.api}", account.proxies, account.timeout
+            f"{account.host.rstrip('/')}/v1/{account.api}",
+            account.proxies,
+            account.timeout or DEFAULT_TIMEOUT,
         )
 
     def reset_after_fork(self) -> None:
@@ -114,7 +117,7 @@ def put_gauge(account: LibratoConfig, name: str, properties: dict[str, Any]) -> 
         NetworkError: no response came.
     """
     url = f"{account.host.rstrip('/')}/v1/metrics/{name}"
-    with Session(url, account.proxies, account.timeout) as session:
+    with Session(url, account.proxies, account.timeout or DEFAULT_TIMEOUT) as session:
         response = session.send("PUT", _encode({"type": "gauge", **properties}), _headers(account))
     if response.status not in SUCCESS:
         raise _error(account, response, "PUT", "/v1/metrics/{name}")

@@ -70,7 +70,7 @@ class OpenTelemetryTransport:
         self._sessions = Sessions(
             self._endpoint.url,
             account.proxies,
-            account.timeout,
+            self._endpoint.timeout,
             verify=self._endpoint.verify,
             cert=self._endpoint.cert,
         )

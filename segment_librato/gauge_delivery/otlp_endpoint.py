@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
-from segment_librato.config.gauges import OTLP_ENDPOINT
-from segment_librato.config.validators import check_header_text, is_http_url
+from segment_librato.config.gauges import DEFAULT_TIMEOUT, OTLP_ENDPOINT
+from segment_librato.config.validators import check_header_text, check_timeout, is_http_url
 from segment_librato.errors import ConfigError
 from segment_librato.log import log
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segment_librato.config.gauges import OpenTelemetryConfig
+    from segment_librato.config.validators import Timeout
 
-__all__ = ["Endpoint", "find_endpoint"]
+__all__ = ["Endpoint", "find_endpoint", "is_disabled"]
 
 USER_AGENT = f"segment-librato/{VERSION}"
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
@@ -46,6 +47,7 @@ class Endpoint:
         verify: file of certificate authorities; True means the default ones.
         cert: file of the client certificate, or a pair of files with it and its key.
         compress: compresses a body, as the headers say.
+        timeout: seconds to connect, and to the end of the headers; one number or a pair.
         problem: why nothing can be sent; empty if there is no problem. With one, `url` is empty.
     """
 
@@ -55,6 +57,7 @@ class Endpoint:
     verify: bool | str
     cert: str | tuple[str, str] | None
     compress: Callable[[bytes], bytes]
+    timeout: Timeout
     problem: str
 
 
@@ -82,8 +85,14 @@ def find_endpoint(account: OpenTelemetryConfig) -> Endpoint:
         verify=_option("CERTIFICATE") or True,
         cert=(cert, key) if cert and key else cert,
         compress=COMPRESSIONS[compression],
+        timeout=account.timeout or _timeout_of_environment(),
         problem=problem,
     )
+
+
+def is_disabled() -> bool:
+    """Return whether the environment disables OpenTelemetry, and so all that it would send."""
+    return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def _option(name: str) -> str | None:
@@ -116,6 +125,25 @@ def _compression_of_environment() -> str:
         return name
     log.warning("OTEL_EXPORTER_OTLP_COMPRESSION: expected gzip, deflate or none; sent uncompressed")
     return "none"
+
+
+def _timeout_of_environment() -> float:
+    """Return the timeout in seconds, the unit in which OpenTelemetry's Python exporter reads it.
+
+    The specification has milliseconds. But what an application has set for its exporter must not
+    mean something else here.
+    """
+    text = _option("TIMEOUT")
+    if text is None:
+        return DEFAULT_TIMEOUT
+    try:
+        seconds = float(text)
+        check_timeout(seconds)
+    except ValueError:  # a ConfigError is one, too
+        expected = "a number of seconds above 0"
+        log.warning("OTEL_EXPORTER_OTLP_TIMEOUT: expected %s; using %d", expected, DEFAULT_TIMEOUT)
+        return DEFAULT_TIMEOUT
+    return seconds
 
 
 def _find_problem(url: str, headers: dict[str, str]) -> str:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from segment_librato.config.gauges import LibratoConfig
+from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
 from segment_librato.delivery.pipeline import Pipeline
 from segment_librato.delivery.retry import LIBRATO, OTLP
 from segment_librato.delivery.sync import deliver_now
 from segment_librato.gauge_delivery.aggregate import MultiSample
+from segment_librato.gauge_delivery.otlp_endpoint import is_disabled
 from segment_librato.gauge_delivery.queue import GaugeQueue
 from segment_librato.gauge_delivery.wire import encode
 from segment_librato.librato.mapper import map_message
+from segment_librato.log import log
 from segment_librato.queue.message_queue import MessageQueue
 from segment_librato.queue.schedule import BatchRules
 from segment_librato.transport.lazy import LazyTransport
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from segment_librato.config.client import Config
-    from segment_librato.config.gauges import OpenTelemetryConfig
     from segment_librato.counters import Stats
     from segment_librato.delivery.report import Reporter
     from segment_librato.librato.mapper import Measurement
@@ -68,6 +69,9 @@ class GaugePipeline:
             ConfigError: the extra that the account needs is not installed.
         """
         self.segment_too: bool = account.segment_too
+        self._is_disabled = isinstance(account, OpenTelemetryConfig) and is_disabled()
+        if self._is_disabled:
+            log.debug("OTEL_SDK_DISABLED is true; no gauge is sent over OpenTelemetry")
         options = config.with_options(
             thread=1,
             oauth_client_id=None,
@@ -94,7 +98,12 @@ class GaugePipeline:
         return map_message(message)
 
     def accept(self, measurement: Measurement) -> bool:
-        """Take a measurement in; return whether it was accepted. See `Pipeline.accept`."""
+        """Take a measurement in; return whether it was accepted. See `Pipeline.accept`.
+
+        With OpenTelemetry disabled, it is taken and dropped, as all is by a client with `send` off.
+        """
+        if self._is_disabled:
+            return True
         if self._period:
             now = int(time.time())
             return self.pipeline.accept(MultiSample(measurement, self._period, now))

@@ -48,7 +48,7 @@ WRONG_TYPES_OF_BOTH: list[tuple[str, Any, str, str]] = [
     ("upload_interval", None, "a number of seconds", "NoneType"),
     ("max_total_backoff_duration", "1 h", "a number of seconds", "str"),
     ("max_rate_limit_duration", None, "a number of seconds", "NoneType"),
-    ("timeout", None, "a number of seconds", "NoneType"),
+    ("timeout", "5", "a number of seconds", "str"),
     ("proxies", "http://user:" + SECRET + "@proxy", "a dict of scheme to proxy URL", "str"),
 ]
 WRONG_TYPES_OF_OPEN_TELEMETRY: list[tuple[str, Any, str, str]] = [

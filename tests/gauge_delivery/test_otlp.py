@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 from support.otlp_receiver import OtlpReceiver, Point, Response
+from support.raw_server import FOREVER, RawServer
 from support.real_time import in_real_time
 
 from segment_librato import (
@@ -27,7 +28,9 @@ from segment_librato import (
     NetworkError,
     OpenTelemetryConfig,
     SegmentError,
+    ValidationError,
 )
+from segment_librato.counters import Stats
 from segment_librato.delivery.retry import OTLP, Decision
 from segment_librato.gauge_delivery.otlp import OpenTelemetryTransport
 from segment_librato.queue.batch import Batch
@@ -339,6 +342,68 @@ def test_an_endpoint_of_the_environment_that_is_no_url_is_reported(
     assert type(error) is ConfigError
     assert "check `endpoint` or OTEL_EXPORTER_OTLP_ENDPOINT" in str(error)
     transport.close()
+
+
+@pytest.mark.parametrize("sync_mode", [False, True])
+@pytest.mark.parametrize("aggregate", [0, 60])
+@pytest.mark.parametrize("text", ["true", " TRUE "])
+def test_where_opentelemetry_is_disabled_no_gauge_is_sent(
+    receiver: OtlpReceiver,
+    errors: Errors,
+    sync_mode: bool,
+    aggregate: int,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("OTEL_SDK_DISABLED", text)
+    account = OpenTelemetryConfig(receiver.host, aggregate=aggregate)
+    client = Client(gauges=account, sync_mode=sync_mode, on_error=errors)
+    accepted, message = client.gauge("depth", 1)
+    assert (accepted, message["event"]) == (True, "depth")
+    with pytest.raises(ValidationError):
+        client.gauge("depth", "many")  # type: ignore[arg-type]  # it is the fault
+    assert client.flush(5)
+    assert (client.stats.gauges, receiver.requests, errors.calls) == (Stats(), [], [])
+    assert caplog.messages == ["OTEL_SDK_DISABLED is true; no gauge is sent over OpenTelemetry"]
+    assert client.shutdown()
+    assert client.gauge("depth", 1)[0] is False
+
+
+def test_where_opentelemetry_is_disabled_messages_go_to_segment_as_before(
+    receiver: OtlpReceiver,
+    make_client: MakeClient,
+    server: LocalSegment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for text in ("true", "false"):
+        monkeypatch.setenv("OTEL_SDK_DISABLED", text)
+        client = make_client(gauges=OpenTelemetryConfig(receiver.host))
+        client.gauge("depth", 1)
+        assert client.shutdown()
+    disabled, enabled = server.messages
+    assert disabled["integrations"] == enabled["integrations"] == {"Librato": False}
+    assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize("text", ["", "false", "1", "yes"])
+def test_only_true_disables_opentelemetry(
+    receiver: OtlpReceiver, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SDK_DISABLED", text)
+    client = Client(gauges=OpenTelemetryConfig(receiver.host))
+    client.gauge("depth", 1)
+    assert client.shutdown()
+    assert len(receiver.requests) == 1
+
+
+def test_the_timeout_of_the_environment_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2")
+    with RawServer(lambda: [FOREVER]) as server:
+        transport = OpenTelemetryTransport(OpenTelemetryConfig(server.host))
+        assert "Timeout" in str(failure(transport))
+        transport.close()
 
 
 def test_threads_send_at_the_same_time_and_leave_nothing_behind(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import zlib
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ URL = "https://collector.example"
 @pytest.fixture(autouse=True)
 def nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for signal in ("", "METRICS_"):
-        for option in ("ENDPOINT", "HEADERS", "COMPRESSION", "CERTIFICATE"):
+        for option in ("ENDPOINT", "HEADERS", "COMPRESSION", "CERTIFICATE", "TIMEOUT"):
             monkeypatch.delenv(f"{OTEL}{signal}{option}", raising=False)
 
 
@@ -32,6 +33,7 @@ def test_without_anything_it_is_the_collector_on_this_machine() -> None:
     }
     assert (endpoint.verify, endpoint.cert, endpoint.secrets) == (True, None, ())
     assert (endpoint.compress(b"body"), endpoint.problem) == (b"body", "")
+    assert endpoint.timeout == 15
 
 
 @pytest.mark.parametrize(
@@ -117,6 +119,36 @@ def test_an_unknown_compression_is_logged_and_not_used(
     )
 
 
+@pytest.mark.parametrize(
+    "of_metrics, of_all, configured, seconds",
+    [
+        ("", "7", None, 7),
+        ("2.5", "7", None, 2.5),
+        ("10000", "", None, 10_000),  # seconds, as OpenTelemetry's exporter has it
+        ("2.5", "7", 3, 3),
+        ("2.5", "7", (3, 4), (3, 4)),
+        ("2.5", "7", 15, 15),
+    ],
+)
+def test_the_timeout(
+    monkeypatch: pytest.MonkeyPatch, of_metrics: str, of_all: str, configured: Any, seconds: Any
+) -> None:
+    monkeypatch.setenv(f"{OTEL}METRICS_TIMEOUT", of_metrics)
+    monkeypatch.setenv(f"{OTEL}TIMEOUT", of_all)
+    assert find_endpoint(OpenTelemetryConfig(URL, timeout=configured)).timeout == seconds
+
+
+@pytest.mark.parametrize("text", ["10s", "0", "-1", "nan", "inf", "1e99"])
+def test_a_timeout_that_cannot_be_is_logged_and_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    monkeypatch.setenv(f"{OTEL}TIMEOUT", text)
+    assert find_endpoint(OpenTelemetryConfig(URL)).timeout == 15
+    assert caplog.messages == [
+        "OTEL_EXPORTER_OTLP_TIMEOUT: expected a number of seconds above 0; using 15"
+    ]
+
+
 @pytest.mark.parametrize("signal", ["", "METRICS_"])
 def test_the_files_of_certificates(monkeypatch: pytest.MonkeyPatch, signal: str) -> None:
     if signal:
@@ -133,7 +165,11 @@ def test_the_files_of_certificates(monkeypatch: pytest.MonkeyPatch, signal: str)
 
 
 @pytest.mark.parametrize(
-    "url", ["nowhere", "ftp://a", "http://", "http://[", "http://a:0", "http://a:x", "//a"]
+    "url",
+    [
+        *("nowhere", "ftp://a", "http://", "http://[", "http://a:0", "http://a:x", "//a"),
+        *("http://a..b", "http://a\x1b[2J", "http://a/\u202e", "http://a b"),
+    ],
 )
 def test_what_is_no_url_is_a_problem(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv(f"{OTEL}METRICS_ENDPOINT", url)
