@@ -27,6 +27,8 @@ from segment_librato import (
     SegmentError,
 )
 from segment_librato.config.validators import check_url
+from segment_librato.http import failures
+from segment_librato.http.failures import explain
 from segment_librato.http.session import Session
 
 if TYPE_CHECKING:
@@ -139,11 +141,10 @@ def test_a_certificate_of_the_client_that_cannot_be_used_is_named(
 def test_authorities_that_are_missing_from_the_installation_are_named(
     files: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("requests.adapters", "segment_librato.http.failures"):
-        monkeypatch.setattr(f"{module}.DEFAULT_CA_BUNDLE_PATH", files["missing"])
-    assert str(failure("https://127.0.0.1:9")) == (
-        "127.0.0.1: the file of certifi cannot be used: No such file or directory"
-    )
+    monkeypatch.setattr(failures, "DEFAULT_CA_BUNDLE_PATH", files["missing"])
+    options = {"proxies": {}, "verify": True, "cert": None}
+    error = explain(OSError("Could not find it"), "https://a.test", "a.test", options, None)
+    assert str(error) == "a.test: the file of certifi cannot be used: No such file or directory"
 
 
 @pytest.mark.parametrize("file", ["directory", "right"])
