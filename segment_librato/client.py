@@ -21,6 +21,7 @@ from segment_librato.counters import Stats
 from segment_librato.delivery.consumer import Consumer
 from segment_librato.delivery.report import Reporter
 from segment_librato.errors import ConfigError, ValidationError, unexpected
+from segment_librato.frames import without_frames
 from segment_librato.gauge_delivery.calls import configure, gauge_fields, gauge_settings
 from segment_librato.message.build import (
     add_alias_fields,
@@ -200,9 +201,13 @@ class Client:
         # </options>
     ) -> None:
         options = {name: value for name, value in locals().items() if name != "self"}
-        self.config: Config = Config(**options)
-        self._report: Reporter = Reporter(self.config.on_error)
-        self._router: Router = Router(self.config, self._report, self._clock)
+        try:
+            self.config: Config = Config(**options)
+            self._report: Reporter = Reporter(self.config.on_error)
+            self._router: Router = Router(self.config, self._report, self._clock)
+        except ConfigError as error:
+            del options, write_key, proxies, oauth_client_key  # an error tracker would upload them
+            raise without_frames(error)  # noqa: B904  it is the same one
         self.queue: MessageQueue = self._router.queue
         weakref.finalize(self, _close, self._router.queues).atexit = False
         self._set_up_logging()

@@ -20,6 +20,7 @@ from segment_librato.client import Client, adopt_on_error, report_setting
 from segment_librato.config.client import Config
 from segment_librato.counters import Stats
 from segment_librato.errors import ConfigError
+from segment_librato.frames import raised_anew
 from segment_librato.log import log
 from segment_librato.process.fork import register_after_fork
 from segment_librato.process.locks import synchronized
@@ -188,6 +189,7 @@ def _client() -> Client:
     return current
 
 
+@raised_anew
 @synchronized
 def _renewed_client(defaults: _Defaults) -> tuple[Client, Client | None, ConfigError | None]:
     """Bring the default client up to date with the settings as they are now.

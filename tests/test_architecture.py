@@ -31,6 +31,7 @@ FLOORS = [
     "transport, encoding",
     "http, queue, message",
     "process, config",
+    "frames",
     "counters, errors, log, librato, _version",
     "printable",
 ]

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from segment_librato.errors import ConfigError
+from segment_librato.frames import without_frames
+
 if TYPE_CHECKING:
     from dataclasses import KW_ONLY
     from inspect import Signature
@@ -91,7 +94,11 @@ class Options:
         given |= options
         values_of = vars(self)
         values_of.update({name: given.get(name, getattr(type(self), name)) for name in names})
-        self._check()
+        try:
+            self._check()
+        except ConfigError as error:
+            del values, options, given, values_of  # an error tracker would upload them
+            raise without_frames(error)  # noqa: B904  it is the same one
         for name, value in values_of.items():
             if isinstance(value, Mapping):
                 values_of[name] = dict(value)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from segment_librato.delivery.report import Failure
 from segment_librato.delivery.retry import Decision, RetrySchedule
 from segment_librato.errors import DeliveryError, NetworkError, SegmentError, ShutdownTimeoutError
+from segment_librato.frames import clear_locals, without_frames
 from segment_librato.log import log
 from segment_librato.queue.batch import Batch
 from segment_librato.queue.ledger import InFlightBatch
@@ -86,6 +87,7 @@ class Delivery:
 
     def give_up(self, interruption: BaseException) -> None:
         """See to the outcome of what an interrupted `run` left without one."""
+        clear_locals(interruption)  # `on_error`, and who catches it, may have it uploaded
         batch, failure = self.batch, self._failure
         error = DeliveryError(f"interrupted by {type(interruption).__name__}")
         if batch.claimed > batch.settled and failure and not failure.was_reported:
@@ -159,7 +161,7 @@ class Delivery:
             bytes_sent = receipt.bytes_sent
         except SegmentError as error:
             bytes_sent = error.bytes_sent
-            return error
+            return without_frames(error)
         except Exception as error:  # noqa: BLE001  a transport may be the application's own
             return NetworkError(f"the transport raised {type(error).__name__}")
         finally:

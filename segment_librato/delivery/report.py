@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 
+from segment_librato.frames import without_frames
 from segment_librato.log import log
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Failure:
     """
 
     def __init__(self, error: SegmentError, messages: Sequence[bytes]) -> None:
-        self.error = error
+        self.error = without_frames(error)
         self.messages = messages
         self.was_reported = False
 

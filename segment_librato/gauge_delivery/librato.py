@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from segment_librato._version import VERSION
 from segment_librato.config.gauges import DEFAULT_TIMEOUT
 from segment_librato.errors import APIError, DeliveryError
+from segment_librato.frames import raised_anew
 from segment_librato.gauge_delivery.wire import gauges_body, measurements_body, read_time
 from segment_librato.http.response import REDIRECT, SUCCESS, redact
 from segment_librato.http.session import Session, Sessions
@@ -109,6 +110,7 @@ class LibratoTransport:
         return error
 
 
+@raised_anew
 def put_gauge(account: LibratoConfig, name: str, properties: dict[str, Any]) -> None:
     """Set the properties of a gauge; create it if there is none.
 

@@ -20,9 +20,9 @@ from urllib3.exceptions import LocationValueError
 from segment_librato.errors import ConfigError, NetworkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["explain"]
+__all__ = ["causes", "explain"]
 
 TUNNEL_FAILURE = re.compile(r"Tunnel connection failed: \d{3}")
 PROXY_SETTINGS = "`proxies`, HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
@@ -111,14 +111,22 @@ def _problem_of_file(path: str, load: Callable[[], object], unusable: str) -> st
 
 def _describe(error: BaseException, handled_by_caller: BaseException | None) -> str:
     """Say what went wrong, in words that hold no URL."""
-    cause = error
-    while (inner := _inner(cause)) not in {None, handled_by_caller}:
-        cause = inner
+    *_, cause = causes(error, handled_by_caller)
     detail = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None)
     if not detail and (tunnel_failure := TUNNEL_FAILURE.match(str(cause))):
         detail = tunnel_failure.group()
     name, cause_name = type(error).__name__, type(cause).__name__
     return name if name == cause_name and not detail else f"{name}: {detail or cause_name}"
+
+
+def causes(
+    error: BaseException, handled_by_caller: BaseException | None
+) -> Iterator[BaseException]:
+    """Yield an error and what it wraps, what was raised first last; see `explain`."""
+    cause: BaseException | None = error
+    while cause is not None and cause is not handled_by_caller:
+        yield cause
+        cause = _inner(cause)
 
 
 def _inner(error: BaseException) -> BaseException | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from segment_librato.errors import APIError, ConfigError, NetworkError
+from segment_librato.frames import raised_anew
 from segment_librato.http.deadlines import seconds_until
 from segment_librato.http.session import Session
 from segment_librato.process.locks import synchronized
@@ -41,6 +42,7 @@ ERROR_CODE = re.compile("[a-z_]{1,40}")  # anything else may repeat what was sen
 class TokenProvider:
     """Fetches a token when one is needed, and keeps it. Thread-safe."""
 
+    @raised_anew
     def __init__(self, config: Config) -> None:
         """Check that tokens can be made from these options.
 
