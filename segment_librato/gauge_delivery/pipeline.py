@@ -9,12 +9,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
+from segment_librato.config.gauges import LibratoConfig
 from segment_librato.delivery.pipeline import Pipeline
 from segment_librato.delivery.retry import LIBRATO, OTLP
 from segment_librato.delivery.sync import deliver_now
 from segment_librato.gauge_delivery.aggregate import MultiSample
-from segment_librato.gauge_delivery.otlp_endpoint import is_disabled
 from segment_librato.gauge_delivery.queue import GaugeQueue
 from segment_librato.gauge_delivery.wire import encode
 from segment_librato.librato.mapper import map_message
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from segment_librato.config.client import Config
+    from segment_librato.config.gauges import OpenTelemetryConfig
     from segment_librato.counters import Stats
     from segment_librato.delivery.report import Reporter
     from segment_librato.librato.mapper import Measurement
@@ -69,7 +69,7 @@ class GaugePipeline:
             ConfigError: the extra that the account needs is not installed.
         """
         self.segment_too: bool = account.segment_too
-        self._is_disabled = isinstance(account, OpenTelemetryConfig) and is_disabled()
+        self._is_disabled = _is_disabled(account)
         if self._is_disabled:
             log.debug("OTEL_SDK_DISABLED is true; no gauge is sent over OpenTelemetry")
         options = config.with_options(
@@ -115,6 +115,15 @@ class GaugePipeline:
     def stats(self) -> Stats:
         """The counters; measurements that were folded together count as one."""
         return self.queue.ledger.stats()
+
+
+def _is_disabled(account: LibratoConfig | OpenTelemetryConfig) -> bool:
+    """Return whether the environment keeps this account from sending."""
+    if isinstance(account, LibratoConfig):
+        return False
+    from segment_librato.gauge_delivery.otlp_endpoint import is_disabled  # an extra
+
+    return is_disabled()
 
 
 def _make_queue(options: Config, rules: BatchRules, period: float, clock: Clock) -> MessageQueue:
