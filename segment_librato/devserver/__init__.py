@@ -9,6 +9,7 @@
       connection    HTTP/1.1 on one connection
       exchange      Request, Response, Verdict: the values that pass between the modules
       credentials   user name and password of a request
+      sender        programs, but no web pages of other sites
       body          bytes -> JSON value
 
     segment/      the Segment API

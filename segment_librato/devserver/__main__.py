@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from segment_librato.devserver.server import LocalSegment
-from segment_librato.devserver.terminal import Terminal
+from segment_librato.devserver.terminal import Terminal, finish
 from segment_librato.devserver.view import describe_request, summarize
 
 if TYPE_CHECKING:
@@ -46,16 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = os.strerror(error.errno or 0)
         sys.stderr.write(f"Cannot listen on port {options.port}: {reason}.\n")
         return 1
-    # The outer one is for a second Ctrl-C, while the server closes.
-    with suppress(KeyboardInterrupt), server, suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt):
         terminal.write(
             f"The local Segment API is listening on {server.host} (press Ctrl-C to stop).",
             f'Point a client at it: segment_librato.host = "{server.host}"',
         )
         while True:
             time.sleep(3600)
-    terminal.write("", summarize(server))
+    finish(lambda: _end(server, terminal), 0)
     return 0
+
+
+def _end(server: LocalSegment, terminal: Terminal) -> None:
+    server.close()
+    terminal.write("", summarize(server))
 
 
 def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -11,10 +11,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
-__all__ = ["Terminal", "shorten"]
+__all__ = ["Terminal", "finish", "shorten"]
 
+MAX_FINISH_SECONDS = 3.0
 CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32}
 
 
@@ -68,6 +70,20 @@ class Terminal:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, descriptor)
             os.close(nowhere)
+
+
+def finish(call: Callable[[], object], status: int) -> None:
+    """Make the last call of a program, after Ctrl-C.
+
+    If it does not end in time, because nobody reads what is written, the process ends instead. So
+    it does at another Ctrl-C.
+    """
+    last = threading.Thread(target=call, daemon=True)
+    with suppress(KeyboardInterrupt):
+        last.start()
+        last.join(MAX_FINISH_SECONDS)
+    if last.is_alive():
+        os._exit(status)  # an orderly exit would wait for the reader, too
 
 
 def shorten(text: str, width: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import http.client
 import io
 import json
@@ -25,6 +26,21 @@ from segment_librato.devserver import __main__ as command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+PAGE = 4_096
+
+
+def wait_until_full(pipe: int) -> None:
+    """Wait until nothing more fits into a pipe: what is in it, a page at least, stays the same."""
+    import fcntl  # Windows has neither
+    import termios
+
+    before, now = -1, 0
+    while before < now or now < PAGE:
+        time.sleep(0.05)
+        waiting = array.array("i", [0])
+        fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+        before, now = now, waiting[0]
 
 
 class TestCommandLine:
@@ -64,6 +80,24 @@ class TestCommandLine:
         )
         assert summary == "1 request, 2 messages, 2 gauges; 0 duplicates, 0 dropped."
         assert (process.returncode, errors) == (0, "")
+
+    @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+    @pytest.mark.parametrize("times", [1, 2, 3])
+    def test_ctrl_c_ends_it_although_nobody_reads_what_it_shows(self, times: int) -> None:
+        with self.start("--port", "0", "--verbose") as process:
+            assert process.stdout is not None
+            where = process.stdout.readline()
+            port = int(where.split("http://127.0.0.1:")[1].split()[0])
+            body = json.dumps(batch(*(track(str(n), properties={"n": n}) for n in range(2_000))))
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+                head = f"POST /v1/batch HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n"
+                connection.sendall(f"{head}{body}".encode())
+                wait_until_full(process.stdout.fileno())
+                for _ in range(times):
+                    process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
 
     def test_a_taken_port_gives_one_line_and_status_1(self, server: LocalSegment) -> None:
         with self.start("--port", str(server.port)) as process:

@@ -21,7 +21,7 @@ from segment_librato.devserver.demo.play import make_client, play
 from segment_librato.devserver.demo.story import Story
 from segment_librato.devserver.http.listener import LOOPBACK
 from segment_librato.devserver.server import LocalSegment
-from segment_librato.devserver.terminal import Terminal
+from segment_librato.devserver.terminal import Terminal, finish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(terminal, directly=directly)
     except KeyboardInterrupt:
-        terminal.write("", "Interrupted.")
+        finish(lambda: terminal.write("", "Interrupted."), INTERRUPTED)
         return INTERRUPTED
 
 

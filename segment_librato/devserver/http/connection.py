@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from segment_librato.devserver.http.body import MAX_BODY_BYTES
-from segment_librato.devserver.http.exchange import Request, Response
+from segment_librato.devserver.http.exchange import InvalidRequestError, Request, Response
+from segment_librato.devserver.http.sender import check_sender
 
 if TYPE_CHECKING:
     import socket
@@ -61,8 +62,12 @@ class _Connection(BaseHTTPRequestHandler):
         try:
             body, raw_size = self._read_body()
             path = urlsplit(self.path).path
+            check_sender(self.path, self.headers)
         except ValueError as error:
             self.send_error(400, str(error))
+            return
+        except InvalidRequestError as error:
+            self.send_error(error.status, error.text)
             return
         request = Request(
             method=self.command,

@@ -21,6 +21,7 @@ JsonObject: TypeAlias = dict[str, Any]
 CODES = {
     400: "invalid_request",
     401: "unauthorized",
+    403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
     413: "payload_too_large",
