@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from segment_librato.errors import APIError, ConfigError, NetworkError
 from segment_librato.frames import raised_anew
@@ -35,6 +35,7 @@ DEFAULT_TOKEN_SECONDS = 120
 CLOCK_MARGIN_SECONDS = 5
 
 SUCCESS = 200
+NOT_FOUND = 404
 ASSERTION_REJECTED = frozenset({400, 401})  # RFC 6749, 5.2
 ERROR_CODE = re.compile("[a-z_]{1,40}")  # anything else may repeat what was sent
 
@@ -120,7 +121,7 @@ class TokenProvider:
                 response = self._ask(session, deadline)
         self._note_clock_skew(response)
         if response.status != SUCCESS:
-            raise _error(response)
+            raise _error(response, urlsplit(self._server).path)
         content = response.json_object()
         token = content.get("access_token")
         if not (isinstance(token, str) and token.isascii() and token.isprintable() and token):
@@ -166,8 +167,13 @@ def _lifetime(expires_in: object) -> float:
     return DEFAULT_TOKEN_SECONDS
 
 
-def _error(response: Response) -> APIError:
-    """Return the response as an error; no message of the batch is to blame for it."""
+def _error(response: Response, base: str) -> APIError:
+    """Return the response as an error; no message of the batch is to blame for it.
+
+    Args:
+        response: the response.
+        base: the path of `oauth_auth_server`.
+    """
     status = response.status
     code = response.json_object().get("error")
     if not (isinstance(code, str) and ERROR_CODE.fullmatch(code)):
@@ -177,7 +183,8 @@ def _error(response: Response) -> APIError:
         text = f"the token server answered {status} ({code}); check {options}"
         retry_after = None
     else:
-        text = f"the token server answered {status}"
+        place = f" to a POST to {base}/token; check oauth_auth_server"
+        text = f"the token server answered {status}{place if status == NOT_FOUND else ''}"
         retry_after = response.retry_after("X-RateLimit-Reset") or response.retry_after()
     error = APIError(status, code, text, retry_after, text)
     error.is_splittable = False

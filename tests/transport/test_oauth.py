@@ -367,7 +367,8 @@ def test_other_rejections_are_retried_as_those_of_the_api(
     error = failure(provider)
     assert isinstance(error, APIError)
     assert (error.status, error.code) == (status, "unknown")
-    assert error.message == f"the token server answered {status}"
+    place = " to a POST to /token; check oauth_auth_server" if status == 404 else ""
+    assert error.message == f"the token server answered {status}{place}"
     assert SEGMENT.decide(error, uses_oauth=True) is (Decision.RETRY if retried else Decision.FAIL)
     assert provider.token() == "token-2"
 
