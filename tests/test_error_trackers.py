@@ -137,6 +137,20 @@ def test_what_is_raised_by_a_request_inside_a_call_has_no_secrets_in_its_frames(
             client.shutdown()
 
 
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_what_a_call_in_sync_mode_raises_has_no_secrets_in_its_frames(
+    account: str, script: Callable[[], Any]
+) -> None:
+    with RawServer(script) as server:
+        client = Client(**ACCOUNTS[account](server.host), sync_mode=True)
+        with pytest.raises(SegmentError) as raised:
+            client.gauge("g", 1)
+        client.shutdown()
+    assert_nothing_is_uploaded_of(raised.value)
+    assert [one for one in chain(raised.value) if one is not raised.value] == []
+
+
 class HandlerError(BaseException):
     """What a signal handler of the application raises."""
 
@@ -187,7 +201,9 @@ def test_an_option_that_is_rejected_shows_no_other_option(wrong: dict[str, Any])
     assert [one for one in chain(raised.value) if one is not raised.value] == []
 
 
-@pytest.mark.parametrize("wrong", [{"period": 1}, {"host": "ftp://nowhere"}, {"token": f"{TOKEN}\n"}])
+@pytest.mark.parametrize(
+    "wrong", [{"period": 1}, {"host": "ftp://nowhere"}, {"token": f"{TOKEN}\n"}]
+)
 def test_an_account_that_is_rejected_shows_no_token(wrong: dict[str, Any]) -> None:
     with pytest.raises(SegmentError) as raised:
         LibratoConfig(**{"email": "a@b.c", "token": TOKEN, **wrong})
