@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -182,6 +183,7 @@ def test_a_proxy_of_the_environment_that_cannot_be_is_named(
     assert str(error) == f"127.0.0.1: {WRONG_PROXY}"
 
 
+@pytest.mark.skipif(find_spec("socks") is not None, reason="PySocks is installed")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_socks_proxy_without_pysocks_says_what_to_install(
     scheme: str, monkeypatch: pytest.MonkeyPatch
