@@ -23,9 +23,10 @@ else:  # no subscripts before Python 3.11
 class _SafeLog(Adapter):
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:  # noqa: ANN401  as in logging
         """Log, whatever the handlers do."""
-        texts = (printable(one) if isinstance(one, str) else one for one in args)
-        with suppress(Exception):
-            super().log(level, msg, *texts, **kwargs)
+        if self.isEnabledFor(level):
+            texts = (printable(one) if isinstance(one, str) else one for one in args)
+            with suppress(Exception):
+                super().log(level, msg, *texts, **kwargs)
 
 
 log: _SafeLog = _SafeLog(logging.getLogger("segment"), {})

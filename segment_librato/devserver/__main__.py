@@ -27,6 +27,7 @@ __all__ = ["main"]
 
 DEFAULT_PORT = 8765
 MAX_PORT = 65_535
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         terminal.write(*describe_request(request, accepted, verbose=options.verbose))
 
     # A shell that starts this in the background has it ignore SIGINT.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
     try:
         server = LocalSegment(options.port, on_request=None if options.quiet else show)
     except OSError as error:
@@ -55,6 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             time.sleep(3600)
     finish(lambda: _end(server, terminal), 0)
     return 0
+
+
+def _interrupt(*_: object) -> None:
+    """Interrupt once: the end takes no longer than `finish` lets it."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _end(server: LocalSegment, terminal: Terminal) -> None:
