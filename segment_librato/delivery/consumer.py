@@ -16,6 +16,7 @@ from segment_librato.delivery.retry import Decision, RetrySchedule
 from segment_librato.errors import DeliveryError, NetworkError, SegmentError, ShutdownTimeoutError
 from segment_librato.frames import clear_locals, without_frames
 from segment_librato.log import log
+from segment_librato.process.frameworks import ends_greenlet
 from segment_librato.queue.batch import Batch
 from segment_librato.queue.ledger import InFlightBatch
 
@@ -111,7 +112,7 @@ class Delivery:
 
     def _fail(self, messages: tuple[bytes, ...], error: SegmentError) -> None:
         """Report the next messages, unless they were abandoned and so are reported already."""
-        failure = self._failure = Failure(error, messages)
+        failure = self._failure = self.batch.report = Failure(error, messages)
         ledger = self._queue.ledger
         if messages and ledger.claim(self.batch, len(messages)):
             try:
@@ -214,7 +215,7 @@ class Consumer:
                 thread.start()
         except BaseException:
             if thread.ident is None:
-                self._queue.workers.unregister(self, thread)
+                self._queue.withdraw_worker(self, thread)
             raise
 
     def drain(self, deadline: float | None) -> None:
@@ -230,24 +231,31 @@ class Consumer:
                 raise
 
     def _run(self) -> None:
+        thread, queue = threading.current_thread(), self._queue
+        # If Ctrl-C ended the call that started it, it is not registered any more.
+        if not (queue.workers.is_run_by(self, thread) or queue.register_worker(self, thread)):
+            return
         try:
             log.debug("consumer started")
-            self._work()
+            self._work(thread)
             log.debug("consumer stopped")
-        except BaseException:
-            self._queue.workers.unregister(self)
-            raise
+        except BaseException as interruption:
+            queue.lose_worker(self, thread)
+            if not ends_greenlet(interruption):
+                raise
+            log.debug("consumer stopped by %s", type(interruption).__name__)
 
-    def _work(self) -> None:
+    def _work(self, thread: threading.Thread) -> None:
         ledger = self._queue.ledger  # a forked child, where gevent continues this, has another
         while self._queue.ledger is ledger:
             delivery = self._begin(InFlightBatch())
+            delivery.batch.thread = thread
             try:
                 if not self._queue.take(self, delivery.batch):
                     break
                 delivery.run()
             except BaseException as interruption:
-                if not delivery.batch.messages:
+                if not delivery.batch.messages or ends_greenlet(interruption):
                     raise
                 log.warning("the consumer continues after %s", type(interruption).__name__)
                 delivery.give_up(interruption)

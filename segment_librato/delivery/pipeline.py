@@ -23,8 +23,7 @@ from segment_librato.process.exit import (
 )
 from segment_librato.process.fork import register_after_fork
 from segment_librato.process.imports import call_when_imported, is_importing_here
-from segment_librato.process.locks import synchronized
-from segment_librato.queue.schedule import UNBOUNDED
+from segment_librato.queue.message_queue import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from segment_librato.config.client import Config
     from segment_librato.delivery.report import Reporter
     from segment_librato.delivery.retry import RetryTable
+    from segment_librato.errors import RejectionError
     from segment_librato.queue.ledger import InFlightBatch
     from segment_librato.queue.message_queue import MessageQueue
     from segment_librato.queue.schedule import Item
@@ -70,8 +70,6 @@ class Pipeline:
         self._starting_threads: set[int] = set()
         self._can_start = True
         self._left_to_parent: int | None = None  # messages, until the fork has been logged
-        # With this many consumers, a call only has to put its message in.
-        self._usual_workers = UNBOUNDED if config.block_on_full > 0 else config.thread
         register_after_fork(self)
 
     def reset_after_fork(self) -> None:
@@ -86,18 +84,17 @@ class Pipeline:
 
         If not, it was reported.
         """
-        queue, deadline = self.queue, None
-        if queue.workers.count < self._usual_workers:
-            if not queue.workers.count and not queue.closed:
-                register_at_exit(self)
-                hook_into_frameworks()
-            deadline = self._room_deadline()
-        rejection = queue.put(message, deadline)
-        if rejection:
+        queue = self.queue
+        if queue.is_unserved and not (queue.workers.count or queue.closed):
+            register_at_exit(self)
+            hook_into_frameworks()
+        state = queue.offer(message)
+        if state is None and not queue.is_unserved and exit_state.began is None:
+            return True
+        if state is REFUSED and (rejection := self._put_when_full(message)):
             self.report.rejection(rejection, bytes(message))
             return False
-        if queue.workers.count < self._usual_workers or exit_state.began is not None:
-            self._ensure_sent()
+        self._ensure_sent()
         return True
 
     def flush(self, deadline: float | None) -> bool:
@@ -112,6 +109,8 @@ class Pipeline:
             self.consumers[0].drain(deadline)
             self.keep_for_exit()
         is_settled = self._wait_until_settled(mark, deadline)
+        while not is_settled and self._is_unattended() and self._has_consumers():
+            is_settled = self._wait_until_settled(mark, deadline)  # one was killed
         if not is_settled:
             log.debug("flush timed out; messages pending: %d", self.queue.ledger.stats().pending)
         return is_settled
@@ -141,11 +140,14 @@ class Pipeline:
         Returns the mark for `is_settled`, and whether a consumer will send what waits.
         """
         mark = self.queue.begin_flush()
-        return mark, self.queue.empty() or self._has_consumers()
+        return mark, not self.queue.needs_consumer() or self._has_consumers()
 
     def is_settled(self, mark: int) -> bool:
         """Return whether all that was accepted before the mark has an outcome."""
-        return self.queue.wait_until_settled(mark, ALREADY_OVER)
+        is_settled = self.queue.wait_until_settled(mark, ALREADY_OVER)
+        if not is_settled and self._is_unattended():
+            self._has_consumers()
+        return is_settled
 
     def has_no_workers(self) -> bool:
         """Return whether no consumer is present."""
@@ -209,26 +211,46 @@ class Pipeline:
         """Deliver what waits up to the exit timeout, of which `elapsed` seconds have passed."""
         self.flush(self.queue.clock.deadline(self.config.exit_timeout - elapsed))
 
-    @property
-    def lock(self) -> threading.RLock:
-        """The queue's, so that a signal handler cannot take two locks in the wrong order."""
-        return self.queue.lock
-
-    @synchronized
     def keep_for_exit(self) -> None:
-        """Stay registered for the exit for as long as there is something to drain."""
-        if self.queue.workers.count or not self.queue.is_settled():
-            register_at_exit(self)
-        else:
+        """Stay registered for the exit for as long as there is something to drain.
+
+        Takes no lock: if a message comes in between, it is registered again.
+        """
+        if not self._has_work():
             unregister_at_exit(self)
+        if self._has_work():
+            register_at_exit(self)
+
+    def _has_work(self) -> bool:
+        return self.queue.workers.count > 0 or not self.queue.is_settled()
+
+    def _put_when_full(self, message: bytes | Item) -> RejectionError | None:
+        """Put a message in that was refused; return the reason if it is rejected.
+
+        It may be so because nobody sends: no thread could be started, or one was killed.
+        """
+        if not self.queue.closed and self._misses_consumers():
+            self._start_consumers()
+        return self.queue.put(message, self._room_deadline())
 
     def _ensure_sent(self) -> None:
         """Make sure that what was accepted is sent; once the exit has begun, before returning."""
-        if self.queue.workers.count < self.config.thread:
+        if self._misses_consumers():
             self._start_consumers()
+        elif self.queue.closed:  # meanwhile: a shutdown may have seen nothing to wait for
+            self.keep_for_exit()
         elapsed = exit_state.elapsed()
         if elapsed is not None:
             self.finish_drain(elapsed)
+
+    def _misses_consumers(self) -> bool:
+        """Return whether there are fewer consumers than there should be."""
+        self.queue.workers.remove_dead()
+        return self.queue.workers.count < self.config.thread
+
+    def _is_unattended(self) -> bool:
+        """Return whether there is something to send, and no consumer."""
+        return not self.queue.workers.count and self.queue.needs_consumer()
 
     def _room_deadline(self) -> float | None:
         """Return until when a call waits for room in a full queue; None means not at all.
@@ -259,13 +281,12 @@ class Pipeline:
         """Start the consumers that are not present.
 
         Not under the lock, because a start waits until the new thread runs, which wants the lock.
-        (If gevent patched after the lock was made, all greenlets own it as one thread: another
-        one would enter it meanwhile, and release it.)
         """
         if is_importing_here():
             call_when_imported(self._start_consumers)
             return
         caller = threading.get_ident()
+        self.queue.workers.remove_dead()
         try:
             self._starting_threads.add(caller)
             self._log_fork()

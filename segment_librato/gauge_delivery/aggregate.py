@@ -8,6 +8,7 @@ Must not know clocks, queues or requests.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -74,22 +75,22 @@ _SEAL = _Totals(0)
 class MultiSample:
     """A gauge with the samples that one source gave it in one period.
 
-    For one thread at a time; the lock of the queue sees to that. On that thread a signal handler
-    or a `__del__` may call any method in the middle of another, and Ctrl-C may end it.
+    Thread-safe, without a lock. A signal handler or a `__del__` may call any method in the middle
+    of another, and Ctrl-C may end it.
 
     The only state is a list of totals: first the sum so far, then what came since, then perhaps a
     seal, after which nothing counts. Each change of the list is a single C call, so at every
     moment the list says exactly which samples count:
 
-    - `append` takes samples in. A fold within a fold does no more than that.
-    - The outermost fold adds up: it computes a sum, then replaces its two summands with it. If
-      Ctrl-C comes first, the summands stay, and a later call adds them up.
+    - `append` takes samples in. A fold during another one does no more than that.
+    - The first fold adds up: it computes a sum, then replaces its two summands with it. If Ctrl-C
+      comes first, the summands stay, and a later call adds them up.
 
     Attributes:
         key: name, source and measure_time; samples with the same key belong together.
     """
 
-    __slots__ = ("_is_adding_up", "_samples", "key")
+    __slots__ = ("_folding", "_samples", "key")
 
     def __init__(self, measurement: Measurement, period: int, now: int) -> None:
         """Begin with one sample.
@@ -103,7 +104,7 @@ class MultiSample:
         start = time - time % period
         self.key: tuple[str, str, int] = (measurement.name, measurement.source, start)
         self._samples = [_Totals(measurement.value)]
-        self._is_adding_up = False
+        self._folding: list[_Totals] = []  # what is being folded; the first call adds up
 
     def fold(self, other: MultiSample) -> bool:
         """Count the samples of `other` as well; return False if this gauge is sealed."""
@@ -111,9 +112,10 @@ class MultiSample:
         if _SEAL in samples:
             return False
         samples.append(folded)
-        self._add_up()
-        # What is last after the seal came too late: a signal handler sealed the gauge meanwhile.
-        return not (_SEAL in samples and samples[-1] is folded)
+        if _SEAL in samples and folded in samples[samples.index(_SEAL) :]:
+            return False  # it was sealed meanwhile
+        self._add_up(folded)
+        return True
 
     def seal(self) -> None:
         """Accept no more samples."""
@@ -155,14 +157,13 @@ class MultiSample:
             del samples[samples.index(_SEAL) :]
         return reduce(_Totals.plus, samples)
 
-    def _add_up(self) -> None:
-        """Add up what came since, unless this call interrupted another that is doing so."""
-        if self._is_adding_up:
-            return
-        self._is_adding_up = True
+    def _add_up(self, folded: _Totals) -> None:
+        """Add up what came since, unless another call is doing so."""
         try:
+            self._folding.append(folded)
             samples = self._samples
-            while len(samples) > 1 and samples[1] is not _SEAL:
+            while self._folding[0] is folded and len(samples) > 1 and samples[1] is not _SEAL:
                 samples[:2] = [samples[0].plus(samples[1])]
         finally:
-            self._is_adding_up = False
+            with suppress(ValueError):  # Ctrl-C came before it was in
+                self._folding.remove(folded)

@@ -5,7 +5,9 @@ if the queue is flushed or drained. So each source sends one measurement of a ga
 however many samples it takes. Only the time of arrival matters: late samples are folded as they
 arrive, whatever their `measure_time`.
 
-Must not know what samples add up to, threads or the network.
+A call takes no lock: it folds its samples into a waiting gauge, or puts a new gauge into the queue
+and into the table of open gauges, in a single step. Must not know what samples add up to, or the
+network.
 """
 
 from __future__ import annotations
@@ -13,24 +15,26 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_right
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import partial
+from itertools import tee
+from operator import attrgetter, is_
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from segment_librato.gauge_delivery.aggregate import MultiSample
 from segment_librato.process.clock import Clock
-from segment_librato.process.locks import synchronized
-from segment_librato.queue.message_queue import MessageQueue
+from segment_librato.queue.message_queue import REFUSED, MessageQueue
 from segment_librato.queue.schedule import UNBOUNDED, Schedule
 
 if TYPE_CHECKING:
     from collections import deque
 
-    from segment_librato.errors import RejectionError
     from segment_librato.queue.schedule import BatchRules, Item
 
 __all__ = ["GaugeQueue", "PeriodSchedule"]
 
-_OpenGauges: TypeAlias = dict[tuple[str, str, int], MultiSample]
+MAX_NEXT_ENDS = 100
+
+_Key: TypeAlias = tuple[str, str, int]
 
 
 class PeriodSchedule(Schedule):
@@ -50,16 +54,22 @@ class PeriodSchedule(Schedule):
         self._period = period
         self._clock = clock
         self._period_ends_at = -math.inf
+        self._next_ends: dict[float, float] = {}  # the end of each period to that of the next
 
     def end_of_period(self) -> float:
         """Return when the current period ends: the same number until then, then a later one.
 
         A change of the wall clock takes effect with the next period.
         """
-        now = self._clock.now()
-        if now >= self._period_ends_at:
-            self._period_ends_at = now + self._period - time.time() % self._period
-        return self._period_ends_at
+        now, ends_at = self._clock.now(), self._period_ends_at
+        if now < ends_at:
+            return ends_at
+        # The first thread to get here decides for all.
+        next_end = now + self._period - time.time() % self._period
+        self._period_ends_at = next_end = self._next_ends.setdefault(ends_at, next_end)
+        if len(self._next_ends) > MAX_NEXT_ENDS:
+            self._next_ends.clear()
+        return next_end
 
     def due_at(self, waiting: deque[Any], oldest_at: float) -> float:
         """Return when the oldest gauge is due."""
@@ -77,23 +87,32 @@ class PeriodSchedule(Schedule):
 class _Waiting:
     """A message or a gauge that waits, and until when."""
 
-    __slots__ = ("_item", "_open", "due_at")
+    __slots__ = ("due_at", "item", "open_gauges")
 
     def __init__(self, item: bytes | Item, due_at: float, open_gauges: _OpenGauges) -> None:
-        self._item = item
-        self._open = open_gauges
+        self.item = item
         self.due_at = due_at
+        self.open_gauges = open_gauges
 
     def __len__(self) -> int:
         """Return about how many bytes it will be."""
-        return len(self._item)
+        return len(self.item)
 
     def __bytes__(self) -> bytes:
         """Return what leaves; nothing is folded into it any more."""
-        item = self._item
-        if isinstance(item, MultiSample) and self._open.get(item.key) is item:
-            self._open.pop(item.key, None)
-        return bytes(item)
+        data = bytes(self.item)
+        if isinstance(self.item, MultiSample):  # sealed now, so a call may replace it already
+            _close(self.open_gauges, self.item.key, self)
+        return data
+
+
+_OpenGauges: TypeAlias = dict[_Key, _Waiting]
+
+
+def _close(open_gauges: _OpenGauges, key: _Key, waiting: _Waiting) -> None:
+    """Fold nothing more into a gauge that is sealed."""
+    if open_gauges.get(key) is waiting:
+        open_gauges.pop(key, None)
 
 
 class GaugeQueue(MessageQueue):
@@ -127,21 +146,44 @@ class GaugeQueue(MessageQueue):
         # one of their callbacks would be lost.)
         self._open: _OpenGauges = {}
 
-    @synchronized
-    def put(self, message: bytes | Item, deadline: float | None = None) -> RejectionError | None:
-        """Take a message or samples in; return the reason if they are rejected.
+    def offer(
+        self, message: bytes | Item, *, has_room: bool = False
+    ) -> Literal["due", "refused"] | None:
+        """Take a message or samples in; see `MessageQueue.offer`.
 
-        Samples are folded into a waiting gauge with the same key. If there is none, they become
-        one. If a signal handler puts one in meanwhile, there are two, and nothing is lost.
+        Samples are folded into a waiting gauge with the same key, for which there is always room.
+        If there is none, they become one.
         """
-        if isinstance(message, MultiSample):
-            waiting = self._open.get(message.key)
-            if waiting is not None and not self.closed and waiting.fold(message):
-                return None
-        waiting_until = self._periods.end_of_period()
-        rejection = super().put(_Waiting(message, waiting_until, self._open), deadline)
-        if rejection is None and isinstance(message, MultiSample):
-            self._open[message.key] = message
-            if message.is_sealed():  # it has left already: a signal handler flushed
-                self._open.pop(message.key, None)
-        return rejection
+        if not isinstance(message, MultiSample):
+            waiting = _Waiting(message, self._periods.end_of_period(), self._open)
+            return super().offer(waiting, has_room=has_room)
+        if self._closed:
+            return REFUSED
+        while not self._fold(message):
+            if not has_room and (self._line or not self._has_room(len(message) + 1)):
+                return REFUSED
+            if self._append(message):
+                return self._wake() if len(self._waiting) >= self._wake_at_messages else None
+        return None
+
+    def _fold(self, samples: MultiSample) -> bool:
+        """Fold samples into the open gauge with their key; return False if there is none."""
+        waiting = self._open.get(samples.key)
+        if waiting is None:
+            return False
+        if isinstance(waiting.item, MultiSample) and waiting.item.fold(samples):
+            return True
+        _close(self._open, samples.key, waiting)  # a consumer has just taken it
+        return False
+
+    def _append(self, samples: MultiSample) -> bool:
+        """Let samples wait as an open gauge; return False if there is one with their key."""
+        gauge = _Waiting(samples, self._periods.end_of_period(), self._open)
+        entries, entry = tee(map(self._open.setdefault, (samples.key,), (gauge,)))
+        # One call, and all in C: no other call can find the gauge open unless it waits, and
+        # Ctrl-C cannot come in between.
+        self._waiting.extend(filter(partial(is_, gauge), entries))
+        if next(entry) is not gauge:
+            return False
+        self._waiting_bytes += len(gauge) + 1
+        return True

@@ -9,11 +9,19 @@ from __future__ import annotations
 import math
 import threading
 import time
+from typing import Protocol
 
-__all__ = ["ALREADY_OVER", "Clock"]
+__all__ = ["ALREADY_OVER", "Clock", "Waitable"]
 
 ALREADY_OVER = -math.inf
 """A deadline for checking a condition once, without a wait."""
+
+
+class Waitable(Protocol):
+    """A condition, with its lock held, or a waiter."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for a notification; return False if the seconds are over before."""
 
 
 class Clock:
@@ -27,8 +35,8 @@ class Clock:
         """Return the time `timeout` seconds from now, however large it is."""
         return self.now() + min(timeout, threading.TIMEOUT_MAX)
 
-    def wait(self, changed: threading.Condition, deadline: float | None) -> bool:
-        """Wait for a notification with the lock held; return False at the deadline."""
+    def wait(self, changed: Waitable, deadline: float | None) -> bool:
+        """Wait for a notification; return False at the deadline."""
         if deadline is None:
             return changed.wait()
         seconds = deadline - self.now()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MultiprocessingHook",
     "drain_with_celery",
+    "ends_greenlet",
     "resolve_without_threads",
     "spawn_if_in_hub",
 ]
@@ -87,6 +88,12 @@ def spawn_if_in_hub(function: Callable[..., object], *args: object) -> bool:
         gevent.spawn(function, *args)
         return True
     return False
+
+
+def ends_greenlet(error: BaseException) -> bool:
+    """Return whether an exception is the one by which gevent ends a greenlet."""
+    greenlet = sys.modules.get("greenlet")
+    return greenlet is not None and isinstance(error, greenlet.GreenletExit)
 
 
 def resolve_without_threads() -> None:

@@ -4,9 +4,11 @@ A consumer takes messages from the queue as an *in-flight batch*. Its holder mar
 delivered, or claims them to report them as failed, in order. When a shutdown runs out of time,
 the thread that shuts down claims the rest. So each message has exactly one outcome, and until
 then it is in one place, waiting or in flight: the numbers of accepted and pending messages are
-derived from these places, not counted beside them.
+derived from these places, not counted beside them. If the thread of a consumer is killed, what it
+held is taken back: another consumer adopts it.
 
-Shares the lock of its queue. Must not know what a message means, threads or the network.
+Shares the lock of its queue, but for what a producing call does. Must not know what a message
+means, or the network.
 """
 
 from __future__ import annotations
@@ -16,12 +18,20 @@ from typing import TYPE_CHECKING
 
 from segment_librato.counters import Stats
 from segment_librato.process.locks import synchronized
+from segment_librato.queue.workers import has_died
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from typing import Protocol
 
     from segment_librato.errors import SegmentError
     from segment_librato.process.locks import SignalSafeCondition
+
+    class Report(Protocol):
+        """The report of messages that failed."""
+
+        was_reported: bool
+
 
 __all__ = ["InFlightBatch", "Ledger"]
 
@@ -37,15 +47,21 @@ class InFlightBatch:
         abandoned: whether the holder may claim no more.
         last_error: what kept them from being delivered so far.
         thread_id: of the holder.
+        thread: of the holder, if that is a consumer.
+        is_released: whether the holder ends, and leaves the rest to another consumer.
+        report: of the messages that were claimed last.
     """
 
     __slots__ = (
         "abandoned",
         "claimed",
         "first",
+        "is_released",
         "last_error",
         "messages",
+        "report",
         "settled",
+        "thread",
         "thread_id",
     )
 
@@ -57,6 +73,14 @@ class InFlightBatch:
         self.abandoned: bool = False
         self.last_error: SegmentError | None = None
         self.thread_id: int = threading.get_ident()
+        self.thread: threading.Thread | None = None
+        self.is_released: bool = False
+        self.report: Report | None = None
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether its holder is gone."""
+        return self.is_released or has_died(self.thread)
 
     @property
     def unclaimed(self) -> tuple[bytes, ...]:
@@ -111,6 +135,41 @@ class Ledger:
         self._in_flight.discard(batch)
 
     @synchronized
+    def adopt(self, batch: InFlightBatch) -> bool:
+        """Move what an orphan has left into an empty batch, in its place; return whether any was.
+
+        What `on_error` was told of has failed. The rest is sent, though a request with it may
+        have been under way.
+        """
+        for orphan in self._in_flight.copy():
+            if orphan.is_orphan:
+                self._take_back(orphan)
+                batch.first = orphan.first + orphan.claimed
+                self._in_flight.add(batch)
+                # One statement: Ctrl-C finds each message here or there.
+                batch.messages, orphan.messages = (
+                    orphan.messages[orphan.claimed :],
+                    orphan.messages[: orphan.claimed],
+                )
+                self._settle(orphan, "failed", 0)
+                if batch.messages:
+                    return True
+                self._in_flight.discard(batch)
+        return False
+
+    @synchronized
+    def release(self, thread: threading.Thread) -> None:
+        """Leave what a thread holds, which is about to end, to another consumer."""
+        for batch in self._in_flight.copy():
+            if batch.thread is thread:
+                batch.is_released = True
+        self._changed.notify_all()
+
+    def has_orphans(self) -> bool:
+        """Return whether there is something to adopt."""
+        return any(batch.is_orphan for batch in self._in_flight.copy())
+
+    @synchronized
     def mark_delivered(self, batch: InFlightBatch, count: int) -> None:
         """Count the next messages of a batch as delivered."""
         if not batch.abandoned:
@@ -146,8 +205,11 @@ class Ledger:
         calls `mark_failed`. A request under way is not stopped, but its outcome no longer counts.
         """
         for batch in sorted(self._in_flight, key=lambda batch: batch.first):
+            if batch.is_orphan:
+                self._take_back(batch)
             if not batch.is_claimed:
                 batch.abandoned = True
+                batch.thread, batch.is_released = None, False
                 batch.thread_id = threading.get_ident()
                 left_over.append((batch, batch.unclaimed))
                 batch.claimed = len(batch.messages)
@@ -174,15 +236,16 @@ class Ledger:
         """Return how many messages were in flight before the oldest that has no outcome."""
         return min((batch.first for batch in self._in_flight.copy()), default=self.taken)
 
-    @synchronized
     def called_from_delivery(self) -> bool:
-        """Return whether the calling thread holds a batch, and so must not wait for it."""
+        """Return whether the calling thread holds a batch, and so must not wait for it.
+
+        Takes no lock.
+        """
         caller = threading.get_ident()
         return any(batch.thread_id == caller for batch in self._in_flight.copy())
 
-    @synchronized
     def count_rejection(self) -> None:
-        """Count a message that was rejected."""
+        """Count a message that was rejected. Takes no lock."""
         self._counts["rejected"] += 1
 
     @synchronized
@@ -191,6 +254,17 @@ class Ledger:
         self._counts["requests"] += 1
         self._counts["retries"] += retry
         self._counts["bytes_sent"] += bytes_sent
+
+    def is_empty(self) -> bool:
+        """Return whether nothing is in flight. Takes no lock."""
+        return not self._in_flight
+
+    def _take_back(self, orphan: InFlightBatch) -> None:
+        """See to what the holder of an orphan had claimed without counting it."""
+        if orphan.report and orphan.report.was_reported:
+            self._settle(orphan, "failed", orphan.claimed - orphan.settled)
+        else:
+            orphan.claimed = orphan.settled
 
     def _count_settled(self) -> int:
         return self._counts["delivered"] + self._counts["failed"]

@@ -1,11 +1,13 @@
 """The queue: bounded, in memory, first in first out, with a ledger of every message.
 
-One re-entrant lock guards all of it, so that a signal handler, a `__del__` or a logging hook
-that tracks while the lock is held does not deadlock. Under the lock, the queue only decides: it
-does no I/O, and calls no code of the application.
+The application's side takes no lock: a call appends to a deque, and wakes a consumer. While the
+call runs, so may a `__del__` or a signal handler, which may want any lock of the application; and
+another thread may hold that lock, and make a call. So no call may hold a lock that another one
+waits for. The consumers' side, with flush and shutdown, shares one re-entrant lock. Under it, the
+queue only decides: it does no I/O, and calls no code of the application.
 
 Must not know what a message means, threads or the network. It is long because its two sides, the
-application's and the consumers', share the lock and most fields.
+application's and the consumers', share most fields.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ import threading
 from collections import deque
 from contextlib import suppress
 from itertools import repeat, starmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from segment_librato.errors import ClientClosedError, QueueFullError
 from segment_librato.process.clock import Clock
-from segment_librato.process.locks import SignalSafeCondition, synchronized, wait_for_turn
+from segment_librato.process.locks import SignalSafeCondition, Waiter, synchronized
 from segment_librato.queue.ledger import InFlightBatch, Ledger
 from segment_librato.queue.schedule import UNBOUNDED, Schedule, count_fitting
 from segment_librato.queue.workers import Workers
@@ -27,17 +29,23 @@ if TYPE_CHECKING:
     from segment_librato.errors import RejectionError
     from segment_librato.queue.schedule import BatchRules, Item
 
-__all__ = ["MessageQueue"]
+__all__ = ["DUE", "REFUSED", "MessageQueue"]
+
+DUE: Final = "due"
+REFUSED: Final = "refused"
 
 
 class MessageQueue:
     """A bounded first-in, first-out queue that accounts for its messages. Thread-safe.
 
+    Its bounds may be exceeded by one message per thread that puts one in at the same time.
+
     Attributes:
         clock: the clock of waits.
         ledger: where each message is.
         workers: the consumers.
-        is_putting: whether a thread is putting something in, or about to.
+        is_unserved: whether a call must see to it that its message is sent: there may be no
+            consumer, or the queue is closed.
     """
 
     def __init__(
@@ -75,20 +83,49 @@ class MessageQueue:
         self._changed = SignalSafeCondition(self.lock)
         self._waiting: deque[Any] = deque()  # of bytes and of `Item`
         self._waiting_bytes = 0
-        self.is_putting: bool = False
         self._oldest_at = 0.0
         self.ledger: Ledger = Ledger(self._changed, self._waiting)
-        self.workers: Workers = Workers(self._changed, self.clock)
-        self.workers.are_draining = self._closed
-        # A waiting consumer is woken when this many messages, or bytes, wait.
+        self.workers: Workers = Workers(self._changed, self.clock, closed=self._closed)
+        self.is_unserved: bool = True
+        # Consumers are woken when this many messages, or bytes, wait.
         self._wake_at_messages = self._wake_at_bytes = UNBOUNDED
         self._flush_up_to = 0
+        self._is_flush_wanted = False  # by a call that was refused
+        self._line: deque[Waiter] = deque()  # calls that wait for room, the oldest first
         self._last_rejection: type[RejectionError] | None = None  # since there was room
         self._rejected = 0  # messages rejected since there was room
         self._resumed = 0  # messages rejected before there was room again, not logged yet
-        self._blocked = 0  # calls that wait for room
 
-    # The application's side
+    # The application's side: without a lock
+
+    def offer(
+        self, message: bytes | Item, *, has_room: bool = False
+    ) -> Literal["due", "refused"] | None:
+        """Take a message in if there is room, and no call waits for it.
+
+        Args:
+            message: what to take in.
+            has_room: whether to take it in as it is.
+
+        Returns:
+            REFUSED if there is no room, or the queue is closed. DUE if the consumers were woken:
+            it is time to see whether there are any. Usually None.
+        """
+        waiting, size = self._waiting, len(message) + 1
+        if not has_room and (
+            len(waiting) >= self._max_size
+            or self._waiting_bytes + size > self._max_bytes
+            or self._closed
+            or self._line
+        ):
+            return REFUSED
+        if not waiting:
+            self._oldest_at = self.clock.now()
+        self._waiting_bytes += size
+        waiting.append(message)  # from here on it is accepted
+        if len(waiting) >= self._wake_at_messages or self._waiting_bytes >= self._wake_at_bytes:
+            return self._wake()
+        return None
 
     def put(self, message: bytes | Item, deadline: float | None = None) -> RejectionError | None:
         """Take a message in; return the reason if it is rejected.
@@ -97,45 +134,95 @@ class MessageQueue:
             message: what to take in.
             deadline: until when to wait for room if there is none; None means not at all.
         """
-        if self.is_putting:
-            wait_for_turn(self)
-        self.is_putting = True  # until the end of `_put`; if that is interrupted, of the next
-        with self.lock:
-            return self._put(message, deadline)
-
-    def _put(self, message: bytes | Item, deadline: float | None) -> RejectionError | None:
-        waiting, size = self._waiting, len(message) + 1
-        if (
-            self._closed
-            or len(waiting) >= self._max_size
-            or self._waiting_bytes + size > self._max_bytes
-        ):
-            self.is_putting = False
-            if rejection := self._wait_for_room(size, deadline):
-                return rejection
-        if not waiting:
-            self._oldest_at = self.clock.now()
-        waiting.append(message)
-        self._waiting_bytes += size  # no call in it, so that no signal handler comes between
-        if len(waiting) >= self._wake_at_messages or self._waiting_bytes >= self._wake_at_bytes:
-            self._changed.notify_all()
-        self.is_putting = False
+        if self.offer(message) is not REFUSED:
+            return None
+        if not (self._rejected or self._closed):
+            self._is_flush_wanted = True  # what waits leaves at once: nothing more can join it
+            self.workers.wake()
+        if deadline is not None and not self._waits_in_line_here():
+            return self._put_in_turn(message, deadline)
+        # A call that cannot wait overtakes those that do.
+        if self._closed or not self._has_room(len(message) + 1):
+            return self._reject()
+        self.offer(message, has_room=True)
         return None
+
+    def _put_in_turn(self, message: bytes | Item, deadline: float) -> RejectionError | None:
+        """Wait for room; who waits longest goes first."""
+        line, me = self._line, Waiter()
+        is_over = False
+        try:
+            line.append(me)
+            while not self._closed:
+                if self._line is not line:
+                    return None  # this is a forked child: the parent goes on
+                if line[0] is me and self._has_room(len(message) + 1):
+                    self.offer(message, has_room=True)
+                    return None
+                if is_over:
+                    break
+                is_over = not self.clock.wait(me, deadline)
+        finally:
+            try:  # noqa: SIM105  Ctrl-C in `suppress` would leave it in the line for ever
+                line.remove(me)
+            except ValueError:  # Ctrl-C came before it was in
+                pass
+            self._call_first_in_line()
+        return self._reject()
+
+    def _waits_in_line_here(self) -> bool:
+        """Return whether a signal handler has interrupted a wait for room, which comes first."""
+        caller = threading.get_ident()
+        return any(waiter.thread_id == caller for waiter in tuple(self._line))
+
+    def _call_first_in_line(self) -> None:
+        with suppress(IndexError):
+            self._line[0].wake()
 
     @synchronized
     def admit(self, batch: InFlightBatch) -> RejectionError | None:
         """Take messages in that are in flight already; return the reason if they are rejected."""
         if self._closed:
-            return self.reject_if_closed()
+            return self._reject()
         self.ledger.add(batch)
         return None
 
-    @synchronized
     def reject_if_closed(self) -> RejectionError | None:
         """Reject a message if the queue is closed; return the reason."""
+        return self._reject() if self._closed else None
+
+    def _reject(self) -> RejectionError:
+        """Count a rejection; return the reason."""
+        reason: RejectionError
         if self._closed:
-            return self._reject(ClientClosedError("the client was shut down"))
-        return None
+            reason = ClientClosedError("the client was shut down")
+        else:
+            self._rejected += 1
+            waiting = f"{len(self._waiting)} messages of {self._waiting_bytes} bytes"
+            reason = QueueFullError(f"{waiting} are waiting")
+        self.ledger.count_rejection()
+        reason.is_first = type(reason) is not self._last_rejection
+        self._last_rejection = type(reason)
+        return reason
+
+    def _has_room(self, size: int) -> bool:
+        if not self._waiting:
+            self._waiting_bytes = 0  # repairs what signal handlers may have done
+        return len(self._waiting) < self._max_size and self._waiting_bytes + size <= self._max_bytes
+
+    def _wake(self) -> Literal["due"]:
+        """Wake the consumers; not again before much more waits, unless one has looked.
+
+        If they were gone, or if Ctrl-C kept them from being woken, it is noticed then.
+        """
+        self._wake_at_messages = max(2 * len(self._waiting), self._schedule.trigger_messages)
+        self._wake_at_bytes = UNBOUNDED
+        try:
+            self.workers.wake()
+        except BaseException:
+            self._wake_at_messages = 0
+            raise
+        return DUE
 
     def qsize(self) -> int:
         """Return how many messages wait; those in flight do not count."""
@@ -155,7 +242,7 @@ class MessageQueue:
         return 0 if self._max_size == UNBOUNDED else int(self._max_size)
 
     def is_locked_by_caller(self) -> bool:
-        """Return whether the calling thread is within a method, as a signal handler may be."""
+        """Return whether the calling thread holds the lock, as a signal handler may find it."""
         return self._changed.is_locked_by_caller()
 
     @property
@@ -166,15 +253,21 @@ class MessageQueue:
     @synchronized
     def close(self) -> None:
         """Reject messages from now on; consumers send what waits, then leave."""
-        self._closed = True
-        self.workers.drain()
+        self._closed = self.is_unserved = True
+        self.workers.close()
+        for waiter in tuple(self._line):
+            waiter.wake()
 
     @synchronized
     def begin_flush(self) -> int:
         """Let what waits leave at once; return the mark for `wait_until_settled`."""
         self._flush_up_to = self.ledger.taken + len(self._waiting)
-        self._changed.notify_all()
+        self.workers.wake()
         return self._flush_up_to
+
+    def needs_consumer(self) -> bool:
+        """Return whether there is something to send that nobody is sending."""
+        return bool(self._waiting) or self.ledger.has_orphans()
 
     @synchronized
     def wait_until_settled(self, mark: int, deadline: float | None) -> bool:
@@ -183,16 +276,18 @@ class MessageQueue:
         Returns False at the deadline, or if there is no consumer to send what waits.
         """
         while self.ledger.first_unsettled() < mark:
-            if self.ledger.taken < mark and not self.workers.count:
+            self.workers.remove_dead()
+            if self.ledger.has_orphans():
+                self.workers.wake()
+            if not self.workers.count and (self.ledger.taken < mark or self.ledger.has_orphans()):
                 return False
-            if not self._wait_for_change(deadline):
+            if not self.workers.wait_for_change(deadline):
                 return False
         return True
 
-    @synchronized
     def is_settled(self) -> bool:
-        """Return whether every message that was accepted has its outcome."""
-        return not self._waiting and self.ledger.first_unsettled() == self.ledger.taken
+        """Return whether every message that was accepted has its outcome. Takes no lock."""
+        return not self._waiting and self.ledger.is_empty()
 
     @synchronized
     def abandon(self, left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]]) -> None:
@@ -202,15 +297,23 @@ class MessageQueue:
 
     # The consumers' side
 
-    @synchronized
     def register_worker(self, worker: object, thread: threading.Thread | None = None) -> bool:
-        """Count a consumer as present; see `Workers.register`."""
-        is_new = self.workers.register(worker, thread)
-        if is_new:
-            self.workers.are_draining = self._closed  # an earlier drain is over: there is work
-        return is_new
+        """Count a consumer as present; see `Workers.register`. Takes no lock."""
+        return self.workers.register(worker, thread)
+
+    def withdraw_worker(self, worker: object, thread: threading.Thread) -> None:
+        """Count a consumer as gone, if this thread runs it. Takes no lock."""
+        if self.workers.is_run_by(worker, thread):
+            self.workers.remove(worker)
+        self.is_unserved = True
 
     @synchronized
+    def lose_worker(self, worker: object, thread: threading.Thread) -> None:
+        """Count a consumer as gone whose thread ends; what that holds is left to another one."""
+        self.withdraw_worker(worker, thread)
+        self.ledger.release(thread)
+        self.workers.wake()
+
     def take(self, worker: object, batch: InFlightBatch | None = None) -> InFlightBatch | None:
         """Wait until a batch is due and take it; return None when the consumer must leave.
 
@@ -220,14 +323,24 @@ class MessageQueue:
         consumer must be started; except after a `reset`, which has forgotten it.
         """
         batch, ledger = batch or InFlightBatch(), self.ledger
-        is_due = self._is_due()
+        due_at: float | None = None
+        is_over = False
         while self.ledger is ledger:
-            if is_due and self._fill(batch, self._max_leaving(), self._schedule.rules.max_bytes):
-                return batch
-            if self.workers.are_draining:
-                self.workers.unregister(worker)
-                return None
-            is_due = self._wait_until_due()
+            waiter = Waiter()
+            try:
+                with self.lock:
+                    self.is_unserved = self._closed
+                    # One is due after a wait to the end of the interval, even if a test has
+                    # stopped the clock.
+                    is_due = is_over and due_at is not None and self._due_at() <= due_at
+                    if self._take_due(batch, is_due=is_due):
+                        return batch
+                    if self.workers.must_leave and self._leave(worker):
+                        return None
+                    due_at = self._fall_asleep(waiter)
+                is_over = not self.clock.wait(waiter, due_at)
+            finally:
+                self.workers.get_up(waiter)
         return None
 
     @synchronized
@@ -239,13 +352,15 @@ class MessageQueue:
         """
         batch = batch or InFlightBatch()
         rules = self._schedule.rules
-        return batch if self._fill(batch, rules.max_messages, rules.max_bytes) else None
+        if self.ledger.adopt(batch) or self._fill(batch, rules.max_messages, rules.max_bytes):
+            return batch
+        return None
 
     @synchronized
     def pause(self, batch: InFlightBatch, deadline: float) -> bool:
         """Wait before a retry; return False as soon as the batch is abandoned."""
         while not batch.is_claimed:
-            if not self._wait_for_change(deadline):
+            if not self.clock.wait(self._changed, deadline):
                 return True
         return False
 
@@ -257,6 +372,27 @@ class MessageQueue:
 
     # Under the lock
 
+    def _take_due(self, batch: InFlightBatch, *, is_due: bool) -> bool:
+        """Fill an empty batch, if one is due; return whether it is filled."""
+        if self.ledger.adopt(batch):
+            return True
+        if not (is_due or self._is_due()):
+            return False
+        return self._fill(batch, self._max_leaving(), self._schedule.rules.max_bytes)
+
+    def _leave(self, worker: object) -> bool:
+        """Count a consumer as gone; return False if it is needed after all.
+
+        A call puts its message in before it looks for a consumer, and this looks for a message
+        after it has left: so at least one of the two sees the other.
+        """
+        thread = self.workers.remove(worker)
+        self.is_unserved = self.is_unserved or not self.workers.count
+        if self._waiting and self.workers.register(worker, thread):
+            return False
+        self._changed.notify_all()
+        return True
+
     def _is_due(self) -> bool:
         return bool(self._waiting) and (
             len(self._waiting) >= self._schedule.trigger_messages
@@ -267,8 +403,11 @@ class MessageQueue:
 
     def _is_urgent(self) -> bool:
         """Return whether what waits should leave, however little it is."""
+        if self._is_flush_wanted:
+            self._is_flush_wanted = False
+            self._flush_up_to = self.ledger.taken + len(self._waiting)
         is_flushed = self.ledger.taken < self._flush_up_to
-        return self.workers.are_draining or self._blocked > 0 or is_flushed
+        return self.workers.must_leave or bool(self._line) or is_flushed
 
     def _due_at(self) -> float:
         return self._schedule.due_at(self._waiting, self._oldest_at)
@@ -278,53 +417,22 @@ class MessageQueue:
             return self._schedule.rules.max_messages
         return self._schedule.max_leaving(self._waiting, self.clock.now())
 
-    def _wait_until_due(self) -> bool:
-        """Wait until there is a reason to look again; return whether a batch is due.
+    def _fall_asleep(self, waiter: Waiter) -> float | None:
+        """Have calls wake a consumer; return until when it may wait.
 
-        One is due after a wait to the end of the interval, even if a test has stopped the clock.
+        It looks once more when it can be woken, because a call may have put a message in before.
         """
+        self.workers.fall_asleep(waiter)
         if not self._waiting:
-            self._wake_at_messages = 1
-            self._changed.wait()
-            return self._is_due()
+            self._wake_at_messages, self._wake_at_bytes = 1, UNBOUNDED
+            if self._waiting:
+                waiter.wake()
+            return None
         self._wake_at_messages = self._schedule.trigger_messages
         self._wake_at_bytes = self._schedule.trigger_bytes
-        due_at = self._due_at()
-        is_over = not self._wait_for_change(due_at)
-        return (is_over and self._due_at() <= due_at) or self._is_due()
-
-    def _wait_for_change(self, deadline: float | None) -> bool:
-        """Wait for a notification; return False at the deadline."""
-        return self.clock.wait(self._changed, deadline)
-
-    def _has_room(self, size: int) -> bool:
-        if not self._waiting:
-            self._waiting_bytes = 0  # repairs what signal handlers may have done
-        return len(self._waiting) < self._max_size and self._waiting_bytes + size <= self._max_bytes
-
-    def _wait_for_room(self, size: int, deadline: float | None) -> RejectionError | None:
-        """Wait until `size` bytes fit; return the reason if they are rejected.
-
-        What waits leaves at once, because nothing more can join it.
-        """
-        if not (self._rejected or self._closed):
-            self.begin_flush()
-        self._blocked += deadline is not None
-        try:
-            while not (self._closed or self._has_room(size)):
-                if deadline is None or not self._wait_for_change(deadline):
-                    self._rejected += 1
-                    waiting = f"{len(self._waiting)} messages of {self._waiting_bytes} bytes"
-                    return self._reject(QueueFullError(f"{waiting} are waiting"))
-        finally:
-            self._blocked -= deadline is not None
-        return self.reject_if_closed()
-
-    def _reject(self, reason: RejectionError) -> RejectionError:
-        self.ledger.count_rejection()
-        reason.is_first = type(reason) is not self._last_rejection
-        self._last_rejection = type(reason)
-        return reason
+        if self._is_due():
+            waiter.wake()
+        return self._due_at()
 
     def _fill(self, batch: InFlightBatch, max_messages: int, max_bytes: int) -> bool:
         """Move the oldest messages, as many as fit, into an empty batch; return whether any did.
@@ -340,11 +448,15 @@ class MessageQueue:
         # may have taken some since they were counted.
         with suppress(IndexError):
             batch.messages.extend(starmap(self._waiting.popleft, repeat((), fitting)))
-        leaving_bytes = sum(map(len, batch.messages)) + len(batch.messages)
-        self._waiting_bytes = self._waiting_bytes - leaving_bytes if self._waiting else 0
+        self._waiting_bytes -= sum(map(len, batch.messages)) + len(batch.messages)
+        if not self._waiting:
+            self._waiting_bytes = 0
         batch.messages[:] = map(bytes, batch.messages)
-        self._wake_at_messages = self._wake_at_bytes = UNBOUNDED  # until a consumer waits again
-        self._changed.notify_all()
+        # Until a consumer waits again; if this one dies, a call notices when much more waits.
+        self._wake_at_messages = 2 * max(len(self._waiting), self._schedule.trigger_messages)
+        self._wake_at_bytes = UNBOUNDED
+        self.workers.wake()  # those that wait for something else now
+        self._call_first_in_line()
         if not batch.messages:
             self.ledger.drop(batch)
             return False

@@ -80,9 +80,8 @@ class Schedule:
 def count_fitting(waiting: deque[Any], max_messages: int, max_bytes: int) -> int:
     """Return how many of the oldest messages fit in a batch; at least one."""
     while True:
-        with suppress(RuntimeError):  # a signal handler put another message in
-            size = len(waiting)
-            if size <= max_messages and sum(map(len, waiting)) + size <= max_bytes:
-                return size
-            sizes = accumulate(map(len, islice(waiting, max_messages)))
-            return max(1, bisect_right([*map(add, sizes, count(1))], max_bytes))
+        with suppress(RuntimeError):  # a call put another message in
+            head = [*islice(waiting, max_messages)]
+            break
+    sizes = accumulate(map(len, head))
+    return max(1, bisect_right([*map(add, sizes, count(1))], max_bytes))

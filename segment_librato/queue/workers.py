@@ -1,10 +1,14 @@
 """The consumers that serve a queue: which are present, and when they must leave.
 
-Shares the lock of its queue. Must not know messages, or what a consumer does.
+Consumers are registered by the calls that start them, and a call takes no lock. So each change of
+who is present is one operation on a dict; the waits share the lock of the queue. Must not know
+messages, or what a consumer does.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from segment_librato.process.locks import synchronized
@@ -13,60 +17,135 @@ if TYPE_CHECKING:
     import threading
 
     from segment_librato.process.clock import Clock
-    from segment_librato.process.locks import SignalSafeCondition
+    from segment_librato.process.locks import SignalSafeCondition, Waiter
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "has_died"]
+
+MAX_UNWATCHED = 1.0  # seconds; who waits for consumers looks that often whether they live
+
+
+def has_died(thread: threading.Thread | None) -> bool:
+    """Return whether a thread was started and has ended."""
+    return thread is not None and thread.ident is not None and not thread.is_alive()
+
+
+class _Watch:
+    """The condition of a queue, for those who wait for consumers: a killed one notifies nobody."""
+
+    def __init__(self, changed: SignalSafeCondition) -> None:
+        self._changed = changed
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is time to look again; return False if the seconds are over."""
+        if timeout is not None and timeout <= MAX_UNWATCHED:
+            return self._changed.wait(timeout)
+        self._changed.wait(MAX_UNWATCHED)
+        return True
 
 
 class Workers:
     """The consumers of a queue. Thread-safe.
 
     Attributes:
-        count: how many there are; may be read without the lock.
-        are_draining: whether they must leave once nothing waits; under the lock.
+        are_draining: whether they must leave once nothing waits.
+        are_closed: whether they must do so for good.
     """
 
-    def __init__(self, changed: SignalSafeCondition, clock: Clock) -> None:
+    def __init__(self, changed: SignalSafeCondition, clock: Clock, *, closed: bool) -> None:
         """Start with none.
 
         Args:
-            changed: on the queue's lock; notified when one must leave, or has left.
+            changed: on the queue's lock; notified when one has left.
             clock: the clock of waits.
+            closed: whether they must leave once nothing waits.
         """
         self.lock: threading.RLock = changed.lock
         self._changed = changed
+        self._watch = _Watch(changed)
         self._clock = clock
-        self._threads: dict[object, threading.Thread | None] = {}
-        self.count: int = 0
+        self._sleepers: deque[Waiter] = deque()
+        self._threads: dict[object, tuple[threading.Thread | None]] = {}
         self.are_draining: bool = False
+        self.are_closed: bool = closed
 
-    @synchronized
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._threads)
+
+    @property
+    def must_leave(self) -> bool:
+        """Whether they must leave once nothing waits."""
+        return self.are_draining or self.are_closed
+
     def register(self, worker: object, thread: threading.Thread | None = None) -> bool:
-        """Count a consumer as present, run by this thread; return False if it already is."""
-        if worker in self._threads:
+        """Count a consumer as present, run by this thread; return False if it already is.
+
+        An earlier drain is over then: there is work.
+        """
+        entry = (thread,)
+        if self._threads.setdefault(worker, entry) is not entry:
             return False
-        self._threads[worker] = thread
-        self.count = len(self._threads)
+        self.are_draining = False
         return True
 
+    def is_run_by(self, worker: object, thread: threading.Thread) -> bool:
+        """Return whether a consumer is present, and run by this thread."""
+        return self._threads.get(worker) == (thread,)
+
+    def remove(self, worker: object) -> threading.Thread | None:
+        """Count a consumer as gone; return the thread that ran it."""
+        (thread,) = self._threads.pop(worker, (None,))
+        return thread
+
     @synchronized
-    def unregister(self, worker: object, thread: threading.Thread | None = None) -> None:
-        """Count a consumer as gone; with a thread, only if that is the one that runs it."""
-        if thread is None or self._threads.get(worker) is thread:
-            self._threads.pop(worker, None)
-            self.count = len(self._threads)
-            self._changed.notify_all()
+    def unregister(self, worker: object) -> None:
+        """Count a consumer as gone, and tell who waits for it."""
+        self.remove(worker)
+        self._changed.notify_all()
+
+    def remove_dead(self) -> None:
+        """Count those as gone whose thread was killed before it could say so."""
+        for worker, (thread,) in tuple(self._threads.items()):
+            if has_died(thread):
+                self.remove(worker)
+
+    @synchronized
+    def wait_until_none(self, deadline: float | None) -> bool:
+        """Wait until all have left; return False at the deadline, or if one came back."""
+        while True:
+            self.remove_dead()
+            if not self.count:
+                return True
+            if not self.must_leave or not self.wait_for_change(deadline):
+                return False
+
+    def wait_for_change(self, deadline: float | None) -> bool:
+        """Wait until something may have changed; return False at the deadline."""
+        return self._clock.wait(self._watch, deadline)
 
     @synchronized
     def drain(self) -> None:
         """Let the consumers send what waits, and leave once nothing does."""
         self.are_draining = True
-        self._changed.notify_all()
+        self.wake()
 
     @synchronized
-    def wait_until_none(self, deadline: float | None) -> bool:
-        """Wait until all have left; return False at the deadline, or if one came back."""
-        while self.count:
-            if not self.are_draining or not self._clock.wait(self._changed, deadline):
-                return False
-        return True
+    def close(self) -> None:
+        """Let them do so for good."""
+        self.are_closed = True
+        self.wake()
+
+    def fall_asleep(self, waiter: Waiter) -> None:
+        """Have `wake` end this wait of a consumer that has nothing to do."""
+        self._sleepers.append(waiter)
+
+    def get_up(self, waiter: Waiter) -> None:
+        """Forget a wait that is over, if it has begun."""
+        with suppress(ValueError):
+            self._sleepers.remove(waiter)
+
+    def wake(self) -> None:
+        """Have those that wait look whether there is something to do. Takes no lock."""
+        for waiter in tuple(self._sleepers):
+            waiter.wake()

@@ -25,12 +25,15 @@ from segment_librato.gauge_delivery.aggregate import MultiSample
 from segment_librato.gauge_delivery.queue import GaugeQueue
 from segment_librato.librato import Measurement
 from segment_librato.process.clock import Clock
+from segment_librato.process.locks import Waiter
 from segment_librato.queue.ledger import InFlightBatch
 from segment_librato.queue.schedule import BatchRules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
+
+    from segment_librato.process.clock import Waitable
 
 ENDLESS = 1e10  # the first period, which began in 1970, lasts longer than these tests
 SHORT = 0.05
@@ -48,7 +51,7 @@ class StoppedClock(Clock):
     def now(self) -> float:
         return self.seconds
 
-    def wait(self, changed: threading.Condition, deadline: float | None) -> bool:
+    def wait(self, changed: Waitable, deadline: float | None) -> bool:
         if deadline is None or self.seconds < deadline:
             changed.wait()
         return deadline is None or self.seconds < deadline
@@ -358,18 +361,19 @@ def test_clocks_that_a_test_has_stopped_hold_nothing_up(monkeypatch: pytest.Monk
 
 
 class Waits:
-    """How often, and for how long, consumers of a queue begin to wait."""
+    """How often, and for how long, consumers begin to wait; who wakes up in vain does so again."""
 
-    def __init__(self, queue: GaugeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds: list[float | None] = []
         self._begun = threading.Semaphore(0)
-        self._wait = queue._changed.wait  # noqa: SLF001  who wakes up in vain comes back to it
-        monkeypatch.setattr(queue._changed, "wait", self._counted)  # noqa: SLF001
+        wait = Waiter.wait
 
-    def _counted(self, timeout: float | None = None) -> bool:
-        self.seconds.append(timeout)
-        self._begun.release()
-        return self._wait(timeout)
+        def counted(waiter: Waiter, timeout: float | None = None) -> bool:
+            self.seconds.append(timeout)
+            self._begun.release()
+            return wait(waiter, timeout)
+
+        monkeypatch.setattr(Waiter, "wait", counted)
 
     def next(self) -> None:
         assert self._begun.acquire(timeout=10)
@@ -377,7 +381,7 @@ class Waits:
 
 def test_nobody_wakes_up_while_a_period_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = make_queue(max_size=0)
-    waits = Waits(queue, monkeypatch)
+    waits = Waits(monkeypatch)
     taking = Background(lambda: queue.take("worker"))
     waits.next()
     put(queue, "a")
@@ -396,7 +400,7 @@ def test_a_consumer_that_wakes_up_late_leaves_the_next_period_alone(
 ) -> None:
     clock = StoppedClock(monkeypatch)
     queue = make_queue(period=SHORT, clock=clock)
-    waits = Waits(queue, monkeypatch)
+    waits = Waits(monkeypatch)
     put(queue, "a")
     taking = Background(lambda: queue.take("worker"))
     waits.next()

@@ -15,7 +15,7 @@ from support.in_flight import InFlight
 from support.signal_handlers import call_with_handler
 
 from segment_librato.errors import ClientClosedError, QueueFullError
-from segment_librato.process.clock import Clock
+from segment_librato.process.clock import Clock, Waitable
 from segment_librato.queue.ledger import InFlightBatch
 from segment_librato.queue.message_queue import MessageQueue
 from segment_librato.queue.schedule import BatchRules
@@ -214,7 +214,7 @@ class StoppedClock(Clock):
     def now(self) -> float:
         return self.seconds
 
-    def wait(self, changed: threading.Condition, deadline: float | None) -> bool:
+    def wait(self, changed: Waitable, deadline: float | None) -> bool:
         self.deadlines.append(deadline)
         self._began.release()
         changed.wait()

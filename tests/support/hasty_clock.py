@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,7 @@ from segment_librato import Client
 from segment_librato.process.clock import Clock
 
 if TYPE_CHECKING:
-    import threading
-
+    from segment_librato.process.clock import Waitable
     from segment_librato.queue.message_queue import MessageQueue
 
 __all__ = ["HastyClock", "hasty_client"]
@@ -38,10 +38,11 @@ class HastyClock(Clock):
     def now(self) -> float:
         return time.monotonic() + self.skipped
 
-    def wait(self, changed: threading.Condition, deadline: float | None) -> bool:
+    def wait(self, changed: Waitable, deadline: float | None) -> bool:
         if deadline is None:
             return changed.wait()
         if self.queue.ledger.called_from_delivery():
+            assert isinstance(changed, threading.Condition)
             return self._pause(changed, deadline)
         self._deadlines.append(deadline)
         try:
