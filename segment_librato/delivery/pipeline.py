@@ -140,6 +140,7 @@ class Pipeline:
         Returns the mark for `is_settled`, and whether a consumer will send what waits.
         """
         mark = self.queue.begin_flush()
+        self.queue.find_dead()
         return mark, not self.queue.needs_consumer() or self._has_consumers()
 
     def is_settled(self, mark: int) -> bool:
@@ -245,7 +246,7 @@ class Pipeline:
 
     def _misses_consumers(self) -> bool:
         """Return whether there are fewer consumers than there should be."""
-        self.queue.workers.remove_dead()
+        self.queue.find_dead()
         return self.queue.workers.count < self.config.thread
 
     def _is_unattended(self) -> bool:
@@ -286,7 +287,7 @@ class Pipeline:
             call_when_imported(self._start_consumers)
             return
         caller = threading.get_ident()
-        self.queue.workers.remove_dead()
+        self.queue.find_dead()
         try:
             self._starting_threads.add(caller)
             self._log_fork()

@@ -48,7 +48,7 @@ class InFlightBatch:
         last_error: what kept them from being delivered so far.
         thread_id: of the holder.
         thread: of the holder, if that is a consumer.
-        is_released: whether the holder ends, and leaves the rest to another consumer.
+        is_orphan: whether the holder is gone, and another consumer may adopt what it has left.
         report: of the messages that were claimed last.
     """
 
@@ -56,7 +56,7 @@ class InFlightBatch:
         "abandoned",
         "claimed",
         "first",
-        "is_released",
+        "is_orphan",
         "last_error",
         "messages",
         "report",
@@ -74,13 +74,8 @@ class InFlightBatch:
         self.last_error: SegmentError | None = None
         self.thread_id: int = threading.get_ident()
         self.thread: threading.Thread | None = None
-        self.is_released: bool = False
+        self.is_orphan: bool = False
         self.report: Report | None = None
-
-    @property
-    def is_orphan(self) -> bool:
-        """Whether its holder is gone."""
-        return self.is_released or has_died(self.thread)
 
     @property
     def unclaimed(self) -> tuple[bytes, ...]:
@@ -162,8 +157,17 @@ class Ledger:
         """Leave what a thread holds, which is about to end, to another consumer."""
         for batch in self._in_flight.copy():
             if batch.thread is thread:
-                batch.is_released = True
+                batch.is_orphan = True
         self._changed.notify_all()
+
+    def find_orphans(self) -> None:
+        """Note what killed threads of consumers held. Not to be called under the lock.
+
+        To ask gevent whether a thread lives lets other greenlets run.
+        """
+        for batch in self._in_flight.copy():
+            if has_died(batch.thread):
+                batch.is_orphan = True
 
     def has_orphans(self) -> bool:
         """Return whether there is something to adopt."""
@@ -209,7 +213,7 @@ class Ledger:
                 self._take_back(batch)
             if not batch.is_claimed:
                 batch.abandoned = True
-                batch.thread, batch.is_released = None, False
+                batch.thread, batch.is_orphan = None, False
                 batch.thread_id = threading.get_ident()
                 left_over.append((batch, batch.unclaimed))
                 batch.claimed = len(batch.messages)

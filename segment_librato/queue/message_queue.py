@@ -269,21 +269,28 @@ class MessageQueue:
         """Return whether there is something to send that nobody is sending."""
         return bool(self._waiting) or self.ledger.has_orphans()
 
-    @synchronized
+    def find_dead(self) -> None:
+        """Count consumers as gone whose thread was killed, and let others adopt what they held."""
+        self.workers.remove_dead()
+        self.ledger.find_orphans()
+
     def wait_until_settled(self, mark: int, deadline: float | None) -> bool:
         """Wait until every message accepted before the mark has its outcome.
 
         Returns False at the deadline, or if there is no consumer to send what waits.
         """
-        while self.ledger.first_unsettled() < mark:
-            self.workers.remove_dead()
-            if self.ledger.has_orphans():
-                self.workers.wake()
-            if not self.workers.count and (self.ledger.taken < mark or self.ledger.has_orphans()):
-                return False
-            if not self.workers.wait_for_change(deadline):
-                return False
-        return True
+        while True:
+            self.find_dead()
+            with self.lock:
+                if self.ledger.first_unsettled() >= mark:
+                    return True
+                has_orphans = self.ledger.has_orphans()
+                if not self.workers.count and (has_orphans or self.ledger.taken < mark):
+                    return False
+                if has_orphans:
+                    self.workers.wake()
+                if not self.workers.wait_for_change(deadline):
+                    return False
 
     def is_settled(self) -> bool:
         """Return whether every message that was accepted has its outcome. Takes no lock."""
@@ -326,6 +333,7 @@ class MessageQueue:
         due_at: float | None = None
         is_over = False
         while self.ledger is ledger:
+            ledger.find_orphans()
             waiter = Waiter()
             try:
                 with self.lock:

@@ -105,20 +105,23 @@ class Workers:
         self._changed.notify_all()
 
     def remove_dead(self) -> None:
-        """Count those as gone whose thread was killed before it could say so."""
+        """Count those as gone whose thread was killed. Not to be called under the lock.
+
+        To ask gevent whether a thread lives lets other greenlets run.
+        """
         for worker, (thread,) in tuple(self._threads.items()):
             if has_died(thread):
                 self.remove(worker)
 
-    @synchronized
     def wait_until_none(self, deadline: float | None) -> bool:
         """Wait until all have left; return False at the deadline, or if one came back."""
         while True:
             self.remove_dead()
-            if not self.count:
-                return True
-            if not self.must_leave or not self.wait_for_change(deadline):
-                return False
+            with self.lock:
+                if not self.count:
+                    return True
+                if not self.must_leave or not self.wait_for_change(deadline):
+                    return False
 
     def wait_for_change(self, deadline: float | None) -> bool:
         """Wait until something may have changed; return False at the deadline."""
