@@ -32,7 +32,7 @@ SCRIPT = """
     import faulthandler, gc, logging
     faulthandler.dump_traceback_later(40, exit=True)
     logging.getLogger("segment").addHandler(logging.NullHandler())
-    client = make(upload_interval=0.01, max_queue_size=100, on_error=lambda *_: None)
+    client = make(upload_interval=0.01, max_queue_size=2, on_error=lambda *_: None)
     {application}
     class Garbage:
         def __init__(self):
@@ -40,10 +40,11 @@ SCRIPT = """
         def __del__(self):
             on_del()
     def litter():
-        for _ in range(3_000):
+        for number in range(3_000):
+            gc.set_threshold(1 + number % 50)  # so that it is collected anywhere
             Garbage()
             call()
-    gc.set_threshold(20)
+    sys.setswitchinterval(0.000_01)
     threads = [threading.Thread(target=litter) for _ in range(2)]
     for thread in threads:
         thread.start()
