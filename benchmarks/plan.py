@@ -91,6 +91,9 @@ MEASUREMENTS = (
         turns=3,
     ),
     Measurement("threads", "threads", {"events": 50_000, "producers": 8}, {"events": 10_000}),
+    Measurement(
+        "many-threads", "threads", {"events": 50_000, "producers": 32}, {"events": 10_000}
+    ),
     Measurement("memory", "memory", {"events": 100_000}, {"events": 10_000}, max_rounds=2),
     Measurement("backlog", "backlog", {"events": 50_000}),
     Measurement("one-event", "one_event", {"events": 3}),
@@ -117,6 +120,7 @@ METRICS = (
     Metric("one-event", "p50_ms", "`track` and `flush` of one event", "ms", _absolute(3)),
     Metric("idle", "wake_ups_per_second", "idle: wake-ups per second", "/s", _absolute(0)),
     Metric("threads", "p99_us", "8 threads: `track()` p99", "µs", Target(0.30, 0.30)),
+    Metric("many-threads", "worst_ms", "32 threads: worst `track()`", "ms", Target(1, 1)),
     Metric("backlog", "worst_ms", "worst `track()` up to 50,000 queued", "ms", Target(0.30, 0.30)),
     Metric("import", "import_ms", "import: time", "ms", Target(0.35, 0.45)),
     Metric("import", "megabytes", "import: memory", "MB", Target(0.60, 0.60)),

@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections import defaultdict
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -533,6 +534,32 @@ def test_block_on_full_makes_a_producer_wait_for_the_server(
     assert client.flush(timeout=10)
     assert sequence_numbers(server) == list(range(1_000))
     assert errors.calls == []
+
+
+def test_block_on_full_keeps_no_producer_waiting_while_others_go(
+    server: LocalSegment, make_client: MakeClient, errors: Errors
+) -> None:
+    """None of 100 threads is rejected, or gets in twice before each has got in once."""
+    client = make_client(max_queue_size=1, upload_size=1, block_on_full=LONG)
+    threads, calls = 100, 3
+
+    def produce(thread: int) -> None:
+        for call in range(calls):
+            client.track("user", "event", {"thread": thread, "call": call})
+
+    with server.hold():
+        track(client, range(1))
+        assert server.wait_until(lambda: server.held == 1)
+        track(client, range(1))
+        producers = [Background(partial(produce, thread)) for thread in range(threads)]
+        assert server.wait_until(lambda: len(client.queue._line) == threads)  # noqa: SLF001
+    for producer in producers:
+        producer.wait()
+    assert client.flush(timeout=20)
+    assert errors.calls == []
+    calls_in_order = [message["properties"]["call"] for message in server.messages[2:]]
+    assert len(calls_in_order) == threads * calls
+    assert calls_in_order[:threads] == [0] * threads
 
 
 def test_block_on_full_ends_with_its_time(

@@ -57,7 +57,9 @@ def threads(task: Task, *, events: int, producers: int) -> Reading:
     return {
         "sent": events,
         "events_per_second": events / seconds,
+        "p50_us": quantile(every, 0.5) / 1e3,
         "p99_us": quantile(every, 0.99) / 1e3,
+        "worst_ms": max(every) / 1e6,
     }
 
 

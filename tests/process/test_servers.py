@@ -298,6 +298,37 @@ def test_greenlets_track_and_flush(
     assert server.duplicates == 0
 
 
+@pytest.mark.parametrize("patched", ["before the import", "after a client was made"])
+def test_a_consumer_whose_greenlet_is_killed_while_it_sends_ends_and_is_replaced(
+    server: LocalSegment, patched: str
+) -> None:
+    server.respond(200, delay=0.5)
+    body = """
+    import gc, gevent
+
+    def consumers():
+        greenlets = [one for one in gc.get_objects() if isinstance(one, gevent.Greenlet)]
+        return [one for one in greenlets if not one.dead]
+
+    track(range(3))
+    client.queue.begin_flush()
+    while not client.stats.requests and client.queue.qsize():
+        gevent.sleep(0.01)
+    killed = consumers()
+    assert len(killed) == 1
+    gevent.killall(killed, timeout=5)
+    assert all(one.dead for one in killed)
+    assert client.queue.workers.count == 0
+    stats = client.stats
+    assert (stats.failed, stats.pending) == (0, 3), stats
+    assert client.flush()
+    assert client.stats.delivered == 3
+    """
+    with script(server, *SCRIPTS[patched], body) as process:
+        expect_success(process)
+    assert set(sequence_numbers(server)) == {0, 1, 2}
+
+
 @pytest.mark.parametrize("patched", SCRIPTS)
 def test_the_exit_delivers_the_first_message_of_a_patched_process(
     server: LocalSegment, patched: str

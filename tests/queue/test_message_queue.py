@@ -130,6 +130,87 @@ def test_putting_waits_for_room_until_there_is_some() -> None:
     assert queue.ledger.stats().accepted == 3
 
 
+def wait_in_line(queue: MessageQueue, count: int) -> None:
+    """Wait until so many calls wait for room."""
+    while len(queue._line) < count:  # noqa: SLF001  nothing else tells
+        time.sleep(0.001)
+
+
+def test_who_waits_longest_for_room_goes_first_and_nobody_overtakes() -> None:
+    queue = make_queue(max_size=1)
+    fill(queue, 1)
+    calls: list[Background] = []
+    for number in range(10):
+        message = str(number).encode()
+        calls.append(Background(partial(queue.put, message, queue.clock.deadline(30))))
+        wait_in_line(queue, number + 1)
+    taken = []
+    for number in range(5):
+        batch = queue.take("worker")
+        assert batch is not None
+        taken += batch.messages
+        # There is room for a moment, and whoever comes now has to wait.
+        calls.append(Background(partial(queue.put, b"later", queue.clock.deadline(30))))
+        calls[number].wait()
+    for _ in range(11):
+        batch = queue.take("worker")
+        assert batch is not None
+        taken += batch.messages
+    assert [call.wait() for call in calls] == [None] * 15
+    assert taken == [b"x", *(str(number).encode() for number in range(10)), *[b"later"] * 5]
+    assert not queue._line  # noqa: SLF001
+
+
+def test_a_call_that_is_interrupted_while_it_waits_lets_the_next_one_go() -> None:
+    queue = make_queue(max_size=1)
+    fill(queue, 1)
+    result: list[type[BaseException]] = []
+
+    def put() -> None:
+        try:
+            queue.put(b"first", queue.clock.deadline(30))
+        except KeyboardInterrupt:
+            result.append(KeyboardInterrupt)
+
+    class Interrupting(Clock):
+        def wait(self, changed: Waitable, deadline: float | None) -> bool:
+            if first.is_set():
+                return super().wait(changed, deadline)
+            first.set()
+            wait_in_line(queue, 2)
+            queue.take_now()
+            raise KeyboardInterrupt
+
+    first = threading.Event()
+    queue.clock = Interrupting()
+    interrupted = Background(put)
+    assert first.wait(10)
+    other = Background(lambda: queue.put(b"other", queue.clock.deadline(30)))
+    interrupted.wait()
+    assert other.wait() is None
+    assert result == [KeyboardInterrupt]
+    batch = queue.take_now()
+    assert batch is not None
+    assert batch.messages == [b"other"]
+
+
+def test_a_signal_handler_does_not_wait_behind_the_call_that_it_interrupted() -> None:
+    queue = make_queue(max_size=1)
+    fill(queue, 1)
+    rejections: list[object] = []
+
+    class Interrupting(Clock):
+        def wait(self, changed: Waitable, deadline: float | None) -> bool:
+            queue.clock = Clock()
+            rejections.append(queue.put(b"of the handler", self.deadline(30)))
+            queue.take_now()
+            return super().wait(changed, deadline)
+
+    queue.clock = Interrupting()
+    assert queue.put(b"interrupted", queue.clock.deadline(30)) is None
+    assert [type(rejection) for rejection in rejections] == [QueueFullError]
+
+
 @pytest.mark.parametrize("what", ["deadline", "close"])
 def test_putting_waits_for_room_no_longer_than_it_may(what: str) -> None:
     queue = make_queue(max_size=1)
