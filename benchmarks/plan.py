@@ -91,9 +91,7 @@ MEASUREMENTS = (
         turns=3,
     ),
     Measurement("threads", "threads", {"events": 50_000, "producers": 8}, {"events": 10_000}),
-    Measurement(
-        "many-threads", "threads", {"events": 50_000, "producers": 32}, {"events": 10_000}
-    ),
+    Measurement("many-threads", "threads", {"events": 50_000, "producers": 32}, {"events": 10_000}),
     Measurement("memory", "memory", {"events": 100_000}, {"events": 10_000}, max_rounds=2),
     Measurement("backlog", "backlog", {"events": 50_000}),
     Measurement("one-event", "one_event", {"events": 3}),

@@ -91,5 +91,7 @@ class Waiter:
 
     def wake(self) -> None:
         """End the wait, or the next one."""
-        with suppress(RuntimeError):  # it has been done already
+        try:  # noqa: SIM105  every batch is sent by a call that does this
             self._lock.release()
+        except RuntimeError:  # it has been done already
+            pass

@@ -108,8 +108,8 @@ class MessageQueue:
             has_room: whether to take it in as it is.
 
         Returns:
-            REFUSED if there is no room, or the queue is closed. DUE if the consumers were woken:
-            it is time to see whether there are any. Usually None.
+            REFUSED if there is no room, or the queue is closed. DUE if a consumer should have
+            taken what waits, but none waits for it: there may be none. Usually None.
         """
         waiting, size = self._waiting, len(message) + 1
         if not has_room and (
@@ -210,19 +210,19 @@ class MessageQueue:
             self._waiting_bytes = 0  # repairs what signal handlers may have done
         return len(self._waiting) < self._max_size and self._waiting_bytes + size <= self._max_bytes
 
-    def _wake(self) -> Literal["due"]:
-        """Wake the consumers; not again before much more waits, unless one has looked.
+    def _wake(self) -> Literal["due"] | None:
+        """Wake the consumers; return DUE if none waits.
 
-        If they were gone, or if Ctrl-C kept them from being woken, it is noticed then.
+        The next call does so when much more waits, unless a consumer has looked. If they have
+        died, or if Ctrl-C kept them from being woken, it is noticed then.
         """
         self._wake_at_messages = max(2 * len(self._waiting), self._schedule.trigger_messages)
         self._wake_at_bytes = UNBOUNDED
         try:
-            self.workers.wake()
+            return None if self.workers.wake() else DUE
         except BaseException:
             self._wake_at_messages = 0
             raise
-        return DUE
 
     def qsize(self) -> int:
         """Return how many messages wait; those in flight do not count."""

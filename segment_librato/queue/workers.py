@@ -148,7 +148,12 @@ class Workers:
         with suppress(ValueError):
             self._sleepers.remove(waiter)
 
-    def wake(self) -> None:
-        """Have those that wait look whether there is something to do. Takes no lock."""
-        for waiter in tuple(self._sleepers):
+    def wake(self) -> bool:
+        """Have those that wait look whether there is something to do; return whether any does.
+
+        Takes no lock.
+        """
+        sleepers = tuple(self._sleepers)
+        for waiter in sleepers:
             waiter.wake()
+        return bool(sleepers)
