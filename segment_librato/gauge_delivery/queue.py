@@ -157,7 +157,7 @@ class GaugeQueue(MessageQueue):
         if not isinstance(message, MultiSample):
             waiting = _Waiting(message, self._periods.end_of_period(), self._open)
             return super().offer(waiting, has_room=has_room)
-        if self._closed:
+        if self._closed and not has_room:
             return REFUSED
         while not self._fold(message):
             if not has_room and (self._line or not self._has_room(len(message) + 1)):

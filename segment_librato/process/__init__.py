@@ -11,17 +11,21 @@ Theory of operation
     client stays usable.
 
 Rule 1: no call and no branch between two statements that belong together
-    CPython runs signal handlers, and so raises KeyboardInterrupt, only at calls and at backward
-    jumps (3.10: at any jump). `waiting.append(m)` followed by `size += n` is safe, as nothing
-    can run between the two; with a call between them a handler could see one done and not the
-    other. A change that takes several steps is one C call (`list.extend(starmap(popleft, ...))`)
-    or one tuple assignment.
+    CPython runs signal handlers, raises KeyboardInterrupt and lets other threads run only at
+    calls, when they return, and at backward jumps (3.10: at any jump). `size += n` followed by
+    `waiting.append(m)` is safe, as nothing can run before the call is made; the other way round,
+    it is not. A change that takes several steps is one C call
+    (`list.extend(starmap(popleft, ...))`) or one tuple assignment.
 
-Rule 2: one re-entrant C lock per queue, taken by `with self.lock`
-    A handler that tracks while its own thread holds the lock must not deadlock, so the lock is a
-    `threading.RLock`. It is the C one: `Condition.__enter__` is Python code, and Ctrl-C inside
-    it would leave the lock held forever. After an interrupted wait the lock is taken again, or
-    the `with` around the wait would release a lock that it does not hold.
+Rule 2: a producing call takes no lock; all else takes one re-entrant C lock per queue
+    A `__del__` may run anywhere, and may want any lock of the application; another thread may
+    hold that lock around a call. So a call (`track`, `gauge`) neither holds a lock while code
+    runs nor waits for one: what it changes are atomic operations in C. Consumers, flush and
+    shutdown share a `threading.RLock`, taken by `with self.lock`, so that a handler that flushes
+    while its own thread holds it does not deadlock. It is the C one: `Condition.__enter__` is
+    Python code, and Ctrl-C inside it would leave the lock held forever. After an interrupted
+    wait the lock is taken again, or the `with` around the wait would release a lock that it does
+    not hold.
 
 Rule 3: decide under the lock, act outside it
     No I/O, no logging, no code of the application and no thread start under a queue's lock.
