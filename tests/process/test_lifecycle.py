@@ -690,6 +690,29 @@ def test_ctrl_c_anywhere_in_a_call_leaves_the_client_usable(
     assert place > 20
 
 
+def test_ctrl_c_anywhere_in_a_call_that_waits_for_room_leaves_the_client_usable(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    place = 0
+    got_that_far = True
+    while got_that_far:
+        place += 1
+        client = make_client(max_queue_size=1, upload_size=1, block_on_full=0.005)
+        with server.hold():
+            for number in range(2):
+                client.track("user", "event", {"n": number})
+                assert server.wait_until(lambda: server.held == 1)
+            got_that_far = interrupted(lambda: client.track("user", "event"), place)  # noqa: B023
+            assert not client.track("user", "event")[0], f"place {place}"
+        assert client.flush(timeout=10), f"place {place}"
+        assert client.track("user", "event", {"n": 2})[0], f"place {place}"
+        assert client.flush(timeout=10), f"place {place}"
+        stats = client.stats
+        assert stats.delivered == stats.accepted == 3, f"place {place}"
+        assert client.shutdown(timeout=10), f"place {place}"
+    assert place > 50
+
+
 @pytest.mark.parametrize("status", [200, 404])
 def test_ctrl_c_anywhere_in_a_flush_without_threads_loses_nothing(
     server: LocalSegment, make_client: MakeClient, errors: Errors, no_threads: None, status: int
