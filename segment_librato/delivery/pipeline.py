@@ -110,6 +110,8 @@ class Pipeline:
             self.keep_for_exit()
         is_settled = self._wait_until_settled(mark, deadline)
         while not is_settled and self._is_unattended() and self._has_consumers():
+            if deadline is not None and self.queue.clock.now() >= deadline:
+                break
             is_settled = self._wait_until_settled(mark, deadline)  # one was killed
         if not is_settled:
             log.debug("flush timed out; messages pending: %d", self.queue.ledger.stats().pending)
