@@ -22,7 +22,7 @@ from segment_librato.counters import Stats
 from segment_librato.errors import ConfigError
 from segment_librato.frames import raised_anew
 from segment_librato.log import log
-from segment_librato.process.fork import register_after_fork
+from segment_librato.process.fork import notice_fork, register_after_fork
 from segment_librato.process.locks import synchronized
 
 if TYPE_CHECKING:
@@ -180,6 +180,7 @@ def _client() -> Client:
     current = _defaults.client
     if current and is_up_to_date:
         return current
+    notice_fork()
     current, retired, problem = _renewed_client(_defaults)
     if problem:
         report_setting(current, problem, _defaults.settings["on_error"])

@@ -21,6 +21,7 @@ from segment_librato.errors import MessageTooLargeError, SegmentError
 from segment_librato.log import log
 from segment_librato.preload import preload
 from segment_librato.process.clock import Clock
+from segment_librato.process.fork import notice_fork
 from segment_librato.queue.message_queue import MessageQueue
 from segment_librato.queue.schedule import BatchRules
 from segment_librato.transport.envelope import MAX_BATCH_MESSAGES, max_message_bytes
@@ -141,6 +142,7 @@ class Router:
 
     def shutdown(self, timeout: float | None) -> bool:
         """Reject messages from now on, flush, stop; what is left in the end goes to `on_error`."""
+        notice_fork()
         for queue in self.queues:
             queue.close()
         if self._called_from_delivery():
@@ -149,6 +151,7 @@ class Router:
 
     async def aflush(self, timeout: float | None) -> bool:
         """Flush as `flush` does, without blocking the event loop."""
+        notice_fork()
         if self._called_from_delivery():
             return False
         deadline = None if timeout is None else self._clock.deadline(timeout)
@@ -161,6 +164,7 @@ class Router:
         """Shut down as `shutdown` does, without blocking the event loop."""
         import asyncio  # a program that runs an event loop has loaded it already
 
+        notice_fork()
         deadline = self._clock.deadline(timeout)
         for queue in self.queues:
             queue.close()
@@ -194,6 +198,7 @@ class Router:
 
         A call from `on_error` waits for none of them, as one of them waits for it.
         """
+        notice_fork()
         if self._called_from_delivery():
             timeout = 0
         deadline = None if timeout is None else self._clock.deadline(timeout)

@@ -2,7 +2,8 @@
 
 A message is built in two steps: `build` makes what all types have in common, `add_track_fields`,
 `add_identify_fields`, ... add what belongs to one. `build` is pure if it is given the time and
-the message id; it is one function because each function costs 2 % of a call. Must not know
+the message id; it is one function because each function costs 2 % of a call. As the first thing
+that each producing call does, it also notices a fork that Python did not see. Must not know
 threads, the network or JSON.
 """
 
@@ -22,13 +23,14 @@ from segment_librato.message.fields import (
     copy_mapping,
     keep_number,
 )
-from segment_librato.message.ids import new_id
+from segment_librato.message.ids import discard_stock, new_id
 from segment_librato.message.timestamp import (
     MILLISECONDS,
     format_second,
     format_timestamp,
     latest_second,
 )
+from segment_librato.process.fork import notice_fork, unforked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,20 +74,20 @@ def build(
     Raises:
         ValidationError: a field has a wrong type or value.
     """
+    if not unforked[0]:
+        notice_fork()
     if type(user_id) is not str and user_id is not None:
         user_id = check_identifier("user_id", user_id)
     if type(anonymous_id) is not str and anonymous_id is not None:
         anonymous_id = check_identifier("anonymous_id", anonymous_id)
     if not (user_id or anonymous_id):
-        raise ValidationError(
-            unexpected("user_id or anonymous_id", "a non-empty str or a number", user_id)
-        )
-    if now is None:
-        now = time.time()
+        expected = "a non-empty str or a number"
+        raise ValidationError(unexpected("user_id or anonymous_id", expected, user_id))
+    now = time.time() if now is None else now
     milliseconds = int(now * 1_000)
     second, text = latest_second[0]
     if second != milliseconds // 1_000:
-        text = format_second(milliseconds // 1_000)
+        text = _begin_second(milliseconds // 1_000)
     return {
         "integrations": {} if integrations is None else copy_mapping("integrations", integrations),
         "anonymousId": anonymous_id,
@@ -97,6 +99,12 @@ def build(
         "type": message_type,
         "messageId": new_id() if message_id is None else check_message_id(message_id),
     }
+
+
+def _begin_second(second: int) -> str:
+    """Return the text of a second, which no id from the stock of an earlier one is used in."""
+    discard_stock()  # here, where it costs the usual call nothing
+    return format_second(second)
 
 
 def add_track_fields(

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 from support.script import needs_fork, run
 
+from segment_librato.message import ids as message_ids
+from segment_librato.message.build import build
 from segment_librato.message.ids import new_id
 
 if TYPE_CHECKING:
+    import pytest
+
     from segment_librato.devserver import LocalSegment
 
-STOCK = 256  # ids that differ in their last two digits only
+STOCK = 64  # ids that differ in their last two digits only
 
 
 def new_ids(count: int) -> list[str]:
@@ -49,6 +53,29 @@ def test_threads_get_different_ids() -> None:
     with ThreadPoolExecutor(8) as pool:
         parts = list(pool.map(new_ids, [12_500] * 8))
     assert len(set().union(*parts)) == 100_000
+
+
+def test_copies_of_a_machine_differ_from_the_next_second_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They have the same stock, and perhaps get the same random bytes."""
+    monkeypatch.setattr("segment_librato.message.ids.os.urandom", bytes)
+    new_id()
+    stock = message_ids._ids._stock  # noqa: SLF001  what a snapshot has in it
+    assert len(stock) > 5
+
+    def ids_of_copy(now: float) -> set[str]:
+        monkeypatch.setattr(message_ids._ids, "_stock", stock.copy())  # noqa: SLF001
+        return {
+            build("track", "u", None, None, None, None, None, now=now)["messageId"]
+            for _ in range(5)
+        }
+
+    snapshot_at = 1_700_000_000.0
+    ids_of_copy(snapshot_at)
+    assert ids_of_copy(snapshot_at) == ids_of_copy(snapshot_at)
+    first, second = ids_of_copy(snapshot_at + 1), ids_of_copy(snapshot_at + 2)
+    assert len(first | second | set(stock)) == 10 + len(stock)
 
 
 @needs_fork
