@@ -139,6 +139,7 @@ sync_timeout: float = Config.sync_timeout
 max_queue_bytes: int = Config.max_queue_bytes
 block_on_full: float = Config.block_on_full
 gauges: LibratoConfig | OpenTelemetryConfig | None = Config.gauges
+flush_in_children: bool = Config.flush_in_children
 # </options>
 
 default_client: Client | None = None

@@ -34,6 +34,7 @@ from segment_librato.message.build import (
 from segment_librato.message.fields import Identifier, Message, check_identifier
 from segment_librato.message.timestamp import Timestamp
 from segment_librato.process.clock import Clock
+from segment_librato.process.fork import notice_fork
 from segment_librato.router import Router
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ class Client:
         block_on_full: Longest time, in seconds, that a call waits for room in a full queue before
             its message is rejected.
         gauges: Deliver gauges directly, to a Librato account or over OpenTelemetry.
+        flush_in_children: Let the first message of a `multiprocessing` child call
+            `flush_on_sigterm()`.
 
     Raises:
         ConfigError: an option has a wrong type or value; the text names it.
@@ -164,6 +167,7 @@ class Client:
     max_queue_bytes: _Option[int] = _Option()
     block_on_full: _Option[float] = _Option()
     gauges: _Option[LibratoConfig | OpenTelemetryConfig | None] = _Option()
+    flush_in_children: _Option[bool] = _Option()
     # </options as attributes>
 
     def __init__(
@@ -198,6 +202,7 @@ class Client:
         max_queue_bytes: int = Config.max_queue_bytes,
         block_on_full: float = Config.block_on_full,
         gauges: LibratoConfig | OpenTelemetryConfig | None = Config.gauges,
+        flush_in_children: bool = Config.flush_in_children,
         # </options>
     ) -> None:
         options = {name: value for name, value in locals().items() if name != "self"}
@@ -477,6 +482,7 @@ class Client:
         Args:
             timeout: Longest time to wait, in seconds; None means the option `shutdown_timeout`.
                 What is left then goes to `on_error` with a `ShutdownTimeoutError`.
+                If another thread is calling `on_error` then, it gets up to 3 seconds more.
 
         Returns:
             Whether all messages were settled in time, as with `flush`.
@@ -491,6 +497,7 @@ class Client:
     @property
     def stats(self) -> Stats:
         """A snapshot of the counters: `accepted == delivered + failed + pending`."""
+        notice_fork()
         stats = self.queue.ledger.stats()
         gauges = self._router.gauges
         return stats._replace(gauges=gauges.stats) if gauges else stats
@@ -534,6 +541,7 @@ def report_setting(client: Client, problem: ConfigError, on_error: object) -> No
 
 def _close(queues: list[MessageQueue]) -> None:
     """Deliver what a garbage-collected client has queued, then stop."""
+    notice_fork()
     for queue in queues:
         queue.close()
 

@@ -211,6 +211,7 @@ OTHER_VALUES: dict[str, Any] = {
     "max_queue_bytes": 100_000,
     "block_on_full": 3.5,
     "gauges": LibratoConfig("a@b.example", "token", host="http://127.0.0.1:9"),
+    "flush_in_children": False,
 }
 
 

@@ -98,9 +98,14 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             by `Retry-After`. Such waits, of at most 300 s each, do not count as retries.
 
         shutdown_timeout: Longest time, in seconds, that `shutdown()` waits if it is called
-            without a timeout. What is left goes to `on_error`.
+            without a timeout. What is left goes to `on_error`. Calls of `on_error` on another
+            thread that have begun by then get up to 3 seconds more.
         exit_timeout: Longest time, in seconds, that the interpreter waits at its exit for pending
             messages. What is left goes to `on_error`. With nothing pending, it does not wait.
+            Calls of `on_error` on another thread that have begun by then get up to 3 seconds more.
+        flush_in_children: Let the first message of a `multiprocessing` child call
+            `flush_on_sigterm()`. Not if SIGTERM has a handler there. Without it, what waits is
+            lost when `Pool.terminate()`, and so the end of `with Pool()`, sends that signal.
 
         debug: Set the logger `segment` to DEBUG, and print to stderr if logging is not configured.
             Each message is logged, with all that is in it; keep it off where that must not be.
@@ -147,10 +152,11 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
     max_queue_bytes: int = 0
     block_on_full: float = 0
     gauges: LibratoConfig | OpenTelemetryConfig | None = None
+    flush_in_children: bool = True
 
     def _check(self) -> None:
         values = vars(self)
-        for name in ("debug", "send", "gzip", "sync_mode"):
+        for name in ("debug", "send", "gzip", "sync_mode", "flush_in_children"):
             values[name] = truth(name, values[name])
         for name in ("timeout", "oauth_auth_server", "oauth_scope"):
             if values[name] is None:  # the incumbent takes it

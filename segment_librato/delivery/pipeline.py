@@ -16,6 +16,7 @@ from segment_librato.errors import DeliveryError, ShutdownTimeoutError
 from segment_librato.log import log
 from segment_librato.process.clock import ALREADY_OVER
 from segment_librato.process.exit import (
+    REPORT_GRACE,
     exit_state,
     hook_into_frameworks,
     register_at_exit,
@@ -23,6 +24,7 @@ from segment_librato.process.exit import (
 )
 from segment_librato.process.fork import register_after_fork
 from segment_librato.process.imports import call_when_imported, is_importing_here
+from segment_librato.process.sigterm import flush_on_sigterm_in_child
 from segment_librato.queue.message_queue import REFUSED
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ __all__ = ["Pipeline"]
 
 FIRST_NOTICE_SECONDS = 5  # of a flush that waits
 NOTICE_SECONDS = 30
+MAX_ROUNDS = 10  # of reports; after that, each call of `on_error` seems to track
 
 
 class Pipeline:
@@ -70,6 +73,8 @@ class Pipeline:
         self._starting_threads: set[int] = set()
         self._can_start = True
         self._left_to_parent: int | None = None  # messages, until the fork has been logged
+        self._has_tracked_here = False  # `on_error`, while this thread reports
+        self._is_hooked_in = True
         register_after_fork(self)
 
     def reset_after_fork(self) -> None:
@@ -77,6 +82,9 @@ class Pipeline:
         self._left_to_parent = self.queue.ledger.abandon_after_fork()
         self.queue.reset()
         self._starting_threads = set()
+        self._is_hooked_in = True
+        for consumer in self.consumers:
+            consumer.thread = None  # which Python may still take for alive
         self._transport.reset_after_fork()
 
     def accept(self, message: bytes | Item) -> bool:
@@ -85,9 +93,10 @@ class Pipeline:
         If not, it was reported.
         """
         queue = self.queue
-        if queue.is_unserved and not (queue.workers.count or queue.closed):
+        is_unserved = queue.is_unserved and not queue.workers.count
+        if (is_unserved or not self._is_hooked_in) and not queue.closed:
             register_at_exit(self)
-            hook_into_frameworks()
+            self.hook_in()
         state = queue.offer(message)
         if state is None and not queue.is_unserved and exit_state.began is None:
             return True
@@ -96,6 +105,14 @@ class Pipeline:
             return False
         self._ensure_sent()
         return True
+
+    def hook_in(self) -> None:
+        """See to it that the process drains, however a framework ends it.
+
+        If that needs the main thread, later calls try again until one of them runs there.
+        """
+        hook_into_frameworks()
+        self._is_hooked_in = not self.config.flush_in_children or flush_on_sigterm_in_child()
 
     def flush(self, deadline: float | None) -> bool:
         """Send all that was accepted so far; return whether all of it has an outcome in time.
@@ -171,14 +188,20 @@ class Pipeline:
         return is_settled
 
     def shutdown(self, deadline: float | None) -> bool:
-        """Reject messages from now on, flush, stop; what is left goes to `on_error`."""
+        """Reject messages from now on, flush, stop; what is left goes to `on_error`.
+
+        Reports that another thread has begun, for another shutdown perhaps, get some grace. If
+        that is not enough, they get some more at the exit.
+        """
         self.queue.close()
         if self.called_from_delivery():
             return False
         is_settled = self.join(deadline)
         self._abandon()
+        self._wait_for_reports(REPORT_GRACE)
         self._transport.close()
-        unregister_at_exit(self)
+        if self.queue.is_settled():
+            unregister_at_exit(self)
         return is_settled
 
     def called_from_delivery(self) -> bool:
@@ -195,15 +218,24 @@ class Pipeline:
         """Start sending all that waits; do not wait for it."""
         self.queue.begin_flush()
 
+    def has_pending(self) -> bool:
+        """Return whether any message has no outcome yet."""
+        return not self.queue.is_settled()
+
     def finish_drain(self, elapsed: float) -> None:
-        """Deliver what waits, end the threads and report the rest; see `Drainable`."""
+        """Deliver what waits, end the threads and report the rest; see `Drainable`.
+
+        A report that another thread has begun is waited for, for as long as the grace lasts.
+        """
         if self.called_from_delivery():
+            self._has_tracked_here = True
             return
         before = self.queue.ledger.stats()
         log.debug("drain began; messages pending: %d", before.pending)
         try:
-            if not self.join(self.queue.clock.deadline(self.config.exit_timeout - elapsed)):
+            if not self.join(self._exit_deadline(elapsed)):
                 self._abandon()
+                self._wait_for_reports(exit_state.grace())
             self._transport.close()
         finally:
             after = self.queue.ledger.stats()
@@ -212,7 +244,8 @@ class Pipeline:
 
     def finish_flush(self, elapsed: float) -> None:
         """Deliver what waits up to the exit timeout, of which `elapsed` seconds have passed."""
-        self.flush(self.queue.clock.deadline(self.config.exit_timeout - elapsed))
+        if not self.flush(self._exit_deadline(elapsed)):
+            self._wait_for_reports(REPORT_GRACE)
 
     def keep_for_exit(self) -> None:
         """Stay registered for the exit for as long as there is something to drain.
@@ -243,8 +276,15 @@ class Pipeline:
         elif self.queue.closed:  # meanwhile: a shutdown may have seen nothing to wait for
             self.keep_for_exit()
         elapsed = exit_state.elapsed()
-        if elapsed is not None:
+        if elapsed is None:
+            return
+        if exit_state.is_up_to_caller():
             self.finish_drain(elapsed)
+        else:  # the thread that exits will see to what is left then
+            self.flush(self._exit_deadline(elapsed) + REPORT_GRACE)
+
+    def _exit_deadline(self, elapsed: float) -> float:
+        return self.queue.clock.deadline(self.config.exit_timeout - elapsed)
 
     def _misses_consumers(self) -> bool:
         """Return whether there are fewer consumers than there should be."""
@@ -317,12 +357,22 @@ class Pipeline:
         self.keep_for_exit()
 
     def _abandon(self) -> None:
-        """Report every message that has no outcome."""
-        left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]] = []
-        try:
-            self.queue.abandon(left_over)
-        finally:  # what was claimed is reported, though Ctrl-C may have kept it from the rest
-            self._report_left_over(left_over)
+        """Report every message that has no outcome, and what `on_error` tracks meanwhile."""
+        for rounds_left in reversed(range(MAX_ROUNDS)):
+            self._has_tracked_here = False
+            if not rounds_left:
+                self.queue.close()
+            left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]] = []
+            try:
+                self.queue.abandon(left_over)
+            finally:  # what was claimed is reported, though Ctrl-C may have kept it from the rest
+                self._report_left_over(left_over)
+            if not self._has_tracked_here:
+                break
+
+    def _wait_for_reports(self, seconds: float) -> None:
+        """Wait until other threads have told `on_error` what they have claimed, or time is up."""
+        self.queue.wait_until_told(self.queue.clock.deadline(seconds))
 
     def _report_left_over(self, left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]]) -> None:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from segment_librato.process.exit import exit_state, hook_into_frameworks, register_at_exit
+from segment_librato.process.exit import exit_state, register_at_exit
 from segment_librato.queue.ledger import InFlightBatch
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _deliver(pipeline: Pipeline, message: bytes) -> SegmentError | None:
     delivery = pipeline.begin(InFlightBatch(message))
     delivery.time_for_retries = pipeline.config.sync_timeout
     register_at_exit(pipeline)
-    hook_into_frameworks()
+    pipeline.hook_in()
     try:
         rejection = pipeline.queue.admit(delivery.batch)
         if rejection:

@@ -40,10 +40,13 @@ Rule 5: the fork hook replaces objects, and does nothing else
     Another thread of the parent may hold any lock, so a child takes none, closes no connection
     and does not log. Each forkable object gets a new lock, an empty queue and no connections;
     what waited belongs to the parent. A fork waits for the imports of another thread, because a
-    half-imported module would stay so in the child.
+    half-imported module would stay so in the child. A fork in C runs no hook: a call that
+    takes a lock, waits or allocates ids looks for a mark that a fork wipes (`notice_fork`).
 
 Rule 6: one budget at the exit
     The drain at exit starts a clock that all later deliveries share, and it tells all pipelines
     to send before it waits for any. The hook is registered on import, so that it runs after those
-    of the application and delivers what they track.
+    of the application and delivers what they track. Whoever claims messages finishes telling them
+    before the process may end: only the thread that exits gives up what is left, and it waits,
+    for a bounded grace, for reports that other threads have begun.
 """

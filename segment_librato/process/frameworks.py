@@ -1,8 +1,8 @@
 """multiprocessing, Celery and gevent: processes and threads that Python's own hooks do not cover.
 
-Children of `multiprocessing` and Celery's pool end without running `atexit`, so the drain is
-registered with each framework's own hook. None of them is imported here: only if the application
-has loaded one is there anything to do.
+Children of `multiprocessing` (or of `multiprocess`, a fork of it that pathos uses) and Celery's
+pool end without running `atexit`, so the drain is registered with each framework's own hook. None
+of them is imported here: only if the application has loaded one is there anything to do.
 
 Owns these hooks. Is handed the drain to run, and must not know what it does.
 """
@@ -12,56 +12,68 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from segment_librato.process.fork import register_after_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = [
     "MultiprocessingHook",
+    "call_last_in_child",
     "drain_with_celery",
     "ends_greenlet",
+    "is_child_of_multiprocessing",
     "resolve_without_threads",
     "spawn_if_in_hub",
 ]
 
 
+MULTIPROCESSING = ("multiprocessing", "multiprocess")
+LAST = -1_000  # a priority of finalizers
+
+
 class MultiprocessingHook:
-    """Runs the drain at the end of each process that `multiprocessing` started.
+    """Runs the drain at the end of each process that `multiprocessing` or a fork of it started.
 
     Such a process runs finalizers instead of exit hooks.
     """
 
     def __init__(self, drain: Callable[[], None]) -> None:
         self._drain = drain
-        self._is_registered = False
-        self._has_finalizer = False
+        self._registered: set[str] = set()  # the packages that tell us of their children
+        self._finalized: set[str] = set()  # those that run the drain at the end of this process
         register_after_fork(self)
 
     def reset_after_fork(self) -> None:
         """Have no finalizer: `multiprocessing` drops all finalizers in a child."""
-        self._has_finalizer = False
+        self._finalized = set()
 
-    def arm(self) -> None:
-        """Drain at the end of this process, if needed, and of the children it forks."""
-        util = sys.modules.get("multiprocessing.util")
-        if util is None:
-            return
-        if not self._is_registered:
-            self._is_registered = True
-            util.register_after_fork(self, MultiprocessingHook._add_finalizer)
-        from multiprocessing import current_process, parent_process  # it is loaded
+    def arm(self) -> bool:
+        """Drain at the end of this process, if needed, and of the children it forks.
 
-        # billiard, Celery's fork of multiprocessing, has children without a `parent_process`.
-        if parent_process() is not None or current_process().name != "MainProcess":
-            self._add_finalizer()
+        Returns whether it is a child that drains at its end.
+        """
+        for package in MULTIPROCESSING:
+            util = sys.modules.get(f"{package}.util")
+            if util is None:
+                continue
+            if package not in self._registered:
+                self._registered.add(package)
+                add = partial(MultiprocessingHook._add_finalizer, package=package)
+                util.register_after_fork(self, add)
+            # billiard, Celery's fork of it, has children without a `parent_process`.
+            process = sys.modules[f"{package}.process"]
+            if process.parent_process() or process.current_process().name != "MainProcess":
+                self._add_finalizer(package)
+        return bool(self._finalized)
 
-    def _add_finalizer(self) -> None:
-        if not self._has_finalizer:
-            self._has_finalizer = True
-            finalizer: Any = sys.modules["multiprocessing.util"].Finalize
+    def _add_finalizer(self, package: str) -> None:
+        if package not in self._finalized:
+            self._finalized.add(package)
+            finalizer: Any = sys.modules[f"{package}.util"].Finalize
             finalizer(None, self._drain_after_threads, exitpriority=0)
 
     def _drain_after_threads(self) -> None:
@@ -70,6 +82,24 @@ class MultiprocessingHook:
             if not thread.daemon and thread is not threading.current_thread():
                 thread.join()
         self._drain()
+
+
+def is_child_of_multiprocessing() -> bool:
+    """Return whether `multiprocessing`, or a fork of it, started this process."""
+    return any(True for _ in _packages_with_parent())
+
+
+def call_last_in_child(call: Callable[[], None]) -> None:
+    """If `multiprocessing` started this process, make a call after everything else at its end."""
+    for package in _packages_with_parent():
+        sys.modules[f"{package}.util"].Finalize(None, call, exitpriority=LAST)
+
+
+def _packages_with_parent() -> Iterator[str]:
+    for package in MULTIPROCESSING:
+        process = sys.modules.get(f"{package}.process")
+        if process and process.parent_process():
+            yield package
 
 
 def drain_with_celery(drain: Callable[..., None]) -> None:

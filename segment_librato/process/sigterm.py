@@ -10,11 +10,17 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from segment_librato.errors import ConfigError
 from segment_librato.process.exit import begin_drain, called_from_delivery, drain_all
-from segment_librato.process.frameworks import spawn_if_in_hub
+from segment_librato.process.frameworks import (
+    call_last_in_child,
+    is_child_of_multiprocessing,
+    spawn_if_in_hub,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
 
     Handler: TypeAlias = Callable[[int, FrameType | None], object] | int
 
-__all__ = ["flush_on_sigterm"]
+__all__ = ["flush_on_sigterm", "flush_on_sigterm_in_child"]
 
 
 class _Handlers:
@@ -61,6 +67,21 @@ def flush_on_sigterm() -> None:
         signal.signal(signal.SIGTERM, _flush_and_continue)
 
 
+def flush_on_sigterm_in_child() -> bool:
+    """Call `flush_on_sigterm` if `multiprocessing` started this process and SIGTERM is default.
+
+    `Pool.terminate`, and so the end of `with Pool()`, stop idle processes by this signal. Returns
+    False if it has to be tried again, on the main thread.
+    """
+    if not is_child_of_multiprocessing() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return True
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    with suppress(ValueError):  # it is that of a subinterpreter
+        flush_on_sigterm()
+    return True
+
+
 def _flush_and_continue(number: int, frame: FrameType | None) -> None:
     if not spawn_if_in_hub(_terminate, number, frame):
         _terminate(number, frame)
@@ -90,6 +111,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 def _end_process(number: int) -> None:
     signal.signal(number, signal.SIG_DFL)
     if called_from_delivery():
+        call_last_in_child(partial(os.kill, os.getpid(), number))  # a parent expects this status
         sys.exit(128 + number)  # reports what was being sent; the exit delivers the rest
     drain_all()
     os.kill(os.getpid(), number)

@@ -83,6 +83,11 @@ class InFlightBatch:
         return tuple(map(bytes, self.messages[self.claimed :]))
 
     @property
+    def is_being_told(self) -> bool:
+        """Whether a thread has claimed messages and is still reporting them."""
+        return self.claimed > self.settled
+
+    @property
     def is_claimed(self) -> bool:
         """Whether all messages have an outcome."""
         return self.claimed == len(self.messages)
@@ -239,6 +244,11 @@ class Ledger:
     def first_unsettled(self) -> int:
         """Return how many messages were in flight before the oldest that has no outcome."""
         return min((batch.first for batch in self._in_flight.copy()), default=self.taken)
+
+    @synchronized
+    def begun_reports(self) -> list[InFlightBatch]:
+        """Return the batches of which messages are being reported."""
+        return [batch for batch in self._in_flight.copy() if batch.is_being_told]
 
     def called_from_delivery(self) -> bool:
         """Return whether the calling thread holds a batch, and so must not wait for it.

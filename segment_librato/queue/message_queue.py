@@ -292,6 +292,15 @@ class MessageQueue:
                 if not self.workers.wait_for_change(deadline):
                     return False
 
+    @synchronized
+    def wait_until_told(self, deadline: float) -> None:
+        """Wait until the reports that have begun are made, at the latest until the deadline."""
+        begun = self.ledger.begun_reports()
+        while any(batch.is_being_told for batch in begun) and self.clock.wait(
+            self._changed, deadline
+        ):
+            pass
+
     def is_settled(self) -> bool:
         """Return whether every message that was accepted has its outcome. Takes no lock."""
         return not self._waiting and self.ledger.is_empty()

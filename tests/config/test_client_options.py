@@ -27,7 +27,7 @@ COUNTS = {
     "thread": 1,
     "upload_size": 1,
 }
-FLAGS = ("debug", "send", "gzip", "sync_mode")
+FLAGS = ("debug", "send", "gzip", "sync_mode", "flush_in_children")
 SECONDS = (
     "upload_interval",
     "max_total_backoff_duration",

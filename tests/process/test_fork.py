@@ -285,16 +285,27 @@ def test_a_child_of_multiprocessing_delivers_whatever_it_is_called_and_did_first
     assert set(sequence_numbers(server)) == ({1} if before == "pass" else {1, 9})
 
 
+# Children that are ended by SIGTERM
+
+
 @needs_fork
-@pytest.mark.parametrize("call", ["segment_librato.flush_on_sigterm()", "pass"])
-def test_a_pool_that_is_terminated_delivers_with_flush_on_sigterm(
-    server: LocalSegment, call: str
+@pytest.mark.parametrize(
+    "options, call, arrives",
+    [
+        ("", "pass", True),
+        ("", "segment_librato.flush_on_sigterm()", True),
+        ("flush_in_children=False", "segment_librato.flush_on_sigterm()", True),
+        ("flush_in_children=False", "pass", False),
+    ],
+)
+def test_a_pool_that_is_terminated_delivers_unless_it_is_told_not_to(
+    server: LocalSegment, options: str, call: str, arrives: bool
 ) -> None:
     run(
         server,
         f"""
         import multiprocessing
-        client = make()
+        client = make({options})
         {call}
         context = multiprocessing.get_context("fork")
         tracked = context.Event()
@@ -307,7 +318,340 @@ def test_a_pool_that_is_terminated_delivers_with_flush_on_sigterm(
         """,
         *fork_warning,
     )
-    assert sequence_numbers(server) == ([] if call == "pass" else [1])
+    assert sequence_numbers(server) == ([1] if arrives else [])
+
+
+POOL = """
+    import multiprocessing
+
+    def work(n):
+        segment_librato.write_key, segment_librato.host = "test-key", sys.argv[1]
+        segment_librato.upload_interval = 60
+        segment_librato.track("user", "event", {"n": n})
+
+    if __name__ == "__main__":
+        with multiprocessing.get_context(sys.argv[2]).Pool(2) as pool:
+            pool.map(work, range(5))
+"""
+
+
+@needs_fork
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_what_a_pool_tracks_arrives_if_with_ends_it(
+    server: LocalSegment, method: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "pool.py"
+    script.write_text(textwrap.dedent(PREAMBLE) + textwrap.dedent(POOL))
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [sys.executable, *fork_warning, str(script), server.host, method],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
+    assert sorted(sequence_numbers(server)) == [0, 1, 2, 3, 4]
+
+
+TERMINATE_CHILD = """
+    import logging, multiprocessing
+    logging.getLogger("segment").addHandler(logging.NullHandler())
+    context = multiprocessing.get_context("fork")
+    is_ready = context.Event()
+    child = context.Process(target=work)
+    child.start()
+    assert is_ready.wait(30)
+    {before}
+    child.terminate()
+    child.join()
+    print(child.exitcode == -signal.SIGTERM)
+"""
+
+
+def terminate_child(server: LocalSegment, work: str, before: str = "") -> list[str]:
+    """Have a child do some work and be terminated; return what was written."""
+    script = textwrap.dedent(work) + textwrap.dedent(TERMINATE_CHILD).format(before=before)
+    return run(server, script, *fork_warning).splitlines()
+
+
+@needs_fork
+@pytest.mark.parametrize("sync_mode", [False, True])
+def test_a_child_that_is_terminated_tells_what_is_left_and_ends_by_the_signal(
+    server: LocalSegment, sync_mode: bool
+) -> None:
+    with server.hold():
+        output = terminate_child(
+            server,
+            f"""
+            client = make(exit_timeout=0.2, timeout=3600, sync_mode={sync_mode})
+            def work():
+                if {sync_mode}:
+                    threading.Timer(0.2, is_ready.set).start()
+                track(client, [1])
+                wait_for_signal(is_ready.set)
+            """,
+        )
+    told = "DeliveryError" if sync_mode else "ShutdownTimeoutError"
+    assert output == [f"on_error {told} 1", "True"]
+
+
+@needs_fork
+def test_a_child_that_tracks_on_another_thread_first_delivers_once_its_main_thread_tracks(
+    server: LocalSegment,
+) -> None:
+    """Only the main thread may set the handler."""
+    output = terminate_child(
+        server,
+        """
+        client = make()
+        def work():
+            thread = threading.Thread(target=track, args=(client, [1]))
+            thread.start()
+            thread.join()
+            assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+            track(client, [2])
+            track(client, [3])
+            wait_for_signal(is_ready.set)
+        """,
+    )
+    assert output == ["True"]
+    assert sequence_numbers(server) == [1, 2, 3]
+
+
+@needs_fork
+def test_a_child_keeps_the_handler_that_it_has(server: LocalSegment) -> None:
+    output = terminate_child(
+        server,
+        """
+        client = make()
+        def handler(number, frame):
+            print("handler", client.stats.pending, flush=True)
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        def work():
+            signal.signal(signal.SIGTERM, handler)
+            track(client, [1])
+            wait_for_signal(is_ready.set)
+        """,
+    )
+    assert output == ["handler 1", "True"]
+    assert sequence_numbers(server) == []
+
+
+@needs_fork
+def test_a_process_that_multiprocessing_did_not_start_keeps_the_default(
+    server: LocalSegment,
+) -> None:
+    run(
+        server,
+        """
+        import multiprocessing
+        client = make()
+        child = os.fork()
+        track(client, [bool(child)])
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        if child:
+            assert os.waitpid(child, 0)[1] == 0
+        """,
+        *fork_warning,
+    )
+    assert sorted(sequence_numbers(server)) == [0, 1]
+
+
+# Forks that Python does not see
+
+FORK_IN_C = """
+import ctypes
+def fork():
+    return ctypes.PyDLL(None).fork()
+def wait_for(child):
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+NO_PAGE_TO_WIPE = """
+import mmap
+class Page(mmap.mmap):
+    def madvise(self, *advice):  # an emulator takes any, and follows none
+        pass
+mmap.mmap = Page
+"""
+
+
+@needs_fork
+@pytest.mark.parametrize("before", ["", "import mmap; del mmap.MAP_ANONYMOUS", NO_PAGE_TO_WIPE])
+def test_a_child_forked_in_c_delivers_its_own_with_ids_of_its_own(
+    server: LocalSegment, before: str
+) -> None:
+    output = run(
+        server,
+        FORK_IN_C
+        + """
+client = make()
+track(client, range(3))                     # there is a thread now, and ids in stock
+children = []
+for number in range(2):
+    children.append(fork())
+    if children[-1] == 0:
+        client.track("user", "event", {"n": 10 * number + 10})
+        assert client.stats.accepted == 1, client.stats
+        assert client.flush(3)
+        assert client.join(3)
+        client.track("user", "event", {"n": 10 * number + 11})
+        assert client.shutdown(3)
+        os._exit(0)
+for child in children:
+    wait_for(child)
+track(client, range(3, 5))
+assert client.flush(20)
+        """,
+        before_import=before,
+    )
+    assert output == ""
+    assert sorted(sequence_numbers(server)) == [0, 1, 2, 3, 4, 10, 11, 20, 21]
+    assert len({message["messageId"] for message in server.messages}) == 9
+
+
+@needs_fork
+@pytest.mark.parametrize(
+    "call",
+    [
+        'client.track("user", "event", {"n": 9}, message_id="mine")',
+        "client.flush(3)",
+        "client.join(3)",
+        "client.shutdown(3)",
+        "client.stats",
+        "asyncio.run(client.aflush(3))",
+        "asyncio.run(client.__aexit__(None, None, None))",
+        "del client; gc.collect()",
+        "segment_librato.flush(3)",
+        "signal.raise_signal(signal.SIGTERM)",
+        "pass",
+    ],
+)
+def test_whatever_a_child_forked_in_c_does_first_waits_for_nobody(
+    server: LocalSegment, call: str
+) -> None:
+    """A thread of the parent holds the locks, and requests of the parent are under way."""
+    with server.hold():
+        output = run(
+            server,
+            FORK_IN_C
+            + f"""
+import asyncio, gc, logging
+logging.disable()
+segment_librato.write_key, segment_librato.host = "test-key", sys.argv[1]
+segment_librato.track("user", "event", {{"n": 1}})
+signal.signal(signal.SIGTERM, lambda number, frame: None)
+segment_librato.flush_on_sigterm()
+client = make(upload_size=1, exit_timeout=0.2)
+track(client, [1])
+while client.queue.qsize():
+    pass
+track(client, [2])
+held, forked = threading.Event(), threading.Event()
+def hold():
+    with client.queue.lock, segment_librato.global_client._defaults.lock:
+        held.set()
+        forked.wait()
+holder = threading.Thread(target=hold, daemon=True)
+holder.start()
+held.wait()
+child = fork()
+if child == 0:
+    segment_librato.gzip = True
+    {call}
+    sys.exit()
+forked.set()
+wait_for(child)
+os._exit(0)
+            """,
+        )
+    assert output == ("on_error ShutdownTimeoutError 1\n" if "track" in call else "")
+
+
+@needs_fork
+def test_threads_of_a_child_forked_in_c_lose_nothing_to_the_reset(server: LocalSegment) -> None:
+    """One of them resets while the others come to it."""
+    output = run(
+        server,
+        FORK_IN_C
+        + """
+client = make()
+track(client, [-1])
+class Slow:
+    def reset_after_fork(self):
+        resets.append(1)
+        if len(threads) < 8:
+            all_started.wait(10)
+resets, threads, all_started = [], [], threading.Event()
+slow = [Slow() for _ in range(3)]
+for one in slow:
+    segment_librato.process.fork.register_after_fork(one)
+child = fork()
+if child == 0:
+    threads += [threading.Thread(target=track, args=(client, [number])) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    all_started.set()
+    for thread in threads:
+        thread.join()
+    assert client.flush(20)
+    assert client.stats.delivered == 8, client.stats
+    assert len(resets) == 3, resets
+    os._exit(0)
+wait_for(child)
+        """,
+    )
+    assert output == ""
+    assert sorted(sequence_numbers(server)) == list(range(-1, 8))
+
+
+# Others
+
+
+@needs_fork
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="it forks no more once it exits")
+@pytest.mark.parametrize("order", ["before ours", "after ours"])
+def test_a_child_that_an_exit_hook_forks_delivers(server: LocalSegment, order: str) -> None:
+    hook = """
+        import atexit, os
+        @atexit.register
+        def hook():
+            child = os.fork()
+            track(client, [2 if child else 1])
+            if child:
+                assert os.waitpid(child, 0)[1] == 0
+        """
+    script = "client = make(); track(client, [0])"
+    if order == "before ours":
+        run(server, textwrap.dedent(script) + textwrap.dedent(hook))
+    else:
+        run(server, script, before_import=hook)
+    assert sorted(sequence_numbers(server)) == [0, 1, 2]
+    assert server.duplicates == 0
+
+
+@needs_fork
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="it forks no more once it exits")
+def test_a_process_that_an_exit_hook_starts_has_an_end_of_its_own(server: LocalSegment) -> None:
+    output = run(
+        server,
+        "client = make(); track(client, [0])",
+        before_import="""
+        import atexit, multiprocessing
+        def work():
+            track(client, [1])
+            print(client.stats.pending, flush=True)  # it waits for the end
+        @atexit.register
+        def hook():
+            child = multiprocessing.get_context("fork").Process(target=work)
+            child.start()
+            child.join()
+        """,
+    )
+    assert output == "1\n"
+    assert sorted(sequence_numbers(server)) == [0, 1]
 
 
 def test_it_works_where_there_is_no_fork(server: LocalSegment) -> None:

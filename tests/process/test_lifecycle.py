@@ -301,13 +301,33 @@ def test_without_on_error_and_logging_a_loss_is_told_on_stderr(server: LocalSegm
 
 
 @pytest.mark.parametrize(
-    "ending, status", [("os._exit(0)", 0), ("os.kill(os.getpid(), 9)", -signal.SIGKILL)]
+    "ending, status",
+    [
+        ("os._exit(0)", 0),
+        ("os.execv(sys.executable, [sys.executable, '-c', ''])", 0),
+        ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+        ("os.kill(os.getpid(), signal.SIGHUP)", -signal.SIGHUP),
+    ],
 )
 def test_an_end_that_runs_no_python_loses_what_waits(
     server: LocalSegment, ending: str, status: int
 ) -> None:
     run(server, f"client = make(); track(client, range(3)); {ending}", expected_status=status)
     assert server.messages == []
+
+
+def test_a_handler_of_sighup_that_exits_delivers(server: LocalSegment) -> None:
+    run(
+        server,
+        """
+        signal.signal(signal.SIGHUP, lambda number, frame: sys.exit(3))
+        client = make()
+        track(client, range(3))
+        os.kill(os.getpid(), signal.SIGHUP)
+        """,
+        expected_status=3,
+    )
+    assert sequence_numbers(server) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("use", ["", "track(client, range(1)); client.flush()"])
