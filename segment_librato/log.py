@@ -1,15 +1,16 @@
 """The logger of this library, named `segment`.
 
 A handler of the application that raises must not cost a message: what it raises is suppressed.
-Whatever a line holds is made printable. Must not know anything else of the library.
+What a signal handler raises meanwhile is not. Whatever a line holds is made printable. Must not
+know messages.
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from segment_librato.blame import is_interruption
 from segment_librato.printable import printable
 
 __all__ = ["log"]
@@ -23,10 +24,14 @@ else:  # no subscripts before Python 3.11
 class _SafeLog(Adapter):
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:  # noqa: ANN401  as in logging
         """Log, whatever the handlers do."""
-        if self.isEnabledFor(level):
-            texts = (printable(one) if isinstance(one, str) else one for one in args)
-            with suppress(Exception):
-                super().log(level, msg, *texts, **kwargs)
+        if not self.isEnabledFor(level):
+            return
+        texts = (printable(one) if isinstance(one, str) else one for one in args)
+        try:
+            super().log(level, msg, *texts, **kwargs)
+        except Exception as error:
+            if is_interruption(error):
+                raise
 
 
 log: _SafeLog = _SafeLog(logging.getLogger("segment"), {})

@@ -4,7 +4,8 @@ A value that JSON does not have is replaced, by null or by its text, and reporte
 `segment`: once for each path and type, never with the value.
 
 Code of the application runs in between (`__iter__`, `__str__`, properties, ...). Whatever it
-raises costs only the value it was raised for. An endless value ends with the budget, and one
+raises costs only the value it was raised for; what a signal handler raises meanwhile, such as a
+time limit, reaches the caller (`blame`). An endless value ends with the budget, and one
 that contains itself becomes null where it does. It is one long module because the conversions
 call one another. Must not know messages, threads or the network.
 """
@@ -17,14 +18,24 @@ import math
 from base64 import b64encode
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
 from enum import Enum
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from segment_librato.encoding.kinds import conversions, dump_method, field_names
+from segment_librato.blame import is_interruption, is_out_of_stack
+from segment_librato.encoding.kinds import (
+    array_item,
+    conversions,
+    dump_method,
+    field_names,
+    is_array,
+    is_missing,
+    keyed_entries,
+    table_rows,
+)
 from segment_librato.errors import MessageTooLargeError
 from segment_librato.log import log
+from segment_librato.stand_ins import as_str, is_text, stands_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,7 +52,6 @@ MAX_PATH_LENGTH = 200
 _reported: dict[tuple[str, str], object] = {}
 _ITEM = "[]"  # the name of every item of a list, so that a list is reported once
 _STORED = frozenset({dict, OrderedDict, defaultdict, Counter, list, tuple, set, frozenset, deque})
-_ARRAY_ATTRIBUTES = ("dtype", "item", "ndim", "shape")
 
 _key_encoder = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 _Entry = TypeVar("_Entry")
@@ -55,7 +65,9 @@ def coerce(value: object, limit: int) -> Any:
 
     Raises:
         MessageTooLargeError: the JSON would have more than `limit` bytes.
-        MemoryError, RecursionError: too little was left even for the keys of the root.
+        MemoryError: too little was left even for the keys of the root.
+        RecursionError: too little was left of the stack.
+        Exception: a signal handler raised it.
     """
     return _Conversion(limit).plain(value)
 
@@ -67,6 +79,7 @@ class _Conversion:
         self._limit = limit
         self._room = limit
         self._open: dict[int, str] = {}  # from the root to here: identity and name
+        self._escaping: Exception | None = None  # an error that no value is to blame for
 
     def plain(self, value: Any, name: str = "") -> Any:
         """Convert a value, known to its parent as `name`; to null if there is no other way."""
@@ -86,12 +99,21 @@ class _Conversion:
         try:
             return self._convert(value)
         except Exception as error:  # the application's code may raise anything
-            is_root = len(self._open) == 1
-            if self._room < 0 or (is_root and isinstance(error, (MemoryError, RecursionError))):
+            if self._room < 0 or self._must_escape(error):
                 raise
             return self._replaced(value)
         finally:
             del self._open[identity]
+
+    def _must_escape(self, error: Exception) -> bool:
+        """Return whether no value is to blame for an error: if all give up, none becomes null."""
+        if error is self._escaping:
+            return True
+        if is_interruption(error) or is_out_of_stack(error):
+            self._escaping = error
+            return True
+        is_root = len(self._open) == 1
+        return is_root and isinstance(error, (MemoryError, RecursionError))
 
     def _spend(self, size: int) -> None:
         """Take bytes from the budget; once it is overdrawn, every level gives up."""
@@ -116,13 +138,17 @@ class _Conversion:
         kind = type(value)
         if kind in _STORED:
             return self._container(value)
+        if value.__class__ is not kind:
+            target = stands_for(value)
+            if target is not value:
+                return self._again(target)
         if isinstance(value, Enum):
             return self._again(value.value)
-        # Also UserString, and the proxies and lazy texts of web frameworks, which look like lists.
-        if hasattr(kind, "casefold") or isinstance(value, str):
+        # Also UserString, and the lazy texts of web frameworks, which look like lists.
+        if is_text(value):
             return self._text(value)
         if issubclass(kind, int):
-            return self._integer(int.__int__(value))
+            return self._integer(value)
         if issubclass(kind, float):
             number = float.__float__(value)
             return number if math.isfinite(number) else self._replaced(value)
@@ -132,9 +158,11 @@ class _Conversion:
         kind = type(value)
         if isinstance(value, (type, io.IOBase)):  # a file would be read, and might block
             return self._replaced(value)
+        if is_missing(value):
+            return None
         if issubclass(kind, (bytes, bytearray, memoryview)):
             return self._bytes(memoryview(value))
-        if all(hasattr(kind, attribute) for attribute in _ARRAY_ATTRIBUTES):
+        if is_array(value):
             return self._array(value)
         for kinds, step in conversions():
             if isinstance(value, kinds):
@@ -142,7 +170,9 @@ class _Conversion:
         return self._container(value)
 
     def _text(self, value: object) -> str:
-        text = str.__str__(value if issubclass(type(value), str) else str(value))
+        if issubclass(type(value), str):
+            self._expect(str.__len__(value))  # type: ignore[arg-type]  # before a copy is made
+        text = as_str(value)
         self._spend(len(text))
         if text.isascii():
             return text
@@ -151,8 +181,9 @@ class _Conversion:
             report_replacement(self._open.values(), value, "text with U+FFFD in it")
         return joined
 
-    def _integer(self, number: int) -> int:
-        self._expect(number.bit_length() * 3 // 10)  # a decimal digit holds 3.32 bits
+    def _integer(self, value: int) -> int:
+        self._expect(int.bit_length(value) * 3 // 10)  # a decimal digit holds 3.32 bits
+        number = int.__int__(value)
         # Counting the digits raises for more than `sys.get_int_max_str_digits()`.
         self._spend(len(repr(number)) - 1)
         return number
@@ -166,12 +197,14 @@ class _Conversion:
             return self._text(b64encode(data).decode("ascii"))
 
     def _array(self, value: Any) -> Any:
-        if value.ndim:
-            self._expect(math.prod(value.shape))
-            return self._list(value)
-        item = value.item()
-        # The item of a `numpy.longdouble` is one again.
-        return self._again(float(item) if type(item) is type(value) else item)
+        shape = tuple(value.shape)
+        if not shape:
+            return self._again(array_item(value))
+        self._expect(math.prod(shape))
+        entries = keyed_entries(value)
+        if entries is not None:  # those of a pandas Series with labels
+            return self._dict(entries)
+        return self._list(value if hasattr(type(value), "__iter__") else value.tolist())
 
     def _container(self, value: Any) -> Any:
         if len(self._open) > MAX_DEPTH:
@@ -180,10 +213,17 @@ class _Conversion:
             return self._dict(self._entries(value, value.items))
         names = field_names(value)
         if names is not None:
-            return self._dict((name, getattr(value, name, None)) for name in names)
+            return self._dict((name, getattr(value, attribute, None)) for name, attribute in names)
         dump = dump_method(type(value))
         if dump is not None:
             return self._again(getattr(value, dump)())
+        rows = table_rows(value)
+        if rows is not None:
+            self._expect(math.prod(value.shape))
+            return [self._row(row) for row in rows]
+        entries = keyed_entries(value)
+        if entries is not None:
+            return self._dict(entries)
         if isinstance(value, (Collection, Iterator)):
             return self._list(self._entries(value, value.__iter__))
         return self._unknown(value)
@@ -198,6 +238,10 @@ class _Conversion:
 
     def _list(self, items: Iterable[object]) -> list[Any]:
         return [self.plain(item, _ITEM) for item in items]
+
+    def _row(self, pairs: Iterable[tuple[object, object]]) -> dict[str, Any]:
+        self._spend(1)
+        return self._dict(pairs)
 
     def _dict(self, pairs: Iterable[tuple[object, object]]) -> dict[str, Any]:
         entries = []
@@ -246,8 +290,8 @@ def _snapshot(read: Callable[[], Iterable[_Entry]], limit: int, attempts: int = 
     """Copy up to `limit` entries of a container that other threads may be changing."""
     try:
         return list(islice(read(), limit))
-    except RuntimeError:  # it changed size meanwhile
-        if attempts == 1:
+    except RuntimeError as error:  # it changed size meanwhile
+        if attempts == 1 or is_interruption(error):
             raise
         return _snapshot(read, limit, attempts - 1)
 
@@ -255,9 +299,10 @@ def _snapshot(read: Callable[[], Iterable[_Entry]], limit: int, attempts: int = 
 def report_replacement(names: Iterable[str], value: object, sent_as: str) -> None:
     """Log a replacement, once for each path and type; never the value.
 
-    Takes no lock of its own, because a signal handler may call it again; never raises.
+    Takes no lock of its own, because a signal handler may call it again. Raises nothing but what
+    such a handler raises.
     """
-    with suppress(Exception):  # a metaclass may raise anything
+    try:
         path = ".".join(filter(None, names)).replace(".[]", "[]")[:MAX_PATH_LENGTH]
         path = path.encode("unicode_escape").decode("ascii")[:MAX_PATH_LENGTH] or "message"
         entry = (path, type(value).__qualname__)
@@ -266,6 +311,9 @@ def report_replacement(names: Iterable[str], value: object, sent_as: str) -> Non
         if len(_reported) >= MAX_REPORTS or _reported.setdefault(entry, ticket) is not ticket:
             return
         log.warning("%s: %s cannot be written as JSON; sent as %s", path, _describe(value), sent_as)
+    except Exception as error:  # a metaclass may raise anything
+        if is_interruption(error):
+            raise
 
 
 def _describe(value: object) -> str:

@@ -31,6 +31,7 @@ from functools import cache
 from gc import get_referents
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from segment_librato.blame import is_interruption
 from segment_librato.encoding.flat import encode_flat
 from segment_librato.encoding.strict import encode, to_json
 from segment_librato.message.fields import MAX_MESSAGE_BYTES
@@ -115,8 +116,9 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
                 data = encode_flat(message)
             if len(data) <= MAX_MESSAGE_BYTES:
                 return data, message
-        except Exception:  # noqa: BLE001, S110  the message is not plain
-            pass
+        except Exception as error:  # the message is not plain
+            if is_interruption(error):
+                raise
         return encode(message, MAX_MESSAGE_BYTES)
 
     return encode_message

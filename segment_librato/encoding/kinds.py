@@ -16,19 +16,98 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["conversions", "dump_method", "field_names"]
+__all__ = [
+    "array_item",
+    "conversions",
+    "dump_method",
+    "field_names",
+    "is_array",
+    "is_missing",
+    "keyed_entries",
+    "table_rows",
+]
 
 
-def field_names(value: Any) -> list[str] | None:
-    """Return the names of the fields of a dataclass or attrs instance."""
-    if hasattr(type(value), "__dataclass_fields__"):
+MAX_DIGITS = 4_300  # of an int that Python writes, unless told otherwise
+
+_MISSING = (("pandas", "NA"), ("msgspec", "UNSET"))
+
+
+def is_missing(value: object) -> bool:
+    """Return whether it is what a package puts in the place of a value that is missing."""
+    return any(getattr(sys.modules.get(package), name, None) is value for package, name in _MISSING)
+
+
+def is_array(value: Any) -> bool:
+    """Return whether it is an array, or a scalar of one: of numpy, torch, jax, pandas, ..."""
+    return hasattr(type(value), "item") and hasattr(value, "dtype") and hasattr(value, "shape")
+
+
+def array_item(value: Any) -> object:
+    """Return what an array without dimensions, or a scalar, holds; None if it is masked."""
+    item = value.tolist() if hasattr(type(value), "mask") else value.item()
+    letter = getattr(value.dtype, "kind", "")  # numpy's for a kind of types
+    if letter == "M" and type(item) is int:  # of a unit or time that `datetime` does not have
+        text = str(value)
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    if letter == "m" and type(item) is int:
+        duration = value[()]
+        return duration / type(duration)(1, "s")
+    is_unknown = hasattr(type(item), "__float__") and not isinstance(item, numbers.Number)
+    if is_unknown or type(item) is type(value):  # such as a bfloat16; a `numpy.longdouble`
+        return complex(item) if letter == "c" else float(item)
+    return item
+
+
+def table_rows(value: Any) -> Iterator[Iterable[tuple[object, object]]] | None:
+    """Return the rows of a data frame of pandas or polars, None for anything else."""
+    kind = type(value)
+    if not (hasattr(kind, "columns") and hasattr(kind, "shape")):
+        return None
+    if hasattr(kind, "itertuples"):
+        rows = value.itertuples(index=False, name=None)
+    elif hasattr(kind, "iter_rows"):
+        rows = value.iter_rows()
+    else:
+        return None
+    names = list(value.columns)
+    return (zip(names, row, strict=True) for row in rows)
+
+
+def keyed_entries(value: Any) -> Iterable[tuple[object, object]] | None:
+    """Return keys and values of what has them but is no Mapping; None for anything else.
+
+    To iterate over such a thing would give only its keys, or only its values: a row of SQLAlchemy
+    or sqlite3, a Series of pandas (unless its labels are just numbers).
+    """
+    kind = type(value)
+    if hasattr(kind, "_mapping") and hasattr(kind, "_fields"):
+        entries: Iterable[tuple[object, object]] = value._mapping.items()  # noqa: SLF001  documented
+        return entries
+    if not (hasattr(kind, "keys") and hasattr(kind, "__getitem__") and hasattr(kind, "__iter__")):
+        return None
+    labels = getattr(getattr(value, "index", None), "dtype", None)
+    if getattr(labels, "kind", "") in {"i", "u"}:
+        return None
+    if hasattr(kind, "items"):
+        entries = value.items()
+        return entries
+    return ((key, value[key]) for key in value.keys())  # noqa: SIM118  to iterate gives values
+
+
+def field_names(value: Any) -> list[tuple[str, str]] | None:
+    """Return the fields of a dataclass, attrs or msgspec instance: as sent, and as attributes."""
+    kind = type(value)
+    if hasattr(kind, "__dataclass_fields__"):
         from dataclasses import fields
 
-        return [field.name for field in fields(value)]
-    attributes = getattr(type(value), "__attrs_attrs__", None)
-    return None if attributes is None else [attribute.name for attribute in attributes]
+        return [(field.name, field.name) for field in fields(value)]
+    if hasattr(kind, "__struct_fields__"):
+        return [*zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True)]
+    attributes = getattr(kind, "__attrs_attrs__", None)
+    return None if attributes is None else [(one.name, one.name) for one in attributes]
 
 
 def dump_method(kind: type) -> str | None:
@@ -44,12 +123,11 @@ def _moment_text(value: date | time) -> str | None:
 
 
 def _decimal_number(value: Decimal) -> float:
-    """Return an int if it is one, of a size that a float could have; else a float."""
-    if not value.is_finite():
+    """Return an int if it is one, or too large for a float; else a float."""
+    if not value.is_finite() or value.adjusted() >= MAX_DIGITS:
         return math.nan
-    if value.adjusted() <= sys.float_info.max_10_exp and value == value.to_integral_value():
-        return int(value)
-    return float(value)
+    is_large = value.adjusted() >= sys.float_info.max_10_exp
+    return int(value) if is_large or value == value.to_integral_value() else float(value)
 
 
 def _plain_number(value: numbers.Number) -> float:
@@ -68,7 +146,7 @@ def conversions() -> tuple[tuple[Any, Callable[[Any], object]], ...]:
 
     return (
         ((date, time), _moment_text),
-        (timedelta, timedelta.total_seconds),
+        (timedelta, lambda value: value.total_seconds()),
         (Decimal, _decimal_number),
         ((UUID, IPv4Address, IPv4Network, IPv6Address, IPv6Network), str),
         (os.PathLike, os.fspath),

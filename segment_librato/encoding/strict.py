@@ -13,6 +13,7 @@ from json.encoder import encode_basestring
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from segment_librato.blame import is_interruption
 from segment_librato.encoding.coerce import MAX_DEPTH, MAX_PLAIN_INTEGER, coerce
 from segment_librato.errors import MessageTooLargeError
 
@@ -69,8 +70,9 @@ def _encode_plain(value: object, limit: int) -> bytes | None:
     try:
         if type(value) is dict and _scan(value, limit, MAX_DEPTH) >= 0:
             return to_json(value).encode()
-    except Exception:  # noqa: BLE001 - NaN, a lone surrogate, a dict that changed, the stack, ...
-        return None
+    except Exception as error:  # NaN, a lone surrogate, a dict that changed, the stack, ...
+        if is_interruption(error):
+            raise
     return None
 
 
@@ -80,7 +82,9 @@ def _encode_coerced(value: object, limit: int) -> tuple[dict[str, Any], bytes]:
         coerced = coerce(value, limit)
         plain = coerced if type(coerced) is dict else {}
         return plain, to_json(plain).encode()
-    except (MemoryError, RecursionError):
+    except (MemoryError, RecursionError) as error:
+        if is_interruption(error):
+            raise
         raise MessageTooLargeError("message: no memory or stack left to encode it") from None
 
 

@@ -28,6 +28,9 @@ _WIRE_TIME = re.compile(
     re.ASCII,
 )
 
+# How dateutil fails on odd texts. What a signal handler raises meanwhile must pass.
+_PARSER_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 _MAX_TIME_LENGTH = 100  # dateutil takes seconds to give up on thousands of characters
@@ -122,7 +125,7 @@ def _read_date(text: str) -> datetime | None:
             _date_parser().parse(text, default=datetime(year, 1, 1), tzinfos=_zone)  # noqa: DTZ001 - `_zone` makes it aware
             for year in (2000, 2004)
         )
-    except Exception:  # noqa: BLE001 - dateutil fails in many ways on odd texts, OverflowError among them
+    except _PARSER_ERRORS:
         return None
     return date if date == other else None
 

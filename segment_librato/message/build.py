@@ -16,9 +16,11 @@ from segment_librato.errors import ValidationError, unexpected
 from segment_librato.message.fields import (
     LIBRARY,
     MAX_EVENT_LENGTH,
+    MAX_MESSAGE_BYTES,
     check_event,
-    check_identifier,
     check_message_id,
+    check_optional_identifier,
+    check_text,
     copy_context,
     copy_mapping,
     keep_number,
@@ -76,10 +78,13 @@ def build(
     """
     if not unforked[0]:
         notice_fork()
-    if type(user_id) is not str and user_id is not None:
-        user_id = check_identifier("user_id", user_id)
-    if type(anonymous_id) is not str and anonymous_id is not None:
-        anonymous_id = check_identifier("anonymous_id", anonymous_id)
+    # `len` is the one call more that keeps an id of megabytes from being copied.
+    if user_id is not None and (type(user_id) is not str or len(user_id) > MAX_MESSAGE_BYTES):
+        user_id = check_optional_identifier("user_id", user_id)
+    if anonymous_id is not None and (
+        type(anonymous_id) is not str or len(anonymous_id) > MAX_MESSAGE_BYTES
+    ):
+        anonymous_id = check_optional_identifier("anonymous_id", anonymous_id)
     if not (user_id or anonymous_id):
         expected = "a non-empty str or a number"
         raise ValidationError(unexpected("user_id or anonymous_id", expected, user_id))
@@ -144,7 +149,5 @@ def add_page_fields(
 ) -> None:
     """Add what only a page or a screen message has."""
     for field, value in (("category", category), ("name", name)):
-        if value is not None and not isinstance(value, str):
-            raise ValidationError(unexpected(field, "a str or None", value))
-        message[field] = value if value is None else str.__str__(value)
+        message[field] = check_text(field, value)
     message["properties"] = copy_mapping("properties", properties)

@@ -13,7 +13,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from segment_librato._version import VERSION
-from segment_librato.errors import ValidationError, unexpected
+from segment_librato.blame import is_interruption
+from segment_librato.errors import MessageTooLargeError, ValidationError, unexpected
+from segment_librato.stand_ins import as_str, is_text, stands_for
 
 __all__ = [
     "LIBRARY",
@@ -24,9 +26,12 @@ __all__ = [
     "check_event",
     "check_identifier",
     "check_message_id",
+    "check_optional_identifier",
+    "check_text",
     "copy_context",
     "copy_mapping",
     "keep_number",
+    "plain",
 ]
 
 Message: TypeAlias = dict[str, Any]
@@ -46,18 +51,67 @@ MAX_EVENT_LENGTH = 255
 LIBRARY = {"name": "segment-librato", "version": VERSION}
 
 
+def plain(field: str, value: Any) -> Any:  # noqa: ANN401  any value
+    """Return what a value stands for, and a text as a str: a proxy and a lazy text are that text.
+
+    Raises:
+        ValidationError: its code raised something.
+        MessageTooLargeError: it is a text that fits in no message.
+    """
+    if type(value) is not str:
+        try:
+            value = stands_for(value)
+            if is_text(value):
+                if issubclass(type(value), str):
+                    _check_length(field, str.__len__(value))  # before a copy is made
+                value = as_str(value)
+        except MessageTooLargeError:
+            raise
+        except Exception as error:
+            if is_interruption(error):
+                raise
+            raise _unreadable(field, error) from None
+    if type(value) is str:
+        _check_length(field, len(value))
+    return value
+
+
+def _check_length(field: str, length: int) -> None:
+    if length > MAX_MESSAGE_BYTES:
+        expected = f"at most {MAX_MESSAGE_BYTES} bytes of JSON"
+        raise MessageTooLargeError(f"{field}: expected {expected}, got {length} characters")
+
+
+def _unreadable(field: str, error: Exception) -> ValidationError:
+    return ValidationError(f"{field}: reading it raised {type(error).__name__}")
+
+
 def check_event(field: str, event: object) -> str:
     """Return the event name.
 
     Raises:
         ValidationError: the value cannot be one; the text names the field.
     """
+    if type(event) is not str:
+        event = plain(field, event)
     if not isinstance(event, str):
         raise ValidationError(unexpected(field, "a str", event))
     if len(event) > MAX_EVENT_LENGTH:
         expected = f"at most {MAX_EVENT_LENGTH} characters"
         raise ValidationError(f"{field}: expected {expected}, got {len(event)}")
-    return event if type(event) is str else str.__str__(event)
+    return event
+
+
+def check_text(field: str, value: object) -> str | None:
+    """Return a text that may be missing.
+
+    Raises:
+        ValidationError: the value is neither a text nor None; the text names the field.
+    """
+    value = plain(field, value)
+    if value is None or isinstance(value, str):
+        return value
+    raise ValidationError(unexpected(field, "a str or None", value))
 
 
 def copy_context(value: Mapping[str, Any]) -> Message:
@@ -76,12 +130,23 @@ def copy_mapping(field: str, value: Mapping[str, Any] | None) -> Message:
         return value.copy()
     if value is None:
         return {}
+    value = plain(field, value)
+    if value is None:
+        return {}
     if not isinstance(value, Mapping):
         raise ValidationError(unexpected(field, "a dict or None", value))
     try:
         return dict(value)
-    except Exception as error:  # noqa: BLE001  the code of a Mapping may raise anything
-        raise ValidationError(f"{field}: reading it raised {type(error).__name__}") from None
+    except Exception as error:
+        if is_interruption(error):
+            raise
+        raise _unreadable(field, error) from None
+
+
+def check_optional_identifier(field: str, value: Identifier | None) -> str | None:
+    """Return the id as text, which may be empty, or None; see `check_identifier`."""
+    value = plain(field, value)
+    return None if value is None else _identifier_text(field, value)
 
 
 def check_identifier(field: str, value: Identifier | None) -> str:
@@ -89,14 +154,23 @@ def check_identifier(field: str, value: Identifier | None) -> str:
 
     Raises:
         ValidationError: the value cannot be an id; the text names the field.
+        MessageTooLargeError: it is longer than a message may be.
     """
-    if isinstance(value, str):  # such as a member of a str Enum, whose str() is its name
-        return str.__str__(value)
+    return _identifier_text(field, plain(field, value))
+
+
+def _identifier_text(field: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
     if not (_is_number(value) or _is_uuid(value)):
         raise ValidationError(unexpected(field, "a str or a number", value))
+    if isinstance(value, int):
+        _check_length(field, int.bit_length(value) // 4)  # fewer than its decimal digits
     try:
         text = str(value)
-    except Exception as error:  # noqa: BLE001  an int of more than 4,300 digits, for example
+    except Exception as error:
+        if is_interruption(error):
+            raise
         problem = f"{field}: its str() raised {type(error).__name__}"
         raise ValidationError(problem) from None
     if text.lower().lstrip("-").startswith(("nan", "inf", "snan")):
@@ -116,10 +190,11 @@ def _is_uuid(value: object) -> bool:
 
 def keep_number(field: str, value: Identifier | None) -> str | int | float:
     """Return the id, a number as a number: segment-analytics-python does not convert these."""
-    text = check_identifier(field, value)
-    if isinstance(value, int):
-        return int.__int__(value)
-    return float.__float__(value) if isinstance(value, float) else text
+    number = plain(field, value)
+    text = _identifier_text(field, number)
+    if isinstance(number, int):
+        return int.__int__(number)
+    return float.__float__(number) if isinstance(number, float) else text
 
 
 def check_message_id(value: Identifier) -> str:

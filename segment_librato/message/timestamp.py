@@ -5,12 +5,16 @@ Pure if it is given the current time. Must not know messages.
 
 from __future__ import annotations
 
+import math
 import numbers
+import re
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TypeAlias
 
+from segment_librato.blame import is_interruption
 from segment_librato.errors import ValidationError, unexpected
+from segment_librato.stand_ins import as_str, is_text, stands_for
 
 __all__ = ["MILLISECONDS", "Timestamp", "format_second", "format_timestamp", "latest_second"]
 
@@ -22,6 +26,11 @@ _TIMESTAMP_TYPES = (date, str, numbers.Real, Decimal)
 LOCAL_TIME_SECONDS = 5  # a naive datetime this young was made by datetime.now()
 FIRST_MILLISECONDS = 31_557_600_000  # the year 1971 in milliseconds, 2970 in seconds
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+MAX_TEXT_LENGTH = 100
+_UTC = re.compile(r"\s*(?:UTC|GMT|Z)$")
+_BEFORE_OFFSET = re.compile(r"\s+(?=[+-]\d\d(?::?\d\d)?$)")
+_LEAP_SECOND = re.compile(r"(?<=T)(\d\d:?\d\d:?)60(?!\d)")
 
 MILLISECONDS: list[str] = [f".{number:03}+00:00" for number in range(1_000)]
 """The end of the text of a time, for each millisecond of a second."""
@@ -38,17 +47,37 @@ def format_second(second: int) -> str:
 
 
 def format_timestamp(value: Timestamp, now: float) -> str:
-    """Return the time as UTC text with milliseconds."""
-    if isinstance(value, bool) or not isinstance(value, _TIMESTAMP_TYPES):
-        expected = "a datetime, date, ISO 8601 str or number of seconds"
-        raise ValidationError(unexpected("timestamp", expected, value))
+    """Return the time as UTC text with milliseconds.
+
+    Raises:
+        ValidationError: the value is not a time.
+    """
     try:
+        value = stands_for(value)
+        if is_text(value):
+            value = as_str(value)
+        if isinstance(value, bool) or not isinstance(value, _TIMESTAMP_TYPES):
+            expected = "a datetime, date, ISO 8601 str or number of seconds"
+            raise ValidationError(unexpected("timestamp", expected, value))
         moment = _moment(value, now)
-    except Exception:  # noqa: BLE001  the code of a tzinfo or a number may raise anything
+    except ValidationError:
+        raise
+    except Exception as error:
+        if is_interruption(error):
+            raise
         expected = "a time of the years 1 to 9999, a str in ISO 8601"
-        problem = f"timestamp: expected {expected}, got an unreadable {type(value).__name__}"
+        problem = f"timestamp: expected {expected}, got {_describe(value)}"
         raise ValidationError(problem) from None
     return moment.isoformat(timespec="milliseconds")
+
+
+def _describe(value: object) -> str:
+    """Say what is wrong with a value that is not a time, without quoting it."""
+    kind = type(value).__name__
+    if isinstance(value, (int, float, Decimal)):
+        is_finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+        return f"a {kind} beyond them" if is_finite else "NaN or infinity"
+    return "an empty str" if value == "" else f"an unreadable {kind}"
 
 
 def _moment(value: Timestamp, now: float) -> datetime:
@@ -58,21 +87,37 @@ def _moment(value: Timestamp, now: float) -> datetime:
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
     if isinstance(value, str):
-        from dateutil.parser import isoparser
-
-        # By default, it takes any separator, even a digit of milliseconds since the epoch.
-        return _as_utc(isoparser("T").isoparse(value.upper().replace(" ", "T", 1)))
+        return _read_text(value)
     seconds = float(value)
     if abs(seconds) >= FIRST_MILLISECONDS:
         seconds /= 1_000
     return EPOCH + timedelta(seconds=seconds)  # on Windows, `fromtimestamp` rejects any before it
 
 
+def _read_text(text: str) -> datetime:
+    """Return the time in a text: ISO 8601, with blanks or the name of UTC where people put them."""
+    from dateutil.parser import isoparser
+
+    if len(text) > MAX_TEXT_LENGTH:
+        raise ValueError("too long")
+    text = _BEFORE_OFFSET.sub("", _UTC.sub("Z", text.strip().upper())).replace(" ", "T", 1)
+    if "T" not in text:
+        text = text.removesuffix("Z")  # a date without a time
+    text, leap_seconds = _LEAP_SECOND.subn(r"\g<1>59", text)
+    # By default, it takes any separator, even a digit of milliseconds since the epoch.
+    return _as_utc(isoparser("T").isoparse(text)) + timedelta(seconds=leap_seconds)
+
+
 def _plain_datetime(value: datetime) -> datetime:
-    """Return the same time as a plain datetime: those of pandas, if naive, are never local."""
+    """Return the same time as a plain datetime: those of pandas, if naive, are never local.
+
+    It is made field by field, as the `time()` of pendulum has lost its `fold`.
+    """
     if value != value:  # noqa: PLR0124  the "not a time" of pandas equals nothing
         raise ValueError("not a time")
-    return datetime.combine(value.date(), value.time(), value.tzinfo)
+    clock = value.hour, value.minute, value.second, value.microsecond
+    day = value.year, value.month, value.day
+    return datetime(*day, *clock, value.tzinfo, fold=value.fold)
 
 
 def _is_local(value: datetime, now: float) -> bool:

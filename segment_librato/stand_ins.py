@@ -1,0 +1,54 @@
+"""Values that stand for others: proxies and lazy objects of frameworks, and texts made on demand.
+
+Known by what their types have, so that nothing is imported for their sake. Must not know anything
+else of the library.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["as_str", "is_text", "stands_for"]
+
+MAX_PROXIES = 10  # of one another
+
+
+def stands_for(value: Any) -> Any:  # noqa: ANN401  any value
+    """Return what a proxy stands for; any other value as it is.
+
+    A proxy gives the class of what it stands for as its own, and has
+
+    - `_get_current_object()`: `LocalProxy` of Werkzeug and Flask,
+    - `__wrapped__`: those of wrapt and lazy-object-proxy,
+    - `_wrapped`, once it was asked for anything: `SimpleLazyObject` of Django.
+
+    Raises:
+        Exception: anything, as the code of the proxy runs.
+    """
+    for _ in range(MAX_PROXIES):
+        kind = type(value)
+        if value.__class__ is kind:
+            return value
+        if hasattr(kind, "_get_current_object"):
+            value = value._get_current_object()  # noqa: SLF001  documented
+        elif hasattr(kind, "__wrapped__"):
+            value = value.__wrapped__
+        elif hasattr(kind, "_wrapped"):
+            value = value._wrapped  # noqa: SLF001  there is no other way
+        else:
+            return value
+    return value
+
+
+def is_text(value: object) -> bool:
+    """Return whether a value is a str, or does all that one does, as UserString and lazy texts."""
+    return isinstance(value, str) or hasattr(type(value), "casefold")
+
+
+def as_str(value: object) -> str:
+    """Return a text as a plain str: the value of a str Enum, the translation of a lazy text.
+
+    Raises:
+        Exception: anything, as the code of the text may run.
+    """
+    return str.__str__(value if issubclass(type(value), str) else str(value))
