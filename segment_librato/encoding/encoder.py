@@ -29,6 +29,8 @@ import gc
 import sys
 from functools import cache
 from gc import get_referents
+from itertools import filterfalse
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from segment_librato.blame import is_interruption
@@ -37,7 +39,7 @@ from segment_librato.encoding.strict import encode, to_json
 from segment_librato.message.fields import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from segment_librato.message.fields import Message
 
@@ -46,8 +48,10 @@ __all__ = ["EncodeMessage", "message_encoder"]
 MAX_VALUES = 100  # that are not looked into: at worst, the largest of them is written 100 times
 MAX_LEVELS = 8
 
+_ATOMS = frozenset({int, bool, type(None)})
+LIBRARY_ONLY = ["library"]  # the keys of a usual context
+
 _CONTAINERS = frozenset({dict, list, tuple})
-_SIZED = _CONTAINERS | {str}
 
 MAY_HIDE = sys.version_info >= (3, 13)  # see above
 
@@ -88,32 +92,52 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
 
     def encode_message(message: Message) -> tuple[bytes, Message]:
         try:
-            own = message.get("properties") or message.get("traits") or {}
+            own = message["properties"] if "properties" in message else message.get("traits", {})
             context, integrations = message["context"], message["integrations"]
             values: list[Any] = []  # in dicts that are not flat, and in containers among them
             below: list[Any] = []
-            if len(context) > 1 or integrations or is_tracked(own):  # 1: the library
+            is_flat = [*context] == LIBRARY_ONLY and not (integrations or is_tracked(own))
+            if not is_flat:
                 values = get_referents(own, context, integrations)
                 below = get_referents(*values[:MAX_VALUES])
                 is_deep = len(values) + len(below) > MAX_VALUES
                 is_deep = is_deep or (MAY_HIDE and any(map(is_partly_hidden, values)))
-                for one in below[:MAX_VALUES]:  # with `any` and `map` a call takes 3 % longer
-                    # An object of a Python class comes with its class, which is tracked.
-                    is_deep = is_deep or is_tracked(one)
-                if is_deep:
-                    values, below = collect_values(values, MAX_MESSAGE_BYTES), []
-            if dumps:
+                # An object of a Python class comes with its class, which is tracked.
+                if is_deep or any(map(is_tracked, below)):
+                    room = check_lengths([own, context, integrations], (), MAX_MESSAGE_BYTES)
+                    values, below = collect_values(values, room), []
+                else:
+                    met = [own, context, integrations, *values, *below]
+                    check_lengths(met, below, MAX_MESSAGE_BYTES)
+            if not dumps:
+                if is_flat:
+                    data = encode_flat(message)
+                else:
+                    check_keys([own, context, integrations, *values, *below])  # json takes others
+                    data = to_json(message).encode()
+            else:
+                if is_flat:
+                    room = MAX_MESSAGE_BYTES - sum(map(len, own))
+                    if room >= 0:  # so there are not too many values either
+                        for key in own:
+                            kind = type(own[key])
+                            if kind is str:
+                                room -= len(own[key])
+                            elif kind is float:
+                                number = own[key]
+                                if number - number != 0:
+                                    raise ValueError("NaN or infinity")
+                            elif kind not in _ATOMS:
+                                raise TypeError("not plain")
+                    if room < 0:
+                        raise ValueError("many bytes")
                 # A copy: the bytes orjson returns keep their buffer of over 1,000 bytes.
                 data = dumps(message, None, options)[:-1]
-                # It writes NaN as null: there are more nulls then than there are None.
-                nones = [message["userId"], message["anonymousId"], *values].count(None)
-                if (nulls := data.count(b"null")) != nones:
-                    check_nones(nulls, message)
-            elif values:
-                check_keys([own, context, integrations, *values, *below])  # json accepts others
-                data = to_json(message).encode()
-            else:
-                data = encode_flat(message)
+                if not is_flat:
+                    # It writes NaN as null: there are more nulls then than there are None.
+                    nones = [message["userId"], message["anonymousId"], *values].count(None)
+                    if (nulls := data.count(b"null")) != nones:
+                        check_nones(nulls, message)
             if len(data) <= MAX_MESSAGE_BYTES:
                 return data, message
         except Exception as error:  # the message is not plain
@@ -143,9 +167,7 @@ def collect_values(values: list[Any], limit: int) -> list[Any]:
     room = limit
     for _ in range(MAX_LEVELS):
         met += values
-        room -= sum(len(one) for one in values if type(one) in _SIZED)
-        if room < 0:
-            raise ValueError("many bytes")
+        room = check_lengths(values, [*filterfalse(is_tracked, values)], room)
         if MAY_HIDE and any(map(is_partly_hidden, values)):
             raise TypeError("not plain")
         tracked = [*filter(is_tracked, values)]
@@ -155,6 +177,29 @@ def collect_values(values: list[Any], limit: int) -> list[Any]:
             return met
         values = get_referents(*tracked)
     raise ValueError("many levels")
+
+
+def check_lengths(values: list[Any], containers: Iterable[Any], room: int) -> int:
+    """Check that some texts are not too long: among values, as keys of dicts, and in containers.
+
+    A text of megabytes would be copied several times before the message is found to be too large.
+    Only C code looks at each of them, as this happens for each message that is nested.
+
+    Returns:
+        What remains of `room` characters.
+
+    Raises:
+        ValueError: nothing remains.
+        TypeError: a key is no text.
+    """
+    room -= sum(map(length_hint, values))
+    if room >= 0:  # so there are not too many keys either, nor values in containers
+        dicts = [one for one in values if type(one) is dict]
+        room -= sum(map(len, set().union(*dicts)))
+        room -= sum(map(length_hint, get_referents(*containers)))
+    if room < 0:
+        raise ValueError("many bytes")
+    return room
 
 
 def is_partly_hidden(value: object) -> bool:
