@@ -135,10 +135,8 @@ def _view_event(message: Mapping[str, Any], view: str) -> str:
 
 
 def _view_text(value: object) -> str:
-    """Return a name or category as text, empty if it is not text."""
-    if value is True:
-        return "true"  # as Segment's destination does
-    return value if isinstance(value, str) else ""
+    """Return a name or category as text, as Segment's destination does: empty if it is unset."""
+    return "true" if value is True else _number_or_text(value)
 
 
 def _is_enabled(message: Mapping[str, Any]) -> bool:
@@ -179,7 +177,7 @@ def _value(message: Mapping[str, Any]) -> int | float:
 def _source(message: Mapping[str, Any], name: str) -> tuple[str, str]:
     """Return the source and its origin; without one in the message, the name of the gauge."""
     for origin, candidate in _source_candidates(message):
-        source = _sanitize(_source_text(candidate), _NOT_IN_SOURCE)
+        source = _sanitize(_number_or_text(candidate), _NOT_IN_SOURCE)
         if source and not _is_reserved(source):
             return source, origin
     return name, "the event name"
@@ -187,21 +185,25 @@ def _source(message: Mapping[str, Any], name: str) -> tuple[str, str]:
 
 def _source_candidates(message: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     """Yield (origin, value) for each place that may hold a source, in order of precedence."""
-    integrations = _object(message.get("integrations"))
     context = _object(message.get("context"))
+    place, integrations = "integrations", message.get("integrations")
+    if not isinstance(integrations, Mapping):
+        place, integrations = "context.providers", _object(context.get("providers"))
     if "Librato" in integrations:
         setting = integrations["Librato"]
     else:
         setting = _folded_lookup(integrations, "librato")
     if isinstance(setting, Mapping):
-        yield "integrations.Librato.source", setting.get("source")
+        yield f"{place}.Librato.source", setting.get("source")
     else:
-        setting = _object(_folded_lookup(context, "librato"))
-        yield "context.Librato.source", setting.get("source")
+        setting = context.get("Librato")
+        if not _is_set(setting):
+            setting = _folded_lookup(context, "librato")
+        yield "context.Librato.source", _object(setting).get("source")
     yield "context.source", _folded_lookup(context, "source")
 
 
-def _source_text(candidate: object) -> str:
+def _number_or_text(candidate: object) -> str:
     """Return a string as it is, a number other than zero as text, else the empty string."""
     if isinstance(candidate, str):
         return candidate
@@ -222,6 +224,11 @@ def _sanitize(text: str, forbidden: re.Pattern[str]) -> str:
 def _is_reserved(name: str) -> bool:
     """Return whether Librato reserves a name or source."""
     return name.lower() == "all"
+
+
+def _is_set(value: object) -> bool:
+    """Return whether JavaScript takes a JSON value for true: objects and lists always."""
+    return bool(value) or isinstance(value, (Mapping, list))
 
 
 def _object(value: object) -> Mapping[Any, Any]:

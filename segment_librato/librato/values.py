@@ -28,6 +28,8 @@ _WIRE_TIME = re.compile(
     re.ASCII,
 )
 
+_NEXT_MIDNIGHT = re.compile(r"(?<![\d:])24:00(:00(?:\.0+)?)?(?![\d:.])", re.ASCII)
+
 # How dateutil fails on odd texts. What a signal handler raises meanwhile must pass.
 _PARSER_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -41,6 +43,8 @@ _FIRST_MILLISECONDS = 31_557_600_000
 # The years 1 to 9999, as for times in text.
 _EARLIEST_SECONDS = -62_135_596_800
 _MILLISECONDS_END = 253_402_300_800_000
+
+_DAY_SECONDS = 86_400
 
 
 def read_number(value: object) -> int | float | Decimal | None:
@@ -98,14 +102,24 @@ def read_time(value: object) -> int | None:
     if isinstance(value, str):
         if len(value) > _MAX_TIME_LENGTH:
             return None
-        date = _read_date(value)
+        date = _read_midnight(value)
         if date is not None:
-            return (date - _EPOCH) // timedelta(seconds=1)
+            return date
     number = read_number(value)
     if number is None or not _EARLIEST_SECONDS <= number < _MILLISECONDS_END:
         return None
     whole = math.floor(number)
     return whole // 1000 if whole >= _FIRST_MILLISECONDS else whole
+
+
+def _read_midnight(text: str) -> int | None:
+    """Return the seconds of a date, where 24 o'clock is the midnight at the end of the day."""
+    text, days = _NEXT_MIDNIGHT.subn("00:00:00", text, 1)
+    date = _read_date(text)
+    if date is None:
+        return None
+    seconds = (date - _EPOCH) // timedelta(seconds=1) + days * _DAY_SECONDS
+    return seconds if seconds * 1_000 < _MILLISECONDS_END else None
 
 
 def _read_date(text: str) -> datetime | None:

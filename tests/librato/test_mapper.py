@@ -95,15 +95,35 @@ def test_a_letter_that_only_lower_cases_to_ascii_is_not_the_reserved_name() -> N
     assert measured(event="a\u212a").name == "a-"
 
 
-@pytest.mark.parametrize("category, name", [(5, "Viewed-Home-Page"), ("c", "Viewed-c-Home-Page")])
-def test_a_category_counts_when_it_is_a_string(category: Any, name: str) -> None:
+@pytest.mark.parametrize(
+    "category, name",
+    [
+        ("c", "Viewed-c-Home-Page"),
+        (5, "Viewed-5-Home-Page"),
+        (1.5, "Viewed-1.5-Home-Page"),
+        (True, "Viewed-true-Home-Page"),
+        (0, "Viewed-Home-Page"),
+        (False, "Viewed-Home-Page"),
+        (["c"], "Viewed-Home-Page"),
+    ],
+)
+def test_a_category_counts_when_it_is_a_string_or_a_number(category: Any, name: str) -> None:
     measurement = map_message({"type": "page", "name": "Home", "category": category})
     assert measurement is not None
     assert measurement.name == name
 
 
-@pytest.mark.parametrize("name", [42, 1.5, {"a": 1}, False])
-def test_a_page_whose_name_is_no_string_is_a_loaded_page(name: Any) -> None:
+@pytest.mark.parametrize(
+    "name, event", [(5, "Viewed-5-Page"), (7.0, "Viewed-7-Page"), (1.5, "Viewed-1.5-Page")]
+)
+def test_a_page_whose_name_is_a_number_is_named_by_its_text(name: Any, event: str) -> None:
+    measurement = map_message({"type": "page", "name": name})
+    assert measurement is not None
+    assert measurement.name == event
+
+
+@pytest.mark.parametrize("name", [0, 0.0, {"a": 1}, [1], False])
+def test_a_page_whose_name_is_neither_string_nor_number_is_a_loaded_page(name: Any) -> None:
     measurement = map_message({"type": "page", "name": name})
     assert measurement is not None
     assert measurement.name == "Loaded-a-Page"
@@ -265,7 +285,8 @@ def test_a_time_is_read_in_whole_seconds(timestamp: Any, seconds: int) -> None:
         Decimal("1E+999999999"),
         "1e99999999999999999999",
         "soon",
-        "2014-01-01T24:00:00Z",
+        "2014-01-01T24:00:01Z",
+        "9999-12-31T24:00:00Z",
         "2014-01-01T10:00:00+99:00",
         "2014-01-01T10:00:00+99999999999999",
         "+002014-01-01T00:00:00Z",
@@ -278,6 +299,19 @@ def test_a_time_is_read_in_whole_seconds(timestamp: Any, seconds: int) -> None:
 )
 def test_an_unreadable_time_is_left_to_librato(timestamp: Any) -> None:
     assert time_of(timestamp) is None
+
+
+@pytest.mark.parametrize(
+    "timestamp, midnight",
+    [
+        ("2014-09-03T24:00:00Z", "2014-09-04T00:00:00Z"),
+        ("2014-09-03T24:00:00.000Z", "2014-09-04T00:00:00Z"),
+        ("2014-12-31 24:00", "2015-01-01T00:00:00Z"),
+        ("2014-12-31T24:00:00+02:00", "2015-01-01T00:00:00+02:00"),
+    ],
+)
+def test_24_o_clock_is_the_next_midnight(timestamp: str, midnight: str) -> None:
+    assert time_of(timestamp) == time_of(midnight) is not None
 
 
 @pytest.mark.parametrize("timestamp", ["10:00", "May", "5 May", "Friday", "Feb 29", "10:00 UTC"])
@@ -506,3 +540,32 @@ def test_a_text_too_long_for_a_time_is_given_up_at_once() -> None:
     measurement = map_message(message)
     assert measurement is not None
     assert measurement.measure_time is None
+
+
+# Where a source may come from besides `integrations`.
+
+
+@pytest.mark.parametrize(
+    "message, source",
+    [
+        ({"context": {"providers": {"Librato": {"source": "web-1"}}}}, "web-1"),
+        ({"context": {"providers": {"librato": {"source": "web-1"}}}}, "web-1"),
+        ({"context": {"providers": {"Librato": {}}, "Librato": {"source": "web-1"}}}, "event"),
+        (
+            {"context": {"providers": {"Librato": {"source": "web-1"}}}, "integrations": {}},
+            "event",
+        ),
+        (
+            {"context": {"librato": {"source": "folded"}, "Librato": {"source": "exact"}}},
+            "exact",
+        ),
+        ({"context": {"librato": {"source": "folded"}, "Librato": None}}, "folded"),
+        ({"context": {"librato": {"source": "folded"}, "Librato": {}}}, "event"),
+    ],
+)
+def test_providers_stand_in_for_integrations_and_the_exact_spelling_wins(
+    message: dict[str, Any], source: str
+) -> None:
+    measurement = map_message({"type": "track", "event": "event", **message})
+    assert measurement is not None
+    assert measurement.source == source
