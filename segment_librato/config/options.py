@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from segment_librato.blame import is_interruption
 from segment_librato.errors import ConfigError
 from segment_librato.frames import without_frames
+from segment_librato.stand_ins import as_str, is_text, stands_for
 
 if TYPE_CHECKING:
     from dataclasses import KW_ONLY
@@ -95,6 +97,8 @@ class Options:
         values_of = vars(self)
         values_of.update({name: given.get(name, getattr(type(self), name)) for name in names})
         try:
+            for name in names:
+                values_of[name] = _plain(name, values_of[name])
             self._check()
         except ConfigError as error:
             del values, options, given, values_of  # an error tracker would upload them
@@ -139,3 +143,16 @@ class Options:
         shown = vars(self).items()
         texts = (f"{name}={value!r}" for name, value in shown if name not in self._secrets)
         return f"{type(self).__name__}({', '.join(texts)})"
+
+
+def _plain(name: str, value: object) -> object:
+    """Return the str that a proxy or a lazy text stands for; any other value as it is."""
+    if value is None or type(value) is str:
+        return value
+    try:
+        target = stands_for(value)
+        return as_str(target) if is_text(target) else value
+    except Exception as error:
+        if is_interruption(error):
+            raise
+        raise ConfigError(f"{name}: reading it raised {type(error).__name__}") from None

@@ -13,12 +13,14 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from segment_librato.gauge_delivery.wire import encode
+from segment_librato.librato.mapper import MAX_VALUE
 
 if TYPE_CHECKING:
     from segment_librato.librato.mapper import Measurement
 
 __all__ = ["MultiSample"]
 
+_LARGE_VALUE = 1e100  # no number of samples below it adds up to more than MAX_VALUE
 _USUAL_LENGTH = 180  # of the JSON without name and source: the keys and six numbers
 
 
@@ -58,6 +60,10 @@ class _Totals:
         both.units = (self.units << mine) + (other.units << others)
         both.square_units = (self.square_units << 2 * mine) + (other.square_units << 2 * others)
         return both
+
+    def fits(self) -> bool:
+        """Return whether Librato takes the sum."""
+        return abs(self.units) <= MAX_VALUE << self.places
 
     def sum(self) -> float:
         """Return the sum: exact for ints, else rounded once."""
@@ -107,10 +113,19 @@ class MultiSample:
         self._folding: list[_Totals] = []  # what is being folded; the first call adds up
 
     def fold(self, other: MultiSample) -> bool:
-        """Count the samples of `other` as well; return False if this gauge is sealed."""
+        """Count the samples of `other` as well.
+
+        Returns:
+            Whether they count: False if this gauge is sealed, or if their sum would be greater
+            than Librato takes, which rejects the whole request then.
+        """
         samples, folded = self._samples, other._totals()
         if _SEAL in samples:
             return False
+        for totals in (folded, samples[0]):
+            is_usual = -_LARGE_VALUE < totals.lowest <= totals.highest < _LARGE_VALUE
+            if not (is_usual or self._totals().plus(folded).fits()):
+                return False
         samples.append(folded)
         if _SEAL in samples and folded in samples[samples.index(_SEAL) :]:
             return False  # it was sealed meanwhile
@@ -127,15 +142,21 @@ class MultiSample:
         return _SEAL in self._samples
 
     def summary(self) -> dict[str, float]:
-        """Return what the samples add up to, in the terms of Librato."""
+        """Return what the samples add up to, in the terms of Librato.
+
+        The sum of the squares, which Librato can do without, is left out if it is greater than
+        what Librato takes: from values of 1e63 on.
+        """
         totals = self._totals()
-        return {
+        summary: dict[str, float] = {
             "count": totals.count,
             "sum": totals.sum(),
             "min": totals.lowest,
             "max": totals.highest,
-            "sum_squares": totals.sum_squares(),
         }
+        if totals.square_units <= MAX_VALUE << 2 * totals.places:
+            summary["sum_squares"] = totals.sum_squares()
+        return summary
 
     def __bytes__(self) -> bytes:
         """Return the JSON of the gauge; it is sealed from then on."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from segment_librato.config.gauges import MAX_PERIOD_SECONDS, MIN_PERIOD_SECONDS, LibratoConfig
 from segment_librato.errors import ConfigError, ValidationError, unexpected
 from segment_librato.librato.mapper import MAX_VALUE, gauge_name
-from segment_librato.message.fields import check_event
+from segment_librato.message.fields import check_event, plain
 
 if TYPE_CHECKING:
     from segment_librato.config.gauges import OpenTelemetryConfig
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["configure", "gauge_fields", "gauge_settings"]
 
 SUMMARIES = ("average", "sum", "count", "min", "max")
+DOT_SEGMENTS = {".", ".."}  # they would lead to another path, even percent-encoded
 RESERVED = '"all", which Librato reserves'
 
 
@@ -32,10 +33,8 @@ def gauge_fields(
         ValidationError: an argument has a wrong type or value; the text names it.
     """
     _gauge_name(name)
-    if not isinstance(value, (numbers.Real, Decimal)) or isinstance(value, bool):
-        raise ValidationError(unexpected("value", "a number", value))
-    if not _is_within_range(value):
-        raise ValidationError("value: expected a finite number of at most 1e126 in magnitude")
+    value = _number(value)
+    source = plain("source", source)
     if source is not None and not (isinstance(source, str) and source):
         raise ValidationError(unexpected("source", "a non-empty str or None", source))
     if source and source.lower() == "all":
@@ -96,17 +95,33 @@ def configure(
     if not isinstance(account, LibratoConfig):
         raise ConfigError(unexpected("gauges", "a LibratoConfig to set up gauges", account))
     name = _gauge_name(name)
+    if name in DOT_SEGMENTS:
+        raise ValidationError('name: expected another name than "." and "..", which no URL can hold')
     if send:
         from segment_librato.gauge_delivery.librato import put_gauge
 
         put_gauge(account, name, settings)
 
 
-def _is_within_range(value: Any) -> bool:  # noqa: ANN401  Real and Decimal have no type in common
+def _number(value: Any) -> int | float | Decimal:  # noqa: ANN401  Real and Decimal have no type in common
+    """Return the value of a gauge, one of another package as a number of Python's own.
+
+    To compare a `numpy.float32` with the limit would warn of an overflow.
+    """
+    value = plain("value", value)
+    if hasattr(type(value), "item") and getattr(value, "shape", None) == ():  # a tensor, perhaps
+        value = value.item()
+    if not isinstance(value, (numbers.Real, Decimal)) or isinstance(value, bool):
+        raise ValidationError(unexpected("value", "a number", value))
     try:
-        return bool(-MAX_VALUE <= value <= MAX_VALUE)
-    except ArithmeticError:  # NaN as a Decimal
-        return False
+        if not isinstance(value, (int, float, Decimal)):
+            value = int(value) if isinstance(value, numbers.Integral) else float(value)
+        is_within_range = bool(-MAX_VALUE <= value <= MAX_VALUE)
+    except ArithmeticError:  # NaN as a Decimal, a Fraction beyond all floats
+        is_within_range = False
+    if not is_within_range:
+        raise ValidationError("value: expected a finite number of at most 1e126 in magnitude")
+    return value
 
 
 def _gauge_name(event: object) -> str:

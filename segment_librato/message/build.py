@@ -24,6 +24,7 @@ from segment_librato.message.fields import (
     copy_context,
     copy_mapping,
     keep_number,
+    warn_of_nameless_event,
 )
 from segment_librato.message.ids import discard_stock, new_id
 from segment_librato.message.timestamp import (
@@ -116,8 +117,12 @@ def add_track_fields(
     message: Message, event: str | None, properties: Mapping[str, Any] | None
 ) -> None:
     """Add what only a track message has."""
-    is_usual = type(event) is str and len(event) <= MAX_EVENT_LENGTH
-    message["event"] = event if is_usual else check_event("event", event)
+    if type(event) is str and 0 < len(event) <= MAX_EVENT_LENGTH:
+        message["event"] = event
+    else:
+        message["event"] = check_event("event", event)
+        if not message["event"]:  # segment-analytics-python takes it
+            warn_of_nameless_event()
     message["properties"] = (
         properties.copy() if type(properties) is dict else copy_mapping("properties", properties)
     )

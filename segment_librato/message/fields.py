@@ -10,11 +10,13 @@ import numbers
 import sys
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from segment_librato._version import VERSION
 from segment_librato.blame import is_interruption
 from segment_librato.errors import MessageTooLargeError, ValidationError, unexpected
+from segment_librato.log import log
 from segment_librato.stand_ins import as_str, is_text, stands_for
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "copy_mapping",
     "keep_number",
     "plain",
+    "warn_of_nameless_event",
 ]
 
 Message: TypeAlias = dict[str, Any]
@@ -100,6 +103,12 @@ def check_event(field: str, event: object) -> str:
         expected = f"at most {MAX_EVENT_LENGTH} characters"
         raise ValidationError(f"{field}: expected {expected}, got {len(event)}")
     return event
+
+
+@cache
+def warn_of_nameless_event() -> None:
+    """Log, once, that an event has no name."""
+    log.warning("event: expected the name of an event, got an empty str; sent all the same")
 
 
 def check_text(field: str, value: object) -> str | None:

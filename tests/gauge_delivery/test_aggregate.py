@@ -20,8 +20,9 @@ from segment_librato.gauge_delivery.aggregate import MultiSample
 from segment_librato.librato import Measurement
 
 LARGEST = 10**126
-INTS = st.integers(-LARGEST, LARGEST) | st.integers(-1_000, 1_000)
-FLOATS = st.floats(-1e126, 1e126) | st.floats(-1_000, 1_000) | st.floats(-1e-300, 1e-300)
+# Those whose squares Librato takes, many of them together.
+INTS = st.integers(-(10**60), 10**60) | st.integers(-1_000, 1_000)
+FLOATS = st.floats(-1e60, 1e60) | st.floats(-1_000, 1_000) | st.floats(-1e-300, 1e-300)
 
 
 def sample(value: float, time: int | None = 0, *, period: int = 60, now: int = 0) -> MultiSample:
@@ -83,10 +84,29 @@ def test_nothing_is_rounded_before_the_end() -> None:
     assert folded([2**53, 1.0, 1])["sum"] == 2.0**53 + 2
 
 
-def test_the_greatest_values_do_not_overflow() -> None:
-    gauge = folded([1e126, LARGEST, -1e126] * 100)
-    assert gauge["sum"] == 1e128
-    assert gauge["sum_squares"] == pytest.approx(3e254, rel=1e-15)
+@pytest.mark.parametrize("value", [10**63, -(10**63), 1e62])
+def test_the_greatest_squares_that_librato_takes_are_added_up(value: float) -> None:
+    assert folded([value])["sum_squares"] == pytest.approx(value * value, rel=1e-15)
+
+
+@pytest.mark.parametrize("value", [10**64, -(10**64), 1e64, 1e100, LARGEST, 1e126])
+def test_squares_beyond_what_librato_takes_are_left_out(value: float) -> None:
+    """It would reject the whole request, with the measurements of others."""
+    gauge = folded([value, -value, value])
+    assert gauge.keys() == {"name", "count", "sum", "min", "max", "measure_time", "source"}
+    assert gauge["sum"] == value
+    assert json.loads(bytes(sample(value)))["sum"] == value
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [(LARGEST, LARGEST), (1e126, 1e126), (-LARGEST, -1.0), (LARGEST, 1), (1, LARGEST)],
+)
+def test_a_sum_beyond_what_librato_takes_is_not_made(first: float, second: float) -> None:
+    one = sample(first)
+    assert not one.fold(sample(second))
+    assert as_dict(one)["sum"] == first
+    assert one.fold(sample(-first))
 
 
 def test_a_sample_folded_into_itself_counts_twice() -> None:
