@@ -30,6 +30,7 @@ from segment_librato.encoding.kinds import (
     field_names,
     is_array,
     is_missing,
+    is_table,
     keyed_entries,
     table_rows,
 )
@@ -217,10 +218,9 @@ class _Conversion:
         dump = dump_method(type(value))
         if dump is not None:
             return self._again(getattr(value, dump)())
-        rows = table_rows(value)
-        if rows is not None:
+        if is_table(value):
             self._expect(math.prod(value.shape))
-            return [self._row(row) for row in rows]
+            return [self._row(row) for row in table_rows(value)]
         entries = keyed_entries(value)
         if entries is not None:
             return self._dict(entries)
@@ -318,10 +318,11 @@ def report_replacement(names: Iterable[str], value: object, sent_as: str) -> Non
 
 def _describe(value: object) -> str:
     """Say what JSON does not have: a kind of value, or a type."""
-    if isinstance(value, float):
+    kind = type(value)  # proxies lie about it
+    if issubclass(kind, float):
         return "NaN or infinity"
-    if isinstance(value, str):
+    if issubclass(kind, str):
         return "text with a lone surrogate"
-    if type(value) in _STORED:
+    if kind in _STORED:
         return f"a cycle, or more than {MAX_DEPTH} levels,"
-    return f"a value of type {type(value).__qualname__}"
+    return f"a value of type {kind.__qualname__}"

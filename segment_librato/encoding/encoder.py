@@ -17,8 +17,10 @@ one C call. Per version of CPython:
 - 3.14: all dicts are tracked, and so all are looked into. `is_partly_hidden` holds as well.
 - PyPy has no `gc.is_tracked`: every message goes to `strict.encode`.
 
-Two things the collector cannot tell are checked on the result: keys that are not str, by counting
-referents, and NaN, which orjson writes as null, by counting the nulls.
+Three things the collector cannot tell. Keys that are not str are found by counting referents, and
+NaN, which orjson writes as null, by counting the nulls in the result. A text that is longer than
+a message may be would be copied several times, six-fold if it is full of control characters: so
+all lengths are added up before anything is written.
 
 Must not know threads or the network.
 """
@@ -94,47 +96,29 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
         try:
             own = message["properties"] if "properties" in message else message.get("traits", {})
             context, integrations = message["context"], message["integrations"]
-            values: list[Any] = []  # in dicts that are not flat, and in containers among them
-            below: list[Any] = []
             is_flat = [*context] == LIBRARY_ONLY and not (integrations or is_tracked(own))
-            if not is_flat:
-                values = get_referents(own, context, integrations)
-                below = get_referents(*values[:MAX_VALUES])
-                is_deep = len(values) + len(below) > MAX_VALUES
-                is_deep = is_deep or (MAY_HIDE and any(map(is_partly_hidden, values)))
-                # An object of a Python class comes with its class, which is tracked.
-                if is_deep or any(map(is_tracked, below)):
-                    room = check_lengths([own, context, integrations], (), MAX_MESSAGE_BYTES)
-                    values, below = collect_values(values, room), []
-                else:
-                    met = [own, context, integrations, *values, *below]
-                    check_lengths(met, below, MAX_MESSAGE_BYTES)
+            values = (
+                [] if is_flat else check_nested([own, context, integrations], with_keys=not dumps)
+            )
             if not dumps:
-                if is_flat:
-                    data = encode_flat(message)
-                else:
-                    check_keys([own, context, integrations, *values, *below])  # json takes others
-                    data = to_json(message).encode()
+                data = encode_flat(message) if is_flat else to_json(message).encode()
             else:
-                if is_flat:
-                    room = MAX_MESSAGE_BYTES - sum(map(len, own))
-                    if room >= 0:  # so there are not too many values either
-                        for key in own:
-                            kind = type(own[key])
-                            if kind is str:
-                                room -= len(own[key])
-                            elif kind is float:
-                                number = own[key]
-                                if number - number != 0:
-                                    raise ValueError("NaN or infinity")
-                            elif kind not in _ATOMS:
-                                raise TypeError("not plain")
-                    if room < 0:
-                        raise ValueError("many bytes")
+                room = MAX_MESSAGE_BYTES - sum(map(len, own)) if is_flat else 0
+                for key in own if is_flat and room >= 0 else ():
+                    one = own[key]
+                    kind = type(one)
+                    if kind is str:
+                        room -= len(one)
+                    elif kind is float:
+                        if one - one != 0:
+                            raise ValueError("NaN or infinity")
+                    elif kind not in _ATOMS:  # a tuple that is not tracked, for example
+                        raise TypeError("not plain")
+                if room < 0:
+                    raise ValueError("many bytes")
                 # A copy: the bytes orjson returns keep their buffer of over 1,000 bytes.
                 data = dumps(message, None, options)[:-1]
-                if not is_flat:
-                    # It writes NaN as null: there are more nulls then than there are None.
+                if not is_flat:  # it writes NaN as null: there are more nulls than None then
                     nones = [message["userId"], message["anonymousId"], *values].count(None)
                     if (nulls := data.count(b"null")) != nones:
                         check_nones(nulls, message)
@@ -148,26 +132,54 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
     return encode_message
 
 
-def collect_values(values: list[Any], limit: int) -> list[Any]:
+def check_nested(dicts: list[dict[str, Any]], *, with_keys: bool) -> list[Any]:
+    """Check that what some dicts hold is plain, and not too much.
+
+    Args:
+        dicts: the dicts.
+        with_keys: check their keys, too: json accepts others than str.
+
+    Returns:
+        The values in them and in containers among these, except those of dicts that are not
+        tracked.
+
+    Raises:
+        ValueError: there are too many values, characters or levels.
+        TypeError: they are not plain.
+    """
+    values = get_referents(*dicts)
+    room = MAX_MESSAGE_BYTES - sum(map(length_hint, values))
+    below = get_referents(*values[:MAX_VALUES]) if room >= 0 else []
+    is_deep = len(values) + len(below) > MAX_VALUES
+    is_deep = is_deep or (MAY_HIDE and any(map(is_partly_hidden, values)))
+    # An object of a Python class comes with its class, which is tracked.
+    if is_deep or any(map(is_tracked, below)):
+        values, below = collect_values(values, check_lengths([], dicts, room)), []
+    else:
+        check_lengths(below, [*dicts, *values, *below], room)
+    if with_keys:
+        check_keys([*dicts, *values, *below])
+    return values
+
+
+def collect_values(values: list[Any], room: int) -> list[Any]:
     """Check that what is nested in some values is plain, and not too much.
 
     Args:
         values: what a dict holds.
-        limit: the number of bytes of JSON that is too much.
+        room: how many characters there may be in what is nested in them.
 
     Returns:
-        The values and those nested in them, except those in dicts that are not tracked: these
-        are counted, as a byte each, but not looked at.
+        The values and those nested in them, except those in dicts that are not tracked.
 
     Raises:
         ValueError: there are too many values, bytes of text or levels.
         TypeError: they are not plain.
     """
     met: list[Any] = []
-    room = limit
     for _ in range(MAX_LEVELS):
         met += values
-        room = check_lengths(values, [*filterfalse(is_tracked, values)], room)
+        room = check_lengths([*filterfalse(is_tracked, values)], values, room)
         if MAY_HIDE and any(map(is_partly_hidden, values)):
             raise TypeError("not plain")
         tracked = [*filter(is_tracked, values)]
@@ -176,27 +188,32 @@ def collect_values(values: list[Any], limit: int) -> list[Any]:
         if not tracked:
             return met
         values = get_referents(*tracked)
+        room -= sum(map(length_hint, values))
     raise ValueError("many levels")
 
 
-def check_lengths(values: list[Any], containers: Iterable[Any], room: int) -> int:
-    """Check that some texts are not too long: among values, as keys of dicts, and in containers.
+def check_lengths(containers: list[Any], dicts: list[Any], room: int) -> int:
+    """Check that the values of some containers, and the keys of some dicts, are not too long.
 
     A text of megabytes would be copied several times before the message is found to be too large.
     Only C code looks at each of them, as this happens for each message that is nested.
 
+    Args:
+        containers: dicts and tuples, or anything else, which does not count.
+        dicts: dicts, or anything else, which does not count.
+        room: how many characters they may have.
+
     Returns:
-        What remains of `room` characters.
+        What remains of `room`.
 
     Raises:
         ValueError: nothing remains.
-        TypeError: a key is no text.
+        TypeError: a key has no length.
     """
-    room -= sum(map(length_hint, values))
-    if room >= 0:  # so there are not too many keys either, nor values in containers
-        dicts = [one for one in values if type(one) is dict]
-        room -= sum(map(len, set().union(*dicts)))
-        room -= sum(map(length_hint, get_referents(*containers)))
+    room -= sum(map(length_hint, containers))
+    if room >= 0:  # so there are not too many values either
+        keys = set().union(*[one for one in dicts if type(one) is dict])
+        room -= sum(map(len, keys)) + sum(map(length_hint, get_referents(*containers)))
     if room < 0:
         raise ValueError("many bytes")
     return room

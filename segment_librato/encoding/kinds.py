@@ -25,6 +25,7 @@ __all__ = [
     "field_names",
     "is_array",
     "is_missing",
+    "is_table",
     "keyed_entries",
     "table_rows",
 ]
@@ -61,19 +62,20 @@ def array_item(value: Any) -> object:
     return item
 
 
-def table_rows(value: Any) -> Iterator[Iterable[tuple[object, object]]] | None:
-    """Return the rows of a data frame of pandas or polars, None for anything else."""
+def is_table(value: object) -> bool:
+    """Return whether it is a data frame of pandas or polars."""
     kind = type(value)
-    if not (hasattr(kind, "columns") and hasattr(kind, "shape")):
-        return None
-    if hasattr(kind, "itertuples"):
-        rows = value.itertuples(index=False, name=None)
-    elif hasattr(kind, "iter_rows"):
-        rows = value.iter_rows()
-    else:
-        return None
+    has_rows = hasattr(kind, "itertuples") or hasattr(kind, "iter_rows")
+    return has_rows and hasattr(kind, "columns") and hasattr(kind, "shape")
+
+
+def table_rows(value: Any) -> Iterator[Iterable[tuple[object, object]]]:
+    """Yield the rows of a data frame, each as pairs of column and value."""
     names = list(value.columns)
-    return (zip(names, row, strict=True) for row in rows)
+    is_polars = hasattr(type(value), "iter_rows")
+    rows = value.iter_rows() if is_polars else value.itertuples(index=False, name=None)
+    for row in rows:
+        yield zip(names, row, strict=True)
 
 
 def keyed_entries(value: Any) -> Iterable[tuple[object, object]] | None:

@@ -50,6 +50,8 @@ __all__ = [
     "build",
 ]
 
+MAX_ID = MAX_MESSAGE_BYTES  # characters that no id has
+
 
 def build(
     message_type: str,
@@ -79,12 +81,10 @@ def build(
     """
     if not unforked[0]:
         notice_fork()
-    # `len` is the one call more that keeps an id of megabytes from being copied.
-    if user_id is not None and (type(user_id) is not str or len(user_id) > MAX_MESSAGE_BYTES):
+    # A longer id would be copied several times before it is found to be too long.
+    if user_id is not None and (type(user_id) is not str or len(user_id) > MAX_ID):
         user_id = check_optional_identifier("user_id", user_id)
-    if anonymous_id is not None and (
-        type(anonymous_id) is not str or len(anonymous_id) > MAX_MESSAGE_BYTES
-    ):
+    if anonymous_id is not None and (type(anonymous_id) is not str or len(anonymous_id) > MAX_ID):
         anonymous_id = check_optional_identifier("anonymous_id", anonymous_id)
     if not (user_id or anonymous_id):
         expected = "a non-empty str or a number"

@@ -56,28 +56,30 @@ def format_timestamp(value: Timestamp, now: float) -> str:
         value = stands_for(value)
         if is_text(value):
             value = as_str(value)
-        if isinstance(value, bool) or not isinstance(value, _TIMESTAMP_TYPES):
-            expected = "a datetime, date, ISO 8601 str or number of seconds"
-            raise ValidationError(unexpected("timestamp", expected, value))
-        moment = _moment(value, now)
-    except ValidationError:
-        raise
+        is_known = isinstance(value, _TIMESTAMP_TYPES) and not isinstance(value, bool)
+        moment = _moment(value, now) if is_known else None
     except Exception as error:
         if is_interruption(error):
             raise
         expected = "a time of the years 1 to 9999, a str in ISO 8601"
         problem = f"timestamp: expected {expected}, got {_describe(value)}"
         raise ValidationError(problem) from None
+    if moment is None:
+        expected = "a datetime, date, ISO 8601 str or number of seconds"
+        raise ValidationError(unexpected("timestamp", expected, value))
     return moment.isoformat(timespec="milliseconds")
 
 
 def _describe(value: object) -> str:
     """Say what is wrong with a value that is not a time, without quoting it."""
     kind = type(value).__name__
+    if isinstance(value, Decimal) and not value.is_finite():
+        return "NaN or infinity"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN or infinity"
     if isinstance(value, (int, float, Decimal)):
-        is_finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
-        return f"a {kind} beyond them" if is_finite else "NaN or infinity"
-    return "an empty str" if value == "" else f"an unreadable {kind}"
+        return f"a {kind} beyond them"
+    return "an empty str" if isinstance(value, str) and not value else f"an unreadable {kind}"
 
 
 def _moment(value: Timestamp, now: float) -> datetime:
@@ -117,7 +119,7 @@ def _plain_datetime(value: datetime) -> datetime:
         raise ValueError("not a time")
     clock = value.hour, value.minute, value.second, value.microsecond
     day = value.year, value.month, value.day
-    return datetime(*day, *clock, value.tzinfo, fold=value.fold)
+    return datetime(*day, *clock, tzinfo=value.tzinfo, fold=value.fold)
 
 
 def _is_local(value: datetime, now: float) -> bool:

@@ -26,13 +26,14 @@ from unittest.mock import MagicMock, Mock
 import numpy as np
 import pydantic
 import pytest
+from support.stand_ins import STAND_INS, Unbound, Wrapped
 
 from segment_librato.encoding import coerce as coerce_module
 from segment_librato.encoding.coerce import MAX_DEPTH, coerce
 from segment_librato.errors import MessageTooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 LIMIT = 32 * 1024
 
@@ -124,6 +125,121 @@ class Attrs:
 
     __attrs_attrs__ = (Attribute,)
     size = 3
+
+
+class Struct:
+    """An instance as those of msgspec."""
+
+    __struct_fields__ = ("full_name",)
+    __struct_encode_fields__ = ("fullName",)
+    full_name = "Ada"
+
+
+class Row(tuple[Any, ...]):
+    """A row as those of SQLAlchemy: to iterate over it gives only its values."""
+
+    __slots__ = ()
+    _fields = ("id", "name")
+    _mapping = {"id": 1, "name": "cup"}  # noqa: RUF012
+
+
+class OtherRow:
+    """A row as those of sqlite3."""
+
+    def keys(self) -> list[str]:
+        return ["id", "name"]
+
+    def __getitem__(self, key: str) -> Any:
+        return {"id": 1, "name": "cup"}[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([1, "cup"])
+
+
+class Half:
+    """A number of a library, as a bfloat16."""
+
+    def __init__(self, number: float) -> None:
+        self._number = number
+
+    def __float__(self) -> float:
+        return self._number
+
+
+class Tensor:
+    """An array as those of torch and jax, whose attributes are not numpy's."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+        self.dtype = "torch.float32"
+        self.shape = np.shape(values) if isinstance(values, list) else ()
+
+    def item(self) -> Any:
+        return self._values
+
+    def tolist(self) -> Any:
+        return self._values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, at: int) -> Tensor:
+        return Tensor(self._values[at])
+
+
+class Frame:
+    """A data frame as those of pandas: to iterate over it gives only the names of its columns."""
+
+    columns = ("name", "n")
+
+    def __init__(self, rows: list[tuple[Any, ...]]) -> None:
+        self._rows = rows
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self._rows), 2
+
+    def itertuples(self, *, index: bool, name: None) -> Iterator[tuple[Any, ...]]:
+        assert not index
+        return iter(self._rows)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, _: object) -> bool:
+        return False
+
+
+class RowFrame(Frame):
+    """One as those of polars."""
+
+    itertuples = property()  # type: ignore[assignment]
+
+    def iter_rows(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self._rows)
+
+
+class Series(UserList[Any]):
+    """A labelled array as those of pandas, with labels of a kind of numpy's."""
+
+    dtype = np.dtype("O")
+
+    def __init__(self, values: list[Any], labels: str) -> None:
+        super().__init__(values)
+        self.index = SimpleNamespace(dtype=SimpleNamespace(kind=labels))  # type: ignore[assignment]
+        self.shape = (len(values),)
+
+    def item(self) -> NoReturn:
+        raise AssertionError
+
+    def keys(self) -> Any:
+        return ["x", "y"]
+
+    def items(self) -> Any:
+        return zip(self.keys(), self.data, strict=True)
 
 
 class LazyText:
@@ -232,6 +348,9 @@ LONG_INTEGER = 10 ** (sys.get_int_max_str_digits() + 1)
         (Decimal("1.5"), 1.5),
         (Decimal("1E+20"), 10**20),
         (Decimal("1E-1000000"), 0.0),
+        (Decimal("1E+400"), 10**400),
+        (Decimal("-1.5E+400"), -15 * 10**399),
+        (Decimal("9" * 320 + ".5"), int("9" * 320)),
         (Fraction(1, 4), 0.25),
         (2 - 1j, "(2-1j)"),
         # Enums, identifiers, times
@@ -270,6 +389,17 @@ LONG_INTEGER = 10 ** (sys.get_int_max_str_digits() + 1)
         (Texts(["a"]), ["a"]),
         (OldModel(), {"name": "old"}),
         (Attrs(), {"size": 3}),
+        (Struct(), {"fullName": "Ada"}),
+        (Row(), {"id": 1, "name": "cup"}),
+        (OtherRow(), {"id": 1, "name": "cup"}),
+        # Tensors of other libraries, data frames, what is missing
+        (Tensor(1.5), 1.5),
+        (Tensor([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
+        (Tensor(Half(1.5)), 1.5),
+        (Frame([("cup", 1), ("pot", 2)]), [{"name": "cup", "n": 1}, {"name": "pot", "n": 2}]),
+        (RowFrame([("cup", 1)]), [{"name": "cup", "n": 1}]),
+        (Series(["a", "b"], "O"), {"x": "a", "y": "b"}),
+        (Series(["a", "b"], "i"), ["a", "b"]),
         # Bytes, paths, addresses
         ("é".encode(), "é"),
         (b"\xff\xfe", "//4="),
@@ -291,6 +421,18 @@ LONG_INTEGER = 10 ** (sys.get_int_max_str_digits() + 1)
         (np.array(["a", None], dtype=object), ["a", None]),
         (np.datetime64("2026-01-02"), "2026-01-02"),
         (np.datetime64("NaT", "s"), None),
+        (np.datetime64("2026-01-02T03:04:05", "ns"), "2026-01-02T03:04:05"),
+        (np.datetime64("2026-01-02T03:04:05.123456789"), "2026-01-02T03:04:05.123456789"),
+        (np.array(["2026-01-02", "NaT"], "M8[ns]"), ["2026-01-02T00:00:00", None]),
+        (np.datetime64(12_000, "Y"), "13970"),
+        (np.timedelta64(1_500_000_000, "ns"), 1.5),
+        (np.array([250_000_000], "m8[ns]"), [0.25]),
+        (np.timedelta64("NaT", "ns"), None),
+        (np.ma.masked, None),
+        (np.ma.array([1, 2], mask=[False, True]), [1, None]),
+        (np.ma.array(5), 5),
+        (np.clongdouble(1 + 2j), "(1+2j)"),
+        (np.float16(1.5), 1.5),
         (np.timedelta64(1500, "ms"), 1.5),
         (np.array([(1, 2.5)], dtype="i4,f8"), [[1, 2.5]]),
     ],
@@ -303,6 +445,60 @@ def test_a_value_becomes_what_it_stands_for(
     assert type(plain) is type(expected)
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert not caplog.records
+
+
+@pytest.mark.parametrize("stand_in", STAND_INS)
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        ("text", "text"),
+        (7, 7),
+        (True, True),
+        (None, None),
+        (1.5, 1.5),
+        (Decimal("1.5"), 1.5),
+        ([1, {"a": {2}}], [1, {"a": [2]}]),
+        ({"a": 1}, {"a": 1}),
+        (MOMENT, "2026-01-02T03:04:05+00:00"),
+        (Item("cup", parts=[]), {"name": "cup", "price": 1.5, "dtype": "not an array", "parts": []}),
+        pytest.param(Wrapped("text"), "text", id="a stand-in"),
+    ],
+)
+def test_a_stand_in_becomes_what_it_stands_for(
+    stand_in: Callable[[object], Any], value: object, expected: object
+) -> None:
+    plain = coerce({"a": stand_in(value), stand_in("key"): 1}, LIMIT)
+    assert plain == {"a": expected, "key": 1}
+    assert type(plain["a"]) is type(expected)
+
+
+def test_a_stand_in_for_nothing_is_null_and_reported(caplog: pytest.LogCaptureFixture) -> None:
+    assert coerce({"a": Unbound()}, LIMIT) == {"a": None}
+    assert caplog.messages == ["a: a value of type Unbound cannot be written as JSON; sent as null"]
+
+
+def test_a_stand_in_for_itself_ends() -> None:
+    class Endless:
+        @property
+        def __wrapped__(self) -> Endless:
+            return Endless()
+
+        @property
+        def __class__(self) -> Any:
+            return str
+
+    assert coerce({"a": Endless()}, LIMIT) == {"a": None}
+
+
+def test_a_table_and_an_array_are_checked_by_their_size_before_they_are_read() -> None:
+    class Endless(Frame):
+        shape = (10**9, 2)  # type: ignore[assignment]
+
+        def itertuples(self, *, index: bool, name: None) -> NoReturn:
+            raise AssertionError
+
+    with pytest.raises(MessageTooLargeError):
+        coerce(Endless([]), LIMIT)
 
 
 NAN = "NaN or infinity"
@@ -318,6 +514,7 @@ NAN = "NaN or infinity"
         (Decimal("sNaN"), NAN),
         (Decimal("-Infinity"), NAN),
         (Decimal("1E+1000000"), NAN),
+        (Decimal("1E+4300"), NAN),
         (Fraction(10**400), "Fraction"),
         pytest.param(LONG_INTEGER, "int", id="an integer longer than Python will spell"),
         (Session, "type"),

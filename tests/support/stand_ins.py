@@ -1,0 +1,64 @@
+"""Objects that stand for others, as those of wrapt, Werkzeug and Django do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["STAND_INS", "Lazy", "LocalProxy", "Unbound", "Wrapped"]
+
+
+class Wrapped:
+    """A proxy as those of wrapt: it gives the class of what it stands for as its own."""
+
+    __slots__ = ("__wrapped__",)
+
+    def __init__(self, wrapped: object) -> None:
+        object.__setattr__(self, "__wrapped__", wrapped)
+
+    @property
+    def __class__(self) -> Any:
+        return self.__wrapped__.__class__
+
+
+class LocalProxy:
+    """A proxy as those of Werkzeug and Flask."""
+
+    __slots__ = ("_get_current_object",)
+
+    def __init__(self, value: object) -> None:
+        object.__setattr__(self, "_get_current_object", lambda: value)
+
+    @property
+    def __class__(self) -> Any:
+        return self._get_current_object().__class__
+
+
+class Lazy:
+    """An object as the `SimpleLazyObject` of Django: made when it is first asked for anything."""
+
+    _wrapped: object = "not made yet"
+
+    def __init__(self, value: object) -> None:
+        self.__dict__["value"] = value
+
+    @property
+    def __class__(self) -> Any:
+        self.__dict__["_wrapped"] = self.__dict__["value"]
+        return self._wrapped.__class__
+
+
+class Unbound:
+    """A proxy of the current request, outside of any."""
+
+    def _get_current_object(self) -> NoReturn:
+        raise ZeroDivisionError
+
+    @property
+    def __class__(self) -> Any:
+        return str
+
+
+STAND_INS: list[Callable[[object], Any]] = [Wrapped, LocalProxy, Lazy]
