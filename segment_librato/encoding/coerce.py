@@ -135,7 +135,7 @@ class _Conversion:
         self._room += 1
         return self.plain(value)
 
-    def _convert(self, value: Any) -> Any:
+    def _convert(self, value: Any) -> Any:  # noqa: PLR0911  one for each kind
         kind = type(value)
         if kind in _STORED:
             return self._container(value)
@@ -207,7 +207,7 @@ class _Conversion:
             return self._dict(entries)
         return self._list(value if hasattr(type(value), "__iter__") else value.tolist())
 
-    def _container(self, value: Any) -> Any:
+    def _container(self, value: Any) -> Any:  # noqa: PLR0911  one for each kind
         if len(self._open) > MAX_DEPTH:
             return self._replaced(value)
         if isinstance(value, Mapping):

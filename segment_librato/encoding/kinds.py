@@ -85,18 +85,17 @@ def keyed_entries(value: Any) -> Iterable[tuple[object, object]] | None:
     or sqlite3, a Series of pandas (unless its labels are just numbers).
     """
     kind = type(value)
+    entries: Iterable[tuple[object, object]] | None = None
     if hasattr(kind, "_mapping") and hasattr(kind, "_fields"):
-        entries: Iterable[tuple[object, object]] = value._mapping.items()  # noqa: SLF001  documented
-        return entries
-    if not (hasattr(kind, "keys") and hasattr(kind, "__getitem__") and hasattr(kind, "__iter__")):
-        return None
-    labels = getattr(getattr(value, "index", None), "dtype", None)
-    if getattr(labels, "kind", "") in {"i", "u"}:
-        return None
-    if hasattr(kind, "items"):
-        entries = value.items()
-        return entries
-    return ((key, value[key]) for key in value.keys())  # noqa: SIM118  to iterate gives values
+        entries = value._mapping.items()  # noqa: SLF001  documented
+    elif all(hasattr(kind, name) for name in ("keys", "__getitem__", "__iter__")):
+        labels = getattr(getattr(value, "index", None), "dtype", None)
+        if getattr(labels, "kind", "") in {"i", "u"}:
+            return None
+        # To iterate over it might give its values.
+        is_complete = hasattr(kind, "items")
+        entries = value.items() if is_complete else ((key, value[key]) for key in value.keys())  # noqa: SIM118
+    return entries
 
 
 def field_names(value: Any) -> list[tuple[str, str]] | None:

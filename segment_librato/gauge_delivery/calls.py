@@ -96,9 +96,7 @@ def configure(
         raise ConfigError(unexpected("gauges", "a LibratoConfig to set up gauges", account))
     name = _gauge_name(name)
     if name in DOT_SEGMENTS:
-        raise ValidationError(
-            'name: expected another name than "." and "..", which no URL can hold'
-        )
+        raise ValidationError('name: expected another name than "." and "..", which no URL has')
     if send:
         from segment_librato.gauge_delivery.librato import put_gauge
 
@@ -116,8 +114,10 @@ def _number(value: Any) -> int | float | Decimal:  # noqa: ANN401  Real and Deci
     if not isinstance(value, (numbers.Real, Decimal)) or isinstance(value, bool):
         raise ValidationError(unexpected("value", "a number", value))
     try:
-        number: int | float | Decimal = value
-        if not isinstance(value, (int, float, Decimal)):
+        number: int | float | Decimal
+        if isinstance(value, (int, float, Decimal)):
+            number = value
+        else:
             number = int(value) if isinstance(value, numbers.Integral) else float(value)
         is_within_range = -MAX_VALUE <= number <= MAX_VALUE
     except ArithmeticError:  # NaN as a Decimal, a Fraction beyond all floats

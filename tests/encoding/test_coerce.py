@@ -216,7 +216,7 @@ class Frame:
 class RowFrame(Frame):
     """One as those of polars."""
 
-    itertuples = property()  # type: ignore[assignment]
+    itertuples = property()
 
     def iter_rows(self) -> Iterator[tuple[Any, ...]]:
         return iter(self._rows)
@@ -460,7 +460,10 @@ def test_a_value_becomes_what_it_stands_for(
         ([1, {"a": {2}}], [1, {"a": [2]}]),
         ({"a": 1}, {"a": 1}),
         (MOMENT, "2026-01-02T03:04:05+00:00"),
-        (Item("cup", parts=[]), {"name": "cup", "price": 1.5, "dtype": "not an array", "parts": []}),
+        (
+            Item("cup", parts=[]),
+            {"name": "cup", "price": 1.5, "dtype": "not an array", "parts": []},
+        ),
         pytest.param(Wrapped("text"), "text", id="a stand-in"),
     ],
 )
@@ -483,7 +486,7 @@ def test_a_stand_in_for_itself_ends() -> None:
         def __wrapped__(self) -> Endless:
             return Endless()
 
-        @property
+        @property  # type: ignore[misc]  # it may not be set
         def __class__(self) -> Any:
             return str
 
@@ -492,7 +495,7 @@ def test_a_stand_in_for_itself_ends() -> None:
 
 def test_a_table_and_an_array_are_checked_by_their_size_before_they_are_read() -> None:
     class Endless(Frame):
-        shape = (10**9, 2)  # type: ignore[assignment]
+        shape = (10**9, 2)
 
         def itertuples(self, *, index: bool, name: None) -> NoReturn:
             raise AssertionError

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from segment_librato.encoding.encoder import message_encoder
 from segment_librato.encoding.encoder import _make_encoder as make_encoder  # without orjson
+from segment_librato.encoding.encoder import message_encoder
 from segment_librato.errors import MessageTooLargeError, ValidationError
 
 if TYPE_CHECKING:

@@ -11,13 +11,18 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from support.signal_handlers import call_with_handler
+from support.stand_ins import Wrapped
 
 import segment_librato as analytics
 from segment_librato import (
@@ -639,6 +644,34 @@ class TestGauge:
             make_client().gauge(*arguments)
         assert str(caught.value) == text
 
+    @pytest.mark.parametrize(
+        "value, number",
+        [
+            (np.float32(3), 3),
+            (np.float16(1.5), 1.5),
+            (np.int8(3), 3),
+            (np.array(2.5), 2.5),
+            (Fraction(1, 4), 0.25),
+            (Decimal("1.5"), 1.5),
+            (Wrapped(7), 7),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_takes_numbers_of_other_packages_without_a_warning(
+        self, make_client: MakeClient, value: Any, number: float
+    ) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            _, message = make_client(send=False).gauge("depth", value)
+        assert message["properties"] == {"value": number}
+
+    @pytest.mark.parametrize(
+        "value", [np.float32("nan"), np.longdouble("1e4000"), Fraction(10**400)]
+    )
+    def test_rejects_those_that_are_out_of_range(self, make_client: MakeClient, value: Any) -> None:
+        with pytest.raises(ValidationError, match="expected a finite number of at most 1e126"):
+            make_client(send=False).gauge("depth", value)
+
 
 class TestConfigureGauge:
     def test_sets_what_the_documentation_asks_for_and_may_be_repeated(
@@ -668,6 +701,11 @@ class TestConfigureGauge:
         "options, text",
         [
             ({"name": 1}, "name: expected a str, got int"),
+            (
+                {"name": ".."},
+                'name: expected another name than "." and "..", which no URL has',
+            ),
+            ({"name": "."}, 'name: expected another name than "." and "..", which no URL has'),
             ({"name": "all"}, 'name: expected another name than "all", which Librato reserves'),
             ({"period": "60"}, "period: expected an int, got str"),
             ({"period": 5}, "period: expected 10 to 600 seconds, got 5"),

@@ -14,11 +14,12 @@ class Wrapped:
     """A proxy as those of wrapt: it gives the class of what it stands for as its own."""
 
     __slots__ = ("__wrapped__",)
+    __wrapped__: Any
 
     def __init__(self, wrapped: object) -> None:
         object.__setattr__(self, "__wrapped__", wrapped)
 
-    @property
+    @property  # type: ignore[misc]  # it may not be set
     def __class__(self) -> Any:
         return self.__wrapped__.__class__
 
@@ -27,11 +28,12 @@ class LocalProxy:
     """A proxy as those of Werkzeug and Flask."""
 
     __slots__ = ("_get_current_object",)
+    _get_current_object: Callable[[], Any]
 
     def __init__(self, value: object) -> None:
         object.__setattr__(self, "_get_current_object", lambda: value)
 
-    @property
+    @property  # type: ignore[misc]  # it may not be set
     def __class__(self) -> Any:
         return self._get_current_object().__class__
 
@@ -44,7 +46,7 @@ class Lazy:
     def __init__(self, value: object) -> None:
         self.__dict__["value"] = value
 
-    @property
+    @property  # type: ignore[misc]  # it may not be set
     def __class__(self) -> Any:
         self.__dict__["_wrapped"] = self.__dict__["value"]
         return self._wrapped.__class__
@@ -56,7 +58,7 @@ class Unbound:
     def _get_current_object(self) -> NoReturn:
         raise ZeroDivisionError
 
-    @property
+    @property  # type: ignore[misc]  # it may not be set
     def __class__(self) -> Any:
         return str
 

@@ -1,0 +1,82 @@
+"""Lazy objects, texts and querysets of Django."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django
+import pytest
+from django.conf import settings
+from django.db import connection, models
+from django.utils.functional import SimpleLazyObject
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy
+
+from segment_librato import Client
+
+if not settings.configured:
+    settings.configure(
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+    )
+    django.setup()
+
+client = Client("test-key", send=False)
+
+
+class Account(models.Model):
+    """A model of an application."""
+
+    name = models.CharField(max_length=20)
+
+    class Meta:
+        """Where it belongs."""
+
+        app_label = "field"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def lazy(value: object) -> Any:
+    return SimpleLazyObject(lambda: value)
+
+
+@pytest.mark.parametrize("value", ["text", 7, 1.5, True, None, [1, {"a": 2}], {"a": 1}])
+def test_a_lazy_object_is_what_it_stands_for(value: object) -> None:
+    assert client.track("user", "event", {"value": lazy(value)})[1]["properties"] == {
+        "value": value
+    }
+
+
+@pytest.mark.parametrize("make", [lazy, gettext_lazy, mark_safe])
+def test_ids_names_and_the_write_key_are_their_text(make: Any) -> None:
+    _, message = client.track(make("user"), make("bought"), message_id=make("id"))
+    assert (message["userId"], message["event"], message["messageId"]) == ("user", "bought", "id")
+    _, message = client.page("user", make("docs"), make("home"))
+    assert (message["category"], message["name"]) == ("docs", "home")
+    assert client.alias(make("before"), "user")[1]["previousId"] == "before"
+    other = Client(make("key"), send=False)
+    assert type(other.write_key) is str
+    assert other.write_key == "key"
+
+
+def test_the_id_of_a_lazy_user_is_a_number() -> None:
+    user = lazy(Account(id=7, name="ada"))
+    _, message = client.identify(user.id, {"name": user.name, "user": user})
+    assert message["userId"] == "7"
+    assert message["traits"] == {"name": "ada", "user": "ada"}
+
+
+def test_a_queryset_is_null_with_a_line_in_the_log_and_makes_no_query(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError
+
+    queryset = Account.objects.all()
+    with connection.execute_wrapper(refuse):
+        _, message = client.track("user", "event", {"accounts": queryset})
+    assert message["properties"] == {"accounts": None}
+    assert caplog.messages == [
+        "properties.accounts: a value of type QuerySet cannot be written as JSON; sent as null"
+    ]
