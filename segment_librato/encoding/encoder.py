@@ -97,9 +97,7 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
             own = message["properties"] if "properties" in message else message.get("traits", {})
             context, integrations = message["context"], message["integrations"]
             is_flat = [*context] == LIBRARY_ONLY and not (integrations or is_tracked(own))
-            values = (
-                [] if is_flat else check_nested([own, context, integrations], with_keys=not dumps)
-            )
+            values = [] if is_flat else check_nested([own, context, integrations], keys=not dumps)
             if not dumps:
                 data = encode_flat(message) if is_flat else to_json(message).encode()
             else:
@@ -130,12 +128,12 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
     return encode_message
 
 
-def check_nested(dicts: list[dict[str, Any]], *, with_keys: bool) -> list[Any]:
+def check_nested(dicts: list[dict[str, Any]], *, keys: bool) -> list[Any]:
     """Check that what some dicts hold is plain, and not too much.
 
     Args:
         dicts: the dicts.
-        with_keys: check their keys, too: json accepts others than str.
+        keys: check their keys, too: json accepts others than str.
 
     Returns:
         The values in them and in containers among these, except those of dicts that are not
@@ -155,7 +153,7 @@ def check_nested(dicts: list[dict[str, Any]], *, with_keys: bool) -> list[Any]:
         values, below = collect_values(values, check_lengths([], dicts, room)), []
     else:
         check_lengths(below, [*dicts, *values, *below], room)
-    if with_keys:
+    if keys:
         check_keys([*dicts, *values, *below])
     return values
 

@@ -62,7 +62,8 @@ class _NoMeasurementError(Exception):
 def map_message(message: Mapping[str, Any]) -> Measurement | None:
     """Return the measurement that `message` makes, None if it makes none.
 
-    Never raises.
+    Raises nothing but what a signal handler raises meanwhile, and RecursionError at the end of the
+    stack.
 
     Args:
         message: the message as it is sent: camelCase keys, JSON values.

@@ -50,7 +50,7 @@ __all__ = [
     "build",
 ]
 
-MAX_ID = MAX_MESSAGE_BYTES  # characters that no id has
+MAX_ID = MAX_MESSAGE_BYTES  # a longer id would be copied several times before it is rejected
 
 
 def build(
@@ -81,7 +81,6 @@ def build(
     """
     if not unforked[0]:
         notice_fork()
-    # A longer id would be copied several times before it is found to be too long.
     if user_id is not None and (type(user_id) is not str or len(user_id) > MAX_ID):
         user_id = check_optional_identifier("user_id", user_id)
     if anonymous_id is not None and (type(anonymous_id) is not str or len(anonymous_id) > MAX_ID):

@@ -23,7 +23,7 @@ if not settings.configured:
 client = Client("test-key", send=False)
 
 
-class Account(models.Model):
+class Account(models.Model):  # type: ignore[misc]  # Any to a type checker
     """A model of an application."""
 
     name = models.CharField(max_length=20)
@@ -34,7 +34,7 @@ class Account(models.Model):
         app_label = "field"
 
     def __str__(self) -> str:
-        return self.name
+        return str(self.name)
 
 
 def lazy(value: object) -> Any:
