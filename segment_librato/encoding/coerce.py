@@ -80,7 +80,7 @@ class _Conversion:
         self._limit = limit
         self._room = limit
         self._open: dict[int, str] = {}  # from the root to here: identity and name
-        self._escaping: Exception | None = None  # an error that no value is to blame for
+        self._escaping = 0  # identity of the error that no value is to blame for; no cycle
 
     def plain(self, value: Any, name: str = "") -> Any:
         """Convert a value, known to its parent as `name`; to null if there is no other way."""
@@ -108,10 +108,10 @@ class _Conversion:
 
     def _must_escape(self, error: Exception) -> bool:
         """Return whether no value is to blame for an error: if all give up, none becomes null."""
-        if error is self._escaping:
+        if id(error) == self._escaping:
             return True
         if is_interruption(error) or is_out_of_stack(error):
-            self._escaping = error
+            self._escaping = id(error)
             return True
         is_root = len(self._open) == 1
         return is_root and isinstance(error, (MemoryError, RecursionError))
