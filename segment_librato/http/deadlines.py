@@ -3,37 +3,39 @@
 The timeout of a socket is for one piece of data only: a server that drips bytes can go on forever.
 So a response is read from a stream that has a deadline.
 
-Owns how long connections wait. Must not know what is sent, or what a response means.
+Owns how long an answer is waited for, and what is known of it when that ends. Must not know what
+is sent, or what a response means.
 """
 
 from __future__ import annotations
 
 import http.client
 import io
-import time
-from functools import cache
+import math
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from requests.adapters import HTTPAdapter
 from urllib3 import Timeout as DeadlineTimeout
+
+from segment_librato.http.head import read_head
 
 if TYPE_CHECKING:
     import socket
 
-    import requests
-    from urllib3.connectionpool import HTTPConnectionPool
-
     from segment_librato.config.validators import Timeout
 
-__all__ = ["DeadlineAdapter", "seconds_until", "timeout_within"]
+__all__ = ["Exchange", "TimedResponse", "seconds_until", "timeout_within"]
 
 MAX_BODY_SECONDS = 2.0
 MIN_TIMEOUT = 0.001  # urllib3 takes no 0
+# What a connection that was there already gets of the time for an answer. If it is forgotten (by a
+# router, say), a new one has the rest: so the answer of a slow server comes over one or the other.
+SHARE_OF_KEPT_CONNECTION = 1 / 3
 
 
 def seconds_until(deadline: float | None) -> float | None:
     """Return the seconds left until a time of `time.monotonic`; None without one."""
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
+    return None if deadline is None else max(0.0, deadline - monotonic())
 
 
 def timeout_within(timeout: Timeout, seconds: float | None) -> Any:  # noqa: ANN401  requests' types lack that of urllib3
@@ -49,82 +51,133 @@ def timeout_within(timeout: Timeout, seconds: float | None) -> Any:  # noqa: ANN
     return DeadlineTimeout(connect=connect, read=read, total=max(seconds, MIN_TIMEOUT))
 
 
-class DeadlineAdapter(HTTPAdapter):
-    """An adapter whose connections read responses with a deadline."""
+class Exchange:
+    """The request that a session is making, and what its connection knows of the answer.
+
+    Attributes:
+        is_over_kept_connection: whether the connection was there already.
+        status: the status, once there is a status line.
+        reason: the reason phrase beside it.
+        is_odd: whether the connection must not be used again, whatever the answer is.
+    """
 
     def __init__(self) -> None:
-        super().__init__(pool_connections=1, pool_maxsize=1)
-        self._pools: set[HTTPConnectionPool] = set()
+        self.begin(MAX_BODY_SECONDS, None)
 
-    def close(self) -> None:
-        """Close the connections; urllib3 leaves that to finalizers, which do not run at exit."""
-        for pool in self._pools:
-            pool.close()
-        super().close()
+    def begin(self, timeout: Timeout, seconds: float | None) -> None:
+        """Begin another request; the arguments are those of `timeout_within`."""
+        self._began_at = monotonic()
+        self._read_seconds = timeout[1] if isinstance(timeout, tuple) else timeout
+        self._seconds = math.inf if seconds is None else seconds
+        self.is_over_kept_connection = False
+        self.status: int | None = None
+        self.reason = ""
+        self.is_odd = False
 
-    def get_connection_with_tls_context(
-        self,
-        request: requests.PreparedRequest,
-        verify: Any,  # noqa: ANN401  requests has no public name for the type
-        proxies: Any = None,  # noqa: ANN401  the same
-        cert: Any = None,  # noqa: ANN401  the same
-    ) -> HTTPConnectionPool:
-        """Return the pool of connections for a request."""
-        pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-        pool.ConnectionCls = _with_deadlines(type(pool).ConnectionCls)
-        self._pools.add(pool)
-        return pool
+    def keep_connection(self) -> float:
+        """Note that the request goes over a connection that was there; return its seconds."""
+        self.is_over_kept_connection = True
+        return self._limit() * SHARE_OF_KEPT_CONNECTION
+
+    def response_deadline(self) -> float:
+        """Return by when the headers have to be there, if the request was sent just now.
+
+        No socket is asked for its timeout: those of pyOpenSSL cannot tell.
+        """
+        if self.is_over_kept_connection:
+            return self._began_at + self._limit() * SHARE_OF_KEPT_CONNECTION
+        return min(monotonic() + self._read_seconds, self._began_at + self._seconds)
+
+    def seconds_left(self) -> float:
+        """Return the seconds that a new connection has, if one that was there did not answer."""
+        return max(0.0, self._began_at + self._limit() - monotonic())
+
+    def _limit(self) -> float:
+        return min(self._read_seconds, self._seconds)
 
 
-@cache
-def _with_deadlines(connection_class: type[Any]) -> type[Any]:
-    """Return a subclass of a connection class whose responses have deadlines."""
-    return type("Connection", (connection_class,), {"response_class": _Response})
-
-
-class _Response(http.client.HTTPResponse):
+class TimedResponse(http.client.HTTPResponse):
     """A response whose headers and body each have a deadline."""
 
     fp: Any = None  # for `close`, if Ctrl-C strikes before there is anything to close
 
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  as the base class has it
-        self._stream = _Stream(sock)
+    def __init__(self, sock: socket.socket, *args: Any, exchange: Exchange, **kwargs: Any) -> None:  # noqa: ANN401  as the base class has it
+        self._exchange = exchange
+        self._stream = _Stream(sock, exchange)
         super().__init__(self._stream, *args, **kwargs)  # type: ignore[arg-type]  # only `makefile` is used
 
     def begin(self) -> None:
         """Read the status line and the headers."""
-        super().begin()
+        if self.headers is not None:
+            return
+        stream = self.fp
+        head = read_head(stream)
+        if not head.is_complete:
+            self._stream.end()
+        self.fp = io.BytesIO(head.data)
+        try:
+            super().begin()
+        finally:
+            self.fp = stream
+        self._exchange.reason, self._exchange.status = self.reason, self.status
+        self.will_close |= head.is_odd
         self.msg.defects.clear()  # urllib3 would log what the server sent instead of headers
-        self.msg.set_payload("")
-        self._stream.deadline = min(self._stream.deadline, time.monotonic() + MAX_BODY_SECONDS)
+        self._stream.deadline = min(self._stream.deadline, monotonic() + MAX_BODY_SECONDS)
 
 
 class _Stream(io.RawIOBase):
-    """The bytes that a socket receives until a deadline; at first that of the socket's timeout."""
+    """The bytes that a socket receives until a deadline."""
 
     _raw: Any = None  # for `close`, as above
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, exchange: Exchange) -> None:
         self._sock = sock
-        self._raw = sock.makefile("rb", buffering=0)
-        self.deadline = time.monotonic() + (sock.gettimeout() or MAX_BODY_SECONDS)
+        self._exchange = exchange
+        self._raw = sock.makefile("rb", 0)  # HTTPretty has another name for the second argument
+        self._has_ended = False
+        self.deadline = exchange.response_deadline()
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Return the stream in the form that `http.client` asks a socket for."""
-        return io.BufferedReader(self)
+        return _Reader(self)
+
+    def end(self) -> None:
+        """Read no more, whatever is there."""
+        self._has_ended = True
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401  any writable buffer
-        seconds = self.deadline - time.monotonic()
+        if self._has_ended:
+            return 0
+        seconds = self.deadline - monotonic()
         if seconds <= 0:
             raise TimeoutError("timed out")
         self._sock.settimeout(seconds)
         received: int | None = self._raw.readinto(buffer)
         return received
 
+    def note_surplus(self, surplus: bytes) -> None:
+        """Note what came after the end of the response."""
+        self._exchange.is_odd |= bool(surplus)
+
     def close(self) -> None:
         if self._raw is not None:
             self._raw.close()
+        super().close()
+
+
+class _Reader(io.BufferedReader):
+    """The buffer in front of a stream, which must be empty at the end of the response.
+
+    It belongs to one response: what is left in it would be lost, and the next response with it.
+    """
+
+    raw: _Stream
+
+    def close(self) -> None:
+        if not self.closed:
+            self.raw.end()
+            self.raw.note_surplus(self.peek())
         super().close()

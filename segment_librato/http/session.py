@@ -10,20 +10,25 @@ a success into a failure, or delays it for long.
 from __future__ import annotations
 
 import os
+import re
 import sys
-import time
 from contextlib import contextmanager
+from http.client import HTTPException
 from ipaddress import ip_address
+from time import monotonic
+from time import time as wall_clock
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
+from urllib3.exceptions import HTTPError
 
-from segment_librato.errors import NetworkError
-from segment_librato.http.deadlines import DeadlineAdapter, timeout_within
-from segment_librato.http.failures import explain
+from segment_librato.errors import NetworkError, SegmentError
+from segment_librato.http.adapter import DeadlineAdapter, PlainSession
+from segment_librato.http.deadlines import timeout_within
+from segment_librato.http.failures import causes, explain
 from segment_librato.http.response import Response
 from segment_librato.log import log
 
@@ -37,6 +42,10 @@ if TYPE_CHECKING:
 __all__ = ["Pool", "Session", "Sessions"]
 
 MAX_BODY_BYTES = 64 * 1024
+# What `requests`, urllib3 and `http.client` raise, and responses that a test made; nothing that a
+# signal handler may raise meanwhile, which is the caller's.
+BROKEN = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError, AttributeError)
+ZONE = re.compile(r"%[^]]*")
 
 
 class Session:
@@ -68,8 +77,7 @@ class Session:
         self._host = urlsplit(url).hostname
         _warn_of_plain_http(url)
         self._timeout = timeout
-        self._requests = requests.Session()
-        self._requests.trust_env = False
+        self._requests = PlainSession()
         # A response is read up to a limit in bytes, which compression would make meaningless.
         self._requests.headers["Accept-Encoding"] = "identity"
         self._adapter = DeadlineAdapter()
@@ -78,11 +86,14 @@ class Session:
         # `requests` would compute all of this for each request, which takes as long as sending it.
         self._prepared = self._requests.prepare_request(requests.Request("POST", url))
         self._headers = dict(self._prepared.headers)
+        if "%" in (parts := urlsplit(url)).netloc:  # the zone of an IPv6 address is our own affair
+            self._headers["Host"] = ZONE.sub("", parts.netloc)
         self._send_options: dict[str, Any] = {
             "proxies": {**get_environ_proxies(url), **(proxies or {})},
             "verify": (_ca_bundle() or True) if verify is True else verify,
             "cert": cert,
             "stream": True,
+            "allow_redirects": False,
         }
 
     def __enter__(self) -> Self:
@@ -98,6 +109,10 @@ class Session:
     ) -> Response:
         """Send a body; redirects are not followed.
 
+        If nothing comes back over a connection that was there already, the body is sent again
+        over a new one, in the time that is left. That is no more than what a caller does who
+        tries again after a `NetworkError`.
+
         Args:
             method: the HTTP method.
             body: what to send.
@@ -109,37 +124,70 @@ class Session:
             NetworkError: no response came.
         """
         _, handled_by_caller, _ = sys.exc_info()
-        request = self._prepared
+        exchange = self._adapter.exchange
+        try:
+            self._adapter.prepare()
+            try:
+                return self._exchange(method, body, headers, seconds)
+            except (requests.RequestException, OSError) as error:
+                chain = causes(error, handled_by_caller)
+                is_silence = any(isinstance(one, TimeoutError) for one in chain)
+                if not (is_silence and exchange.is_over_kept_connection):
+                    raise
+            return self._exchange(method, body, headers, exchange.seconds_left())
+        except (requests.RequestException, OSError, ValueError) as error:
+            options = self._send_options
+            raise explain(error, self._url, self._host, options, handled_by_caller) from None
+
+    def _exchange(
+        self, method: str, body: bytes, headers: Mapping[str, str], seconds: float | None
+    ) -> Response:
+        """Send a body once; whatever is wrong with a response, its status line decides."""
+        exchange = self._adapter.exchange
+        exchange.begin(self._timeout, seconds)
+        try:
+            response = self._requests.send(
+                self._request(method, body, headers),
+                timeout=timeout_within(self._timeout, seconds),
+                **self._send_options,
+            )
+        except (requests.RequestException, OSError, ValueError, StopIteration):
+            if exchange.status is None:
+                raise
+            return Response(exchange.status, exchange.reason, {}, b"", wall_clock())
+        try:
+            return Response(
+                status=response.status_code,
+                reason=response.reason or "",
+                headers=response.headers,
+                body=_read_body(response),
+                received_at=wall_clock(),
+            )
+        finally:
+            if response.raw is not None:  # one that a test made
+                response.close()
+            self._adapter.note_use()
+
+    def _request(
+        self, method: str, body: bytes, headers: Mapping[str, str]
+    ) -> requests.PreparedRequest:
+        """Return a request of its own for each try: others may keep it, or change it."""
+        request = requests.PreparedRequest()
         request.method = method
+        request.url = self._prepared.url
         request.body = body
         request.headers = CaseInsensitiveDict(
             {**self._headers, "Content-Length": str(len(body)), **headers}
         )
-        try:
-            with self._adapter.send(
-                request, timeout=timeout_within(self._timeout, seconds), **self._send_options
-            ) as response:
-                received_at = time.time()
-                return Response(
-                    status=response.status_code,
-                    reason=response.reason or "",
-                    headers=response.headers,
-                    body=_read_body(response),
-                    received_at=received_at,
-                )
-        except (requests.RequestException, OSError, ValueError) as error:
-            options = self._send_options
-            raise explain(error, self._url, self._host, options, handled_by_caller) from None
-        finally:
-            request.body = None
+        return request
 
     def post(
         self, body: bytes, headers: Mapping[str, str], seconds: float | None = None
     ) -> Response:
         """Post a body as `send` does, and log the status."""
-        began = time.monotonic()
+        began = monotonic()
         response = self.send("POST", body, headers, seconds)
-        took = time.monotonic() - began
+        took = monotonic() - began
         size = len(body)
         log.debug(
             "%s answered %d to %d bytes after %.3f s", self._host, response.status, size, took
@@ -172,14 +220,21 @@ class Pool(Generic[Lent]):
 
     @contextmanager
     def lend(self) -> Iterator[Lent]:
-        """Lend an object for the length of a `with` block."""
+        """Lend an object for the length of a `with` block.
+
+        It is closed if the block ends by anything but an error of ours: Ctrl-C, say, may have left
+        it in the middle of something.
+        """
         lent = self._take_idle() or self._make()
         try:
             yield lent
-        finally:
-            self._idle.append(lent)
-            if self._closed:
-                self.close()
+        except SegmentError:
+            self._take_back(lent)
+            raise
+        except BaseException:
+            lent.close()
+            raise
+        self._take_back(lent)
 
     def close(self) -> None:
         """Close the objects; one that is lent is closed when it is returned."""
@@ -191,6 +246,11 @@ class Pool(Generic[Lent]):
         """Leave the objects to the parent, untouched, and start with none."""
         _inherited.append(self._idle)
         self._idle = []
+
+    def _take_back(self, lent: Lent) -> None:
+        self._idle.append(lent)
+        if self._closed:
+            self.close()
 
     def _take_idle(self) -> Lent | None:
         try:
@@ -256,12 +316,14 @@ def _ca_bundle() -> str | None:
 
 def _read_body(response: requests.Response) -> bytes:
     """Read the body within limits; a connection with more to come is closed with it."""
-    # urllib3 1 has no `read1`; its `read` returns nothing if it would have to wait too long.
-    read = getattr(response.raw, "read1", response.raw.read)
     body = b""
     try:
+        if response.raw is None:  # a response that a test made
+            return (response.content or b"")[:MAX_BODY_BYTES]
+        # urllib3 1 has no `read1`; its `read` returns nothing if it would have to wait too long.
+        read = getattr(response.raw, "read1", response.raw.read)
         while piece := read(MAX_BODY_BYTES - len(body), decode_content=False):
             body += piece
-    except Exception as error:  # noqa: BLE001  a broken body changes nothing about the status
+    except BROKEN as error:  # which changes nothing about the status
         log.debug("the body of a response ended with %s", type(error).__name__)
     return body

@@ -348,6 +348,7 @@ def test_without_sending_neither_host_nor_key_matter(options: Any, nothing: Any)
         ("https://api.segment.io/v1/batch/", "https://api.segment.io/v1/batch"),
         ("http://127.0.0.1:1/v1/batch", "http://127.0.0.1:1/v1/batch"),
         ("http://[::1]:8080", "http://[::1]:8080/v1/batch"),
+        ("http://[fe80::1%25eth0]:8080", "http://[fe80::1%25eth0]:8080/v1/batch"),
         ("http://[2001:db8::1]/path/", "http://[2001:db8::1]/path/v1/batch"),
         ("http://under_score.example", "http://under_score.example/v1/batch"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from segment_librato.errors import NetworkError
 from segment_librato.http.session import Pool
 
 
@@ -29,12 +30,26 @@ def test_nothing_is_lent_twice_at_a_time() -> None:
         assert first is not second
 
 
-def test_it_comes_back_after_an_error() -> None:
+def test_it_comes_back_after_an_error_of_the_network() -> None:
     pool = Pool(Lent)
-    with pytest.raises(OSError, match="lost"), pool.lend() as first:
-        raise OSError("lost")
+    with pytest.raises(NetworkError, match="lost"), pool.lend() as first:
+        raise NetworkError("lost")
     with pool.lend() as second:
         assert second is first
+    assert not first.closed
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, RuntimeError, OSError])
+def test_what_was_interrupted_is_closed_and_not_lent_again(
+    interruption: type[BaseException],
+) -> None:
+    """Nobody knows which lock it holds, or what it has sent."""
+    pool = Pool(Lent)
+    with pytest.raises(interruption), pool.lend() as first:
+        raise interruption
+    assert first.closed == 1
+    with pool.lend() as second:
+        assert second is not first
 
 
 def test_closing_closes_what_is_idle_at_once_and_the_rest_when_it_comes_back() -> None:

@@ -81,7 +81,6 @@ LOCKS = {
     "logging": "logging._lock",
     "a log handler": "handler.lock",
     "urllib3's pools": "adapter.poolmanager.pools.lock",
-    "urllib3's connections": "next(iter(adapter._pools)).pool.mutex",
 }
 
 
@@ -130,6 +129,45 @@ def test_a_fork_while_another_thread_holds_a_lock(server: LocalSegment, lock: st
     assert sorted(sequence_numbers(server)) == [0, 1, 10, 11]
     assert server.duplicates == 0
     assert len(server.librato.samples) == 3
+
+
+@needs_fork
+def test_a_child_exits_whatever_the_pools_of_urllib3_hold(server: LocalSegment) -> None:
+    """At the exit urllib3 empties its pools, for which it takes the lock of a `LifoQueue`."""
+    output = run(
+        server,
+        """
+        import gc, queue
+        from segment_librato import LibratoConfig
+        client = make(gauges=LibratoConfig("ada@example.com", "token", host=sys.argv[1]))
+        client.track("user", "event", {"n": 0, "value": 1})
+        assert client.flush(timeout=20)
+        pools = [one for one in gc.get_objects() if isinstance(one, queue.LifoQueue)]
+        held, forked = threading.Event(), threading.Event()
+        def hold():
+            for pool in pools:
+                pool.mutex.acquire()
+            held.set()
+            forked.wait(20)
+            for pool in pools:
+                pool.mutex.release()
+        holder = threading.Thread(target=hold)
+        holder.start()
+        held.wait()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            client.track("user", "event", {"n": 1, "value": 1})
+            sys.exit()
+        print(os.waitpid(child, 0)[1])
+        forked.set()
+        holder.join()
+        """,
+        *fork_warning,
+    )
+    assert output == "0\n"
+    assert sorted(sequence_numbers(server)) == [0, 1]
+    assert len(server.librato.samples) == 2
 
 
 @needs_fork

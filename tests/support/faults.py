@@ -73,7 +73,9 @@ def _status(
 
 _CONNECTION = [
     Fault("a reset before the headers", (Ending.RESET,), "retried"),
-    Fault("a reset within the headers", (b"HTTP/1.1 200 OK\r\nCont", Ending.RESET), "retried"),
+    Fault("a reset within the headers", (b"HTTP/1.1 200 OK\r\nCont", Ending.RESET), "delivered"),
+    Fault("a reset within bad headers", (b"HTTP/1.1 503 B\r\nRet", Ending.RESET), "retried", 503),
+    Fault("a reset within the status", (b"HTTP/1.1 20", Ending.RESET), "retried"),
     Fault("a reset after the headers", (HEADERS_OF_SUCCESS, Ending.RESET), "delivered"),
     Fault("a reset after bad headers", (HEADERS_OF_FAILURE, Ending.RESET), "retried", 503),
     Fault("a close without a response", (Ending.CLOSE,), "retried"),

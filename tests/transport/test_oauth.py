@@ -445,7 +445,8 @@ def drip(start: bytes) -> Iterator[bytes | float]:
     [
         (b"HTTP/1.1 200 OK\r\n\r\n", "no usable access_token"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "no usable access_token"),
-        (b"HTTP/1.1 200 OK\r\nA: ", "ReadTimeout"),
+        (b"HTTP/1.1 200 OK\r\nA: ", "no usable access_token"),
+        (b"HTTP/1.1 ", "ReadTimeout"),
         (b"HTTP/1.1 503 No\r\n\r\n", "the token server answered 503"),
     ],
 )
