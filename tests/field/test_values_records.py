@@ -10,14 +10,14 @@ from segment_librato import Client
 client = Client("test-key", send=False)
 
 
-class Point(msgspec.Struct):
+class Point(msgspec.Struct):  # type: ignore[misc]  # only its own environment has the types
     """A record."""
 
     x: int
     y: float | None = None
 
 
-class Person(msgspec.Struct, rename="camel"):
+class Person(msgspec.Struct, rename="camel"):  # type: ignore[misc, call-arg]  # the same
     """A record that is written with other names."""
 
     first_name: str
