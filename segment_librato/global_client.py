@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib
 import threading
-import time
 from functools import wraps
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
@@ -22,6 +21,7 @@ from segment_librato.counters import Stats
 from segment_librato.errors import ConfigError
 from segment_librato.frames import raised_anew
 from segment_librato.log import log
+from segment_librato.process.clock import monotonic
 from segment_librato.process.fork import notice_fork, register_after_fork
 from segment_librato.process.locks import synchronized
 
@@ -121,10 +121,10 @@ class _Defaults:
 def _finish_former(client: Client) -> None:
     """Wait until a former client has delivered, while it does deliver; then give it up."""
     settled = None
-    deadline = time.monotonic() + client.config.shutdown_timeout
+    deadline = monotonic() + client.config.shutdown_timeout
     while not client.flush(MAX_FORMER_WAIT):
         before, settled = settled, client.stats.delivered + client.stats.failed
-        if before == settled or time.monotonic() > deadline:
+        if before == settled or monotonic() > deadline:
             client.shutdown(0)
             return
 
@@ -298,10 +298,10 @@ for _function in (flush, join, shutdown, aflush):
 
 def _finish(method: Callable[[Client, float | None], bool], seconds: float | None) -> bool:
     """Call the method on the default client and on its predecessors, within one deadline."""
-    began = time.monotonic()
+    began = monotonic()
     settled: bool = getattr(_client(), method.__name__)(seconds)
     for one in _defaults.former:
-        left = None if seconds is None else max(0, began + seconds - time.monotonic())
+        left = None if seconds is None else max(0, began + seconds - monotonic())
         settled = getattr(one, method.__name__)(left) and settled
     _defaults.forget_settled()
     return settled

@@ -12,12 +12,12 @@ from __future__ import annotations
 import http.client
 import io
 import math
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from urllib3 import Timeout as DeadlineTimeout
 
 from segment_librato.http.head import read_head
+from segment_librato.process.clock import monotonic
 
 if TYPE_CHECKING:
     import socket
@@ -34,7 +34,7 @@ SHARE_OF_KEPT_CONNECTION = 1 / 3
 
 
 def seconds_until(deadline: float | None) -> float | None:
-    """Return the seconds left until a time of `time.monotonic`; None without one."""
+    """Return the seconds left until a time of `monotonic`; None without one."""
     return None if deadline is None else max(0.0, deadline - monotonic())
 
 

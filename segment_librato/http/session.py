@@ -31,6 +31,7 @@ from segment_librato.http.deadlines import timeout_within
 from segment_librato.http.failures import causes, explain
 from segment_librato.http.response import Response
 from segment_librato.log import log
+from segment_librato.process.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -16,10 +16,10 @@ from __future__ import annotations
 import atexit
 import math
 import threading
-import time
 from typing import TYPE_CHECKING, Protocol
 
 from segment_librato.log import log
+from segment_librato.process.clock import monotonic
 from segment_librato.process.fork import notice_fork, register_after_fork
 from segment_librato.process.frameworks import (
     MultiprocessingHook,
@@ -75,7 +75,7 @@ class _ExitState:
 
     def __init__(self) -> None:
         self.drainables: dict[int, Drainable] = {}
-        self.began: float | None = None  # when the drain did, by `time.monotonic`
+        self.began: float | None = None  # when the drain did, by `monotonic`
         self.is_over: bool = False  # whether the drain has taken its last look at what waits
         self.was_cut_short: bool = False  # by Ctrl-C
         self.thread_id: int | None = None  # of the thread that exits
@@ -92,7 +92,7 @@ class _ExitState:
         """
         self.drainables.clear()
         self.is_inherited = self.began is not None and self.thread_id == threading.get_ident()
-        self.began = time.monotonic() if self.is_inherited else None
+        self.began = monotonic() if self.is_inherited else None
         self.is_over = self.is_inherited
         self.was_cut_short = False
         self._grace_ends_at = None
@@ -101,7 +101,7 @@ class _ExitState:
         """Return the seconds of the budget that have passed; None before the exit."""
         if self.began is None:
             return None
-        return TIME_IS_UP if self.was_cut_short else time.monotonic() - self.began
+        return TIME_IS_UP if self.was_cut_short else monotonic() - self.began
 
     def is_up_to_caller(self) -> bool:
         """Return whether nobody else will see to what the calling thread puts in."""
@@ -109,7 +109,7 @@ class _ExitState:
 
     def grace(self) -> float:
         """Return the seconds left for reports that have begun; the first call starts them."""
-        now = time.monotonic()
+        now = monotonic()
         if self._grace_ends_at is None:
             self._grace_ends_at = now + REPORT_GRACE
         return max(0, self._grace_ends_at - now)
@@ -162,7 +162,7 @@ def drain_all(**_signal_arguments: object) -> None:
     """
     notice_fork()
     if exit_state.began is None:
-        exit_state.began = time.monotonic()
+        exit_state.began = monotonic()
     exit_state.thread_id = threading.get_ident()
     exit_state.is_inherited = exit_state.is_over = False
     _is_interrupted(resolve_without_threads)

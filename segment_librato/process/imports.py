@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from segment_librato.errors import DeliveryError
+from segment_librato.process.clock import monotonic
 from segment_librato.process.fork import call_before_fork, register_after_fork
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class _Imports:
 
     def _wait_for_other_threads(self) -> None:
         """Delay a fork: a module that is half imported would stay so in the child."""
-        deadline = time.monotonic() + MAX_FORK_DELAY
-        while self._postponed.keys() - {threading.get_ident()} and time.monotonic() < deadline:
+        deadline = monotonic() + MAX_FORK_DELAY
+        while self._postponed.keys() - {threading.get_ident()} and monotonic() < deadline:
             time.sleep(POLL_INTERVAL)
 
 

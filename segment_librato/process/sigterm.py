@@ -9,12 +9,12 @@ import os
 import signal
 import sys
 import threading
-import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from segment_librato.errors import ConfigError
+from segment_librato.process.clock import monotonic
 from segment_librato.process.exit import begin_drain, called_from_delivery, drain_all
 from segment_librato.process.frameworks import (
     call_last_in_child,
@@ -119,6 +119,6 @@ def _end_process(number: int) -> None:
 
 
 def _flush_all() -> None:
-    began = time.monotonic()
+    began = monotonic()
     for drainable in begin_drain():
-        drainable.finish_flush(time.monotonic() - began)
+        drainable.finish_flush(monotonic() - began)

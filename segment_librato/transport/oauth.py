@@ -21,6 +21,7 @@ from segment_librato.errors import APIError, ConfigError, NetworkError
 from segment_librato.frames import raised_anew
 from segment_librato.http.deadlines import seconds_until
 from segment_librato.http.session import Session
+from segment_librato.process.clock import monotonic
 from segment_librato.process.locks import synchronized
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class TokenProvider:
         waits for more than one request.
 
         Args:
-            deadline: a time of `time.monotonic` by which the request ends; None means that only
+            deadline: a time of `monotonic` by which the request ends; None means that only
                 its timeout counts.
 
         Raises:
@@ -93,7 +94,7 @@ class TokenProvider:
     @synchronized
     def _token_after(self, failures_before: int, deadline: float | None) -> str:
         token = self._token
-        if token and time.monotonic() < self._fresh_until:
+        if token and monotonic() < self._fresh_until:
             return token
         if self._failures > failures_before:
             raise NetworkError("the token server did not serve another thread either")
@@ -102,7 +103,7 @@ class TokenProvider:
         except BaseException:
             self._failures += 1
             raise
-        self._fresh_until = time.monotonic() + seconds / 2
+        self._fresh_until = monotonic() + seconds / 2
         self._token = token
         return token
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from segment_librato.http.deadlines import seconds_until
 from segment_librato.http.response import REDIRECT, SUCCESS, redact
 from segment_librato.http.session import Sessions
 from segment_librato.log import log
+from segment_librato.process.clock import monotonic
 from segment_librato.transport.base import Receipt
 from segment_librato.transport.envelope import build_body
 
@@ -67,7 +67,7 @@ class SegmentTransport:
             APIError: the server, or that of the bearer tokens, answered without success.
             NetworkError: no response came.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else monotonic() + timeout
         scheme, credentials = self._credentials(deadline)
         sent_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         body = build_body(batch.messages, self._write_key, sent_at)

@@ -13,7 +13,6 @@ import time
 import traceback
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -242,7 +241,7 @@ def test_a_token_is_replaced_after_half_of_its_life(
     fresh_seconds: float,
 ) -> None:
     now = 5_000.0
-    monkeypatch.setattr(oauth, "time", SimpleNamespace(monotonic=lambda: now, time=time.time))
+    monkeypatch.setattr(oauth, "monotonic", lambda: now)
     tokens.expires_in = expires_in
     provider = provider_for(tokens.url)
     assert provider.token() == "token-1"
