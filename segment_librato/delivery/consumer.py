@@ -16,6 +16,7 @@ from segment_librato.delivery.retry import Decision, RetrySchedule
 from segment_librato.errors import DeliveryError, NetworkError, SegmentError, ShutdownTimeoutError
 from segment_librato.frames import clear_locals, without_frames
 from segment_librato.log import log
+from segment_librato.process.foreign import being_handled, let_through
 from segment_librato.process.frameworks import ends_greenlet
 from segment_librato.queue.batch import Batch
 from segment_librato.queue.ledger import InFlightBatch
@@ -157,6 +158,7 @@ class Delivery:
     def _attempt(self, batch: Batch, deadline: float | None) -> Receipt | SegmentError:
         timeout = None if deadline is None else max(0, deadline - self._queue.clock.now())
         bytes_sent = 0
+        handled = being_handled()
         try:
             receipt = self._transport.send(batch, timeout)
             bytes_sent = receipt.bytes_sent
@@ -164,6 +166,7 @@ class Delivery:
             bytes_sent = error.bytes_sent
             return without_frames(error)
         except Exception as error:  # noqa: BLE001  a transport may be the application's own
+            let_through(error, handled)
             return NetworkError(f"the transport raised {type(error).__name__}")
         finally:
             self._queue.ledger.count_request(bytes_sent, retry=batch.retries > 0)

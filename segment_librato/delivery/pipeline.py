@@ -22,6 +22,7 @@ from segment_librato.process.exit import (
     register_at_exit,
     unregister_at_exit,
 )
+from segment_librato.process.foreign import being_handled, let_through
 from segment_librato.process.fork import register_after_fork
 from segment_librato.process.imports import call_when_imported, is_importing_here
 from segment_librato.process.sigterm import flush_on_sigterm_in_child
@@ -328,7 +329,7 @@ class Pipeline:
         if is_importing_here():
             call_when_imported(self._start_consumers)
             return
-        caller = threading.get_ident()
+        caller, handled = threading.get_ident(), being_handled()
         self.queue.find_dead()
         try:
             self._starting_threads.add(caller)
@@ -338,6 +339,7 @@ class Pipeline:
                 consumer.start()
             self._can_start = True
         except (DeliveryError, RuntimeError) as error:  # mostly, the interpreter exits
+            let_through(error, handled)
             could_start, self._can_start = self._can_start, False
             if could_start and threading.main_thread().is_alive():  # expected at the exit
                 log.warning("no thread could be started: %s", error)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from segment_librato.frames import without_frames
 from segment_librato.log import log
+from segment_librato.process.foreign import being_handled, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +113,7 @@ class Reporter:
 
     def _call(self, failure: Failure) -> None:
         """Call `on_error` with the messages as dicts, as they would have been sent."""
+        handled = being_handled()
         self._calls.depth = self._depth() + 1
         try:
             if on_error := self._on_error:  # it may be another one at any time
@@ -121,6 +123,7 @@ class Reporter:
                 if isinstance(result, Coroutine):
                     log.error("on_error returned a coroutine, which nothing runs")
         except Exception as problem:  # noqa: BLE001  the application's code may raise anything
+            let_through(problem, handled)
             frame = traceback.extract_tb(problem.__traceback__)[-1]
             place = f"{frame.filename}:{frame.lineno}"
             log.error("on_error raised %s at %s", type(problem).__name__, place)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from contextlib import contextmanager
 from http.client import HTTPException
 from ipaddress import ip_address
@@ -32,6 +31,7 @@ from segment_librato.http.failures import causes, explain
 from segment_librato.http.response import Response
 from segment_librato.log import log
 from segment_librato.process.clock import monotonic
+from segment_librato.process.foreign import being_handled, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -124,19 +124,21 @@ class Session:
             ConfigError: a setting rules out every request, such as a missing file of authorities.
             NetworkError: no response came.
         """
-        _, handled_by_caller, _ = sys.exc_info()
+        handled_by_caller = being_handled()
         exchange = self._adapter.exchange
         try:
             self._adapter.prepare()
             try:
                 return self._exchange(method, body, headers, seconds)
             except (requests.RequestException, OSError) as error:
+                let_through(error, handled_by_caller)
                 chain = causes(error, handled_by_caller)
                 is_silence = any(isinstance(one, TimeoutError) for one in chain)
                 if not (is_silence and exchange.is_over_kept_connection):
                     raise
             return self._exchange(method, body, headers, exchange.seconds_left())
         except (requests.RequestException, OSError, ValueError) as error:
+            let_through(error, handled_by_caller)
             options = self._send_options
             raise explain(error, self._url, self._host, options, handled_by_caller) from None
 
@@ -144,7 +146,7 @@ class Session:
         self, method: str, body: bytes, headers: Mapping[str, str], seconds: float | None
     ) -> Response:
         """Send a body once; whatever is wrong with a response, its status line decides."""
-        exchange = self._adapter.exchange
+        exchange, handled_by_caller = self._adapter.exchange, being_handled()
         exchange.begin(self._timeout, seconds)
         try:
             response = self._requests.send(
@@ -152,7 +154,8 @@ class Session:
                 timeout=timeout_within(self._timeout, seconds),
                 **self._send_options,
             )
-        except (requests.RequestException, OSError, ValueError, StopIteration):
+        except (requests.RequestException, OSError, ValueError, StopIteration) as error:
+            let_through(error, handled_by_caller)
             if exchange.status is None:
                 raise
             return Response(exchange.status, exchange.reason, {}, b"", wall_clock())
@@ -317,7 +320,7 @@ def _ca_bundle() -> str | None:
 
 def _read_body(response: requests.Response) -> bytes:
     """Read the body within limits; a connection with more to come is closed with it."""
-    body = b""
+    body, handled_by_caller = b"", being_handled()
     try:
         if response.raw is None:  # a response that a test made
             return (response.content or b"")[:MAX_BODY_BYTES]
@@ -326,5 +329,6 @@ def _read_body(response: requests.Response) -> bytes:
         while piece := read(MAX_BODY_BYTES - len(body), decode_content=False):
             body += piece
     except BROKEN as error:  # which changes nothing about the status
+        let_through(error, handled_by_caller)
         log.debug("the body of a response ended with %s", type(error).__name__)
     return body

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from segment_librato.errors import DeliveryError
+from segment_librato.process.foreign import being_handled, let_through
 from segment_librato.process.imports import import_once
 
 if TYPE_CHECKING:
@@ -45,12 +46,14 @@ class LazyTransport:
         """
         if self._made:
             return
+        handled = being_handled()
         try:
             import_once(self._load)
             self._made.append(self._make())
         except DeliveryError:
             raise
         except Exception as error:  # noqa: BLE001  a broken module may raise anything
+            let_through(error, handled)
             text = f"sending needs a module that cannot be imported: {type(error).__name__}"
             name = getattr(error, "name", None)  # of the module
             raise DeliveryError(f"{text}, {name}" if isinstance(name, str) else text) from None

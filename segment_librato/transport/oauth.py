@@ -22,6 +22,7 @@ from segment_librato.frames import raised_anew
 from segment_librato.http.deadlines import seconds_until
 from segment_librato.http.session import Session
 from segment_librato.process.clock import monotonic
+from segment_librato.process.foreign import being_handled, let_through
 from segment_librato.process.locks import synchronized
 
 if TYPE_CHECKING:
@@ -61,11 +62,13 @@ class TokenProvider:
         self._sign = jwt.encode
         self._clock_skew = 0.0
         self.reset_after_fork()
+        handled = being_handled()
         try:
             self._assertion(time.time())
         except NotImplementedError:  # PyJWT is there, but without cryptography
             raise ConfigError(missing) from None
-        except Exception:  # noqa: BLE001  PyJWT and cryptography raise many types
+        except Exception as error:  # noqa: BLE001  PyJWT and cryptography raise many types
+            let_through(error, handled)
             raise ConfigError("oauth_client_key: expected a PEM RSA private key") from None
 
     def reset_after_fork(self) -> None:
