@@ -53,10 +53,13 @@ def _is_of_signal_handler(error: BaseException) -> bool:
     Python hands them the frame that they interrupt. Nobody else gets that of its caller.
     """
     traceback = error.__traceback__
-    while traceback and (called := traceback.tb_next):
-        if any(one is traceback.tb_frame for one in _arguments(called.tb_frame)):
+    while traceback:
+        frame = (
+            traceback.tb_frame
+        )  # that of its caller may be missing in the traceback of an import
+        if frame.f_back and any(one is frame.f_back for one in _arguments(frame)):
             return True
-        traceback = called
+        traceback = traceback.tb_next
     return False
 
 
