@@ -33,34 +33,43 @@ def let_through(error: BaseException, handled: BaseException | None) -> None:
         handled: what was being handled before, which is the context of every new error. It may
             be of a signal handler, too: "the time was up" is something to track.
     """
+    foreign = _foreign(error, handled)
+    if foreign is not None:
+        context = foreign.__context__
+        try:
+            raise foreign
+        finally:
+            foreign.__context__ = context
+            del error, foreign, context  # the traceback has this frame: a cycle, with sockets in it
+
+
+def _foreign(error: BaseException, handled: BaseException | None) -> BaseException | None:
+    """Return the exception of a signal handler that an error is, or was made from."""
+    foreign = handler = None
     met: set[int] = set()
     one: BaseException | None = error
     while one is not None and one is not handled and id(one) not in met:
-        if _is_of_signal_handler(one):
-            context = one.__context__
-            try:
-                raise one
-            finally:
-                one.__context__ = context
-                del error, one, context  # the traceback has this frame: a cycle, with sockets in it
+        found = _signal_handler(one)
+        if found and found is (handler or found):  # urllib3 gives its errors the same traceback
+            foreign, handler = one, found
         met.add(id(one))
         one = one.__context__
+    return foreign
 
 
-def _is_of_signal_handler(error: BaseException) -> bool:
-    """Return whether a function on the way of an exception was called as signal handlers are.
+def _signal_handler(error: BaseException) -> FrameType | None:
+    """Return the frame of the signal handler that an exception has passed through, if any.
 
-    Python hands them the frame that they interrupt. Nobody else gets that of its caller.
+    Python hands it the frame that it interrupts. No other function gets that of its caller.
     """
     traceback = error.__traceback__
-    while traceback:
-        frame = (
-            traceback.tb_frame
-        )  # that of its caller may be missing in the traceback of an import
+    # Not the first frame, which has caught it: looking at its variables would make a cycle.
+    while traceback and (traceback := traceback.tb_next):
+        frame = traceback.tb_frame
+        # The traceback of an import does not have all frames.
         if frame.f_back and any(one is frame.f_back for one in _arguments(frame)):
-            return True
-        traceback = traceback.tb_next
-    return False
+            return frame
+    return None
 
 
 def _arguments(frame: FrameType) -> list[object]:

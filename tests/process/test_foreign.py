@@ -73,7 +73,7 @@ def wrapped(call: Callable[[], object]) -> None:
         try:
             call()
         except Exception as error:
-            raise ConnectionError("wrapped") from error
+            raise ConnectionError("wrapped").with_traceback(error.__traceback__) from error
     except Exception:  # noqa: BLE001  as above
         raise ConnectionError("wrapped again") from None
 

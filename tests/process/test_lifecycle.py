@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -11,7 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from support.interruptions import INTERRUPTIONS, interrupted
+import requests
+import urllib3
+from support.interruptions import INTERRUPTIONS, OURS, interrupted, within
 from support.raw_server import FOREVER, RawServer
 from support.real_time import in_real_time
 from support.script import run, sequence_numbers, start, wait_until_ready
@@ -26,7 +30,7 @@ from segment_librato.process import imports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
+    from types import CodeType, FrameType
 
     from support.errors import Errors
 
@@ -639,7 +643,9 @@ def test_without_a_thread_a_deadline_ends_the_request_that_is_under_way(
 
 
 # What these packages catch is another matter: the code of values may raise anything.
-CONVERSION = ("encoding", "message", "librato")
+BUT_CONVERSION = within(
+    OURS, but_not=tuple(f"{OURS}/{name}" for name in ("encoding", "message", "librato"))
+)
 
 
 def check_outcomes(server: LocalSegment, client: Client, errors: Errors, place: int) -> None:
@@ -670,14 +676,14 @@ def test_an_interruption_anywhere_in_a_call_leaves_the_client_usable(
     place = 0
     got_that_far = True
     while got_that_far:
-        place += 1
+        place += 5 if state == "first" else 1  # some 1,000 places
         client = make_client(upload_interval=LONG, sync_mode=sync_mode)
         if state == "first":  # of the process
             monkeypatch.setattr(imports._imports, "_are_done", False)  # noqa: SLF001  no other way
         track_here = partial(client.track, "user", f"place {place}", {"n": 1})
         if state == "started":
             track_here()
-        got_that_far = interrupted(track_here, place, exception, but_not_in=CONVERSION)
+        got_that_far = interrupted(track_here, place, exception, BUT_CONVERSION)
         assert track_here()[0], f"place {place}"
         assert client.flush(timeout=10), f"place {place}"
         check_outcomes(server, client, errors, place)
@@ -708,6 +714,30 @@ def test_ctrl_c_anywhere_in_a_call_that_waits_for_room_leaves_the_client_usable(
     assert place > 50
 
 
+def is_http(code: CodeType) -> bool:
+    """Return whether code is of what sends, but not of what is asked while an object goes."""
+    modules = (requests, urllib3, http, socket)
+    paths = tuple(str(module.__file__).removesuffix("__init__.py") for module in modules)
+    return code.co_filename.startswith(paths) and code.co_name not in {"closed", "isclosed"}
+
+
+@pytest.mark.filterwarnings("ignore:unclosed")  # a socket that is not in its connection yet
+@pytest.mark.parametrize("exception", INTERRUPTIONS)
+def test_an_interruption_anywhere_in_a_request_reaches_the_caller(
+    server: LocalSegment, make_client: MakeClient, errors: Errors, exception: type[BaseException]
+) -> None:
+    place = 0
+    got_that_far = True
+    while got_that_far:
+        place += 7  # of some 1,000
+        client = make_client(sync_mode=True)
+        track_here = partial(client.track, "user", f"place {place}", {"n": 1})
+        got_that_far = interrupted(track_here, place, exception, is_http)
+        assert track_here()[0], f"place {place}"
+        check_outcomes(server, client, errors, place)
+    assert place > 100
+
+
 @pytest.mark.parametrize("exception", INTERRUPTIONS)
 @pytest.mark.parametrize("threads", [True, False])
 @pytest.mark.parametrize("status", [200, 404])
@@ -732,7 +762,7 @@ def test_an_interruption_anywhere_in_a_flush_or_shutdown_loses_nothing(
         client = make_client(upload_interval=LONG)
         for _ in range(3):
             client.track("user", f"place {place}")
-        got_that_far = interrupted(getattr(client, method), place, exception, but_not_in=CONVERSION)
+        got_that_far = interrupted(getattr(client, method), place, exception, BUT_CONVERSION)
         assert client.flush(timeout=10), f"place {place}"
         assert client.shutdown(timeout=10), f"place {place}"
         check_outcomes(server, client, errors, place)

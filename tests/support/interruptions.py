@@ -15,9 +15,9 @@ import segment_librato
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
+    from types import CodeType, FrameType
 
-__all__ = ["INTERRUPTIONS", "InterruptAt", "SoftTimeLimit", "interrupted"]
+__all__ = ["INTERRUPTIONS", "OURS", "InterruptAt", "SoftTimeLimit", "interrupted", "within"]
 
 OURS = str(Path(segment_librato.__file__).parent)
 
@@ -35,6 +35,19 @@ INTERRUPTIONS = [
 ]
 
 
+def within(*paths: str, but_not: tuple[str, ...] = ()) -> Callable[[CodeType], bool]:
+    """Return a function that says whether code is in one of these files and folders."""
+
+    def is_within(code: CodeType) -> bool:
+        path = code.co_filename
+        return path.startswith(paths) and not path.startswith(but_not)
+
+    return is_within
+
+
+is_ours = within(OURS)
+
+
 class InterruptAt:
     """A profile function that raises an exception at the n-th place where a signal may strike.
 
@@ -49,17 +62,15 @@ class InterruptAt:
         self,
         place: int,
         exception: type[BaseException] = KeyboardInterrupt,
-        but_not_in: tuple[str, ...] = (),
+        is_place: Callable[[CodeType], bool] = is_ours,
     ) -> None:
         self.left = place
         self._exception = exception
-        self._elsewhere = tuple(str(Path(OURS, name)) for name in but_not_in)
+        self._is_place = is_place
 
     def __call__(self, frame: FrameType, event: str, arg: object) -> None:
         code = frame.f_code
-        if code.co_flags & inspect.CO_GENERATOR or not code.co_filename.startswith(OURS):
-            return
-        if code.co_filename.startswith(self._elsewhere):
+        if code.co_flags & inspect.CO_GENERATOR or not self._is_place(code):
             return
         if event in {"call", "c_return"}:
             self.left -= 1
@@ -71,18 +82,17 @@ def interrupted(
     call: Callable[[], object],
     place: int,
     exception: type[BaseException] = KeyboardInterrupt,
-    but_not_in: tuple[str, ...] = (),
+    is_place: Callable[[CodeType], bool] = is_ours,
 ) -> bool:
     """Make a call that is interrupted at this place; return whether it got that far.
 
-    The exception must reach the caller. Places in the modules and packages of `but_not_in`, named
-    from that of the library, do not count.
+    The exception must reach the caller. By default, all places in the library count.
 
     It is made on a thread of its own, because an interruption at the beginning of an `except`
     may leave its exception behind in the thread. The garbage collector waits: an interruption of
     what it calls, for the client of another test, would be told as a warning and lost.
     """
-    strike = InterruptAt(place, exception, but_not_in)
+    strike = InterruptAt(place, exception, is_place)
     raised: list[type[BaseException]] = []
 
     def run() -> None:
