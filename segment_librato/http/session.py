@@ -14,7 +14,6 @@ import re
 from contextlib import contextmanager
 from http.client import HTTPException
 from ipaddress import ip_address
-from time import monotonic
 from time import time as wall_clock
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit

@@ -168,17 +168,23 @@ def test_a_signal_handler_may_shut_down_in_the_middle_of_the_imports(server: Loc
 
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("options", ["", "sync_mode=True"])
-def test_ctrl_c_in_the_middle_of_the_imports_loses_no_message(
-    server: LocalSegment, module: str, options: str
+@pytest.mark.parametrize("exception", ["KeyboardInterrupt", "SoftTimeLimit"])
+def test_an_interruption_in_the_middle_of_the_imports_loses_no_message(
+    server: LocalSegment, exception: str, options: str, module: str
 ) -> None:
     output = run(
         server,
         f"""
+        class SoftTimeLimit(Exception):
+            pass
+        def handler(number, frame):
+            raise {exception}
+        signal.signal(signal.SIGINT, handler)
         client = make({options})
         at.name = {module!r}
         try:
             track(client, [0])
-        except KeyboardInterrupt:
+        except {exception}:
             print("interrupted")
         track(client, [1])
         assert client.flush(timeout=20)
