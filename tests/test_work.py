@@ -19,7 +19,7 @@ from support.raw_server import RawServer
 
 from segment_librato import Client
 from segment_librato.encoding import encoder, strict
-from segment_librato.encoding.encoder import message_encoder
+from segment_librato.encoding.encoder import load_encoder, message_encoder
 from segment_librato.encoding.flat import encode_flat
 from segment_librato.process.locks import Waiter
 from segment_librato.queue.batch import Batch
@@ -89,9 +89,9 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(encoder, "encode_flat", watch(encode_flat))
     if orjson:
         monkeypatch.setattr(orjson, "dumps", watch(orjson.dumps))
-    message_encoder.cache_clear()
+    load_encoder.cache_clear()
     yield ids
-    message_encoder.cache_clear()
+    load_encoder.cache_clear()
 
 
 @pytest.mark.parametrize("properties", [FLAT, NESTED], ids=["flat", "nested"])

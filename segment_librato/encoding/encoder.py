@@ -38,14 +38,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from segment_librato.blame import is_interruption
 from segment_librato.encoding.flat import encode_flat
 from segment_librato.encoding.strict import encode, to_json
+from segment_librato.log import log
 from segment_librato.message.fields import MAX_MESSAGE_BYTES
+from segment_librato.process.foreign import being_handled, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segment_librato.message.fields import Message
 
-__all__ = ["EncodeMessage", "message_encoder"]
+__all__ = ["EncodeMessage", "load_encoder", "message_encoder"]
 
 MAX_VALUES = 100  # that are not looked into: at worst, the largest of them is written 100 times
 MAX_LEVELS = 8
@@ -62,14 +64,36 @@ is_tracked: Any = getattr(gc, "is_tracked", None)  # PyPy has none, and needs no
 EncodeMessage: TypeAlias = "Callable[[Message], tuple[bytes, Message]]"
 
 
-@cache
+_told: list[bool] = []  # that orjson cannot be imported
+
+
 def message_encoder() -> EncodeMessage:
     """Return the function that encodes messages: with orjson, if it is installed.
 
     It takes a built message, returns its bytes and the message they encode, and raises
-    MessageTooLargeError if there are more than 32 KB. The first client imports orjson, because
-    not every program that imports this library makes one, and orjson takes half as long as the
-    library.
+    MessageTooLargeError if there are more than 32 KB. If orjson is there but cannot be imported,
+    as without a file descriptor left, it does without; the next client tries again.
+    """
+    handled = being_handled()
+    try:
+        return load_encoder()
+    except Exception as error:  # noqa: BLE001  the import of a module may raise anything
+        let_through(error, handled)
+        if not _told:
+            _told.append(True)
+            log.warning("orjson cannot be imported, and is not used: %s", type(error).__name__)
+    return _make_encoder(None, 0)
+
+
+@cache
+def load_encoder() -> EncodeMessage:
+    """Make that function, once.
+
+    The first client imports orjson, because not every program that imports this library makes
+    one: 7 ms on top of the library's 56.
+
+    Raises:
+        Exception: orjson is there, but cannot be imported.
     """
     if not is_tracked:
         return lambda message: encode(message, MAX_MESSAGE_BYTES)

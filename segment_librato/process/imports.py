@@ -1,8 +1,9 @@
 """The imports that sending needs, made once per process by the first message.
 
 `requests` and what it brings take about 100 ms, which a process that sends nothing should not
-pay. Owns on which thread they happen, what a signal handler may do in the middle of them, and
-that a fork waits for them. Is handed the function that imports, and must not know what it loads.
+pay. Owns on which thread they happen, what a signal handler may do in the middle of them, that a
+fork waits for them, and that they are made again if a test has taken them back. Is handed the
+function that imports, and must not know what it loads.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from segment_librato.process.fork import call_before_fork, register_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 __all__ = ["call_when_imported", "import_once", "is_importing_here"]
 
+PACKAGE = __name__.split(".", maxsplit=1)[0] + "."
 MAX_FORK_DELAY = 5.0  # seconds that a fork waits for the imports of another thread
 POLL_INTERVAL = 0.001
 
@@ -29,7 +32,9 @@ class _Imports:
     """Whether the imports are done, and who is in the middle of them. Thread-safe."""
 
     def __init__(self) -> None:
-        self._are_done = False
+        self._times_made = 0
+        self._added: dict[str, ModuleType] = {}  # what they, or other threads meanwhile, imported
+        self._added_of_ours: list[str] = []
         # Each thread that is in the middle of them, and the calls it has to make afterwards.
         self._postponed: dict[int, list[Callable[[], object]]] = {}
         register_after_fork(self)
@@ -48,29 +53,62 @@ class _Imports:
         """Make a call after the imports that the calling thread is in the middle of."""
         self._postponed[threading.get_ident()].append(call)
 
-    def make(self, load: Callable[[], object]) -> None:
+    def make(self, load: Callable[[], object]) -> int:
         """Import what is not imported yet; see `import_once`."""
-        if self._are_done:
-            return
+        if self._times_made and not self._were_taken_back():
+            return self._times_made
         if self.are_under_way_here():
             raise DeliveryError("nothing can be sent in the middle of the imports it needs")
         caller = threading.get_ident()
         postponed: list[Callable[[], object]] = []
         try:
             self._postponed[caller] = postponed
-            _import_again("asyncio")
-            load()
-            self._are_done = True
+            self._import(load)
         finally:
             self._postponed.pop(caller, None)
         for call in postponed:
             call()
+        return self._times_made
+
+    def _import(self, load: Callable[[], object]) -> None:
+        _import_again("asyncio")
+        _forget_dropped(self._added)
+        before = set(sys.modules)
+        load()
+        added = [item for item in list(sys.modules.items()) if item[0] not in before]
+        kept = {name: one for name, one in self._added.items() if name in sys.modules}
+        self._added = {**kept, **dict(added)}
+        self._added_of_ours = [name for name in self._added if name.startswith(PACKAGE)]
+        self._times_made += 1
+
+    def _were_taken_back(self) -> bool:
+        """Return whether `sys.modules` has lost modules of the library that the imports added.
+
+        So it has at the end of a `mock.patch.dict(sys.modules)`, and of a fake file system, which
+        must not live on in modules that were imported meanwhile. If all of the library is gone,
+        this copy of it stays as it is.
+        """
+        is_all_gone = getattr(sys.modules.get(__name__), "_imports", None) is not self
+        return not is_all_gone and any(name not in sys.modules for name in self._added_of_ours)
 
     def _wait_for_other_threads(self) -> None:
         """Delay a fork: a module that is half imported would stay so in the child."""
         deadline = monotonic() + MAX_FORK_DELAY
         while self._postponed.keys() - {threading.get_ident()} and monotonic() < deadline:
             time.sleep(POLL_INTERVAL)
+
+
+def _forget_dropped(modules: dict[str, ModuleType]) -> None:
+    """Remove from packages the submodules that `sys.modules` has lost.
+
+    `from package import submodule` would find the former one there, other imports make a new one,
+    and the classes of the two are different.
+    """
+    for name, module in modules.items():
+        package_name, _, submodule = name.rpartition(".")
+        package = sys.modules.get(package_name)
+        if name not in sys.modules and getattr(package, submodule, None) is module:
+            delattr(package, submodule)
 
 
 def _import_again(name: str) -> None:
@@ -99,14 +137,18 @@ def _import_again(name: str) -> None:
 _imports = _Imports()
 
 
-def import_once(load: Callable[[], object]) -> None:
+def import_once(load: Callable[[], object]) -> int:
     """Call the function that imports, unless that has been done. Thread-safe.
+
+    Returns:
+        A number that is another one if they had to be made again: what was made from the former
+        modules must not be used any more.
 
     Raises:
         DeliveryError: called in the middle of the imports, by a signal handler.
         Exception: anything, if a module cannot be imported or is half imported.
     """
-    _imports.make(load)
+    return _imports.make(load)
 
 
 def is_importing_here() -> bool:

@@ -33,10 +33,11 @@ class LazyTransport:
         """
         self._make = make
         self._load = load
-        self._made: list[Transport] = []  # the first one counts, if two calls make one each
+        self._made: list[Transport] = []  # the latest counts; two calls may make one each
+        self._made_from = 0  # the number of the imports
 
     def prepare(self) -> None:
-        """Make the transport if there is none.
+        """Make the transport if there is none, or if a test has taken its modules back.
 
         To be called on a thread of the application: imports of a consumer could delay a fork at
         any time.
@@ -44,19 +45,19 @@ class LazyTransport:
         Raises:
             DeliveryError: a module that sending needs cannot be imported.
         """
-        if self._made:
-            return
         handled = being_handled()
         try:
-            import_once(self._load)
-            self._made.append(self._make())
+            made_from = import_once(self._load)
+            if made_from != self._made_from:
+                self._made.append(self._make())
+                self._made_from = made_from
         except DeliveryError:
             raise
         except Exception as error:  # noqa: BLE001  a broken module may raise anything
             let_through(error, handled)
             text = f"sending needs a module that cannot be imported: {type(error).__name__}"
-            name = getattr(error, "name", None)  # of the module
-            raise DeliveryError(f"{text}, {name}" if isinstance(name, str) else text) from None
+            detail = getattr(error, "name", None) or getattr(error, "strerror", None)
+            raise DeliveryError(f"{text}, {detail}" if isinstance(detail, str) else text) from None
 
     def send(self, batch: Batch, timeout: float | None) -> Receipt:
         """Send a batch; see `Transport.send`.
@@ -66,7 +67,7 @@ class LazyTransport:
         """
         try:
             self.prepare()
-            return self._made[0].send(batch, timeout)
+            return self._made[-1].send(batch, timeout)
         except RecursionError:  # another try would end in the same way
             raise DeliveryError("the call came too close to the recursion limit") from None
 

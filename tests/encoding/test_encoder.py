@@ -31,7 +31,7 @@ from support.values import keys, laughs, load_strictly, nested, stable_values
 
 from segment_librato.encoding import flat
 from segment_librato.encoding.coerce import MAX_DEPTH
-from segment_librato.encoding.encoder import check_nones, message_encoder
+from segment_librato.encoding.encoder import check_nones, load_encoder
 from segment_librato.encoding.strict import encode
 from segment_librato.errors import MessageTooLargeError
 from segment_librato.message import build as message_build
@@ -80,14 +80,14 @@ class Account:
 def load(*, with_orjson: bool) -> EncodeMessage:
     """Return the function that encodes messages if orjson is installed, or not."""
     with mock.patch.dict(sys.modules, {} if with_orjson else {"orjson": None}):
-        return message_encoder.__wrapped__()
+        return load_encoder.__wrapped__()
 
 
 def load_without_tracking() -> EncodeMessage:
     """Return the function that encodes messages without help from the garbage collector."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("segment_librato.encoding.encoder.is_tracked", None)
-        return message_encoder.__wrapped__()
+        return load_encoder.__wrapped__()
 
 
 ENCODERS = {"json": load(with_orjson=False), "untracked": load_without_tracking()}

@@ -679,7 +679,7 @@ def test_an_interruption_anywhere_in_a_call_leaves_the_client_usable(
         place += 5 if state == "first" else 1  # some 1,000 places
         client = make_client(upload_interval=LONG, sync_mode=sync_mode)
         if state == "first":  # of the process
-            monkeypatch.setattr(imports._imports, "_are_done", False)  # noqa: SLF001  no other way
+            monkeypatch.setattr(imports._imports, "_times_made", 0)  # noqa: SLF001  no other way
         track_here = partial(client.track, "user", f"place {place}", {"n": 1})
         if state == "started":
             track_here()

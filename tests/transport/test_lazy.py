@@ -353,3 +353,89 @@ def test_what_cannot_be_imported_is_told_and_tried_again(
     lines = [*no_thread, "on_error DeliveryError 1", f"messages not delivered: 1; {reason}"]
     assert output.splitlines() == lines
     assert sequence_numbers(server) == [1]
+
+
+@pytest.mark.parametrize("options", ["", "sync_mode=True"])
+def test_modules_that_a_test_takes_back_are_imported_again_as_a_whole(
+    server: LocalSegment, options: str
+) -> None:
+    """What is left of them in their packages must not meet the new ones."""
+    run(
+        server,
+        f"""
+        from unittest import mock
+        from segment_librato import LibratoConfig
+        with mock.patch.dict(sys.modules):
+            first = make({options})
+            track(first, [0])
+            assert first.flush(timeout=20)
+        account = LibratoConfig("ada@example.com", "token", host=sys.argv[1])
+        for number in (1, 2):
+            later = make(gauges=account, {options})
+            track(later, [number])
+            assert later.flush(timeout=20)
+        track(first, [3])
+        assert first.flush(timeout=20)
+        """,
+    )
+    assert sequence_numbers(server) == [0, 1, 2, 3]
+    assert len(server.librato.samples) == 2
+
+
+def test_an_orjson_that_cannot_be_imported_is_told_and_tried_again_by_the_next_client(
+    server: LocalSegment,
+) -> None:
+    output = run(
+        server,
+        """
+        import logging
+        logging.basicConfig(stream=sys.stdout, format="%(message)s")
+        class NoFile:
+            def find_spec(self, name, path=None, target=None):
+                if name == "orjson":
+                    print("orjson is looked for")
+                    raise OSError(24, "Too many open files")
+        finder = NoFile()
+        sys.meta_path.insert(0, finder)
+        client = make()
+        track(client, [0])
+        assert client.flush(timeout=20)
+        finder.find_spec = lambda *_: print("again")
+        make()
+        """,
+    )
+    line = "orjson cannot be imported, and is not used: OSError"
+    assert output.count(line) == 1
+    assert output.endswith("again\n")
+    assert sequence_numbers(server) == [0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit of file descriptors")
+def test_a_first_message_without_a_file_descriptor_left_is_accepted_and_sent_later(
+    server: LocalSegment,
+) -> None:
+    output = run(
+        server,
+        """
+        import logging, resource
+        logging.basicConfig(stream=sys.stdout, format="%(message)s")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        taken = []
+        try:
+            while True:
+                taken.append(os.dup(0))
+        except OSError:
+            pass
+        segment_librato.write_key, segment_librato.host = "test-key", sys.argv[1]
+        print(segment_librato.track("user", "event", {"n": 0})[0])
+        for one in taken:
+            os.close(one)
+        print(segment_librato.track("user", "event", {"n": 1})[0])
+        assert segment_librato.flush(timeout=20)
+        """,
+    )
+    *lines, first, second = output.splitlines()
+    reason = "sending needs a module that cannot be imported: OSError, Too many open files"
+    assert [first, second] == ["True", "True"]
+    assert lines[-1] == f"no thread could be started: {reason}"
+    assert sorted(sequence_numbers(server)) == [0, 1]
