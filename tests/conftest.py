@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["support.sampling"]
 
-# A test that has `sys.modules` restored must not have it forget orjson, which breaks the memory of
-# a process that imports it twice.
+# A test that has `sys.modules` restored must not have it forget orjson: CPython 3.13 crashes in a
+# process that imports it again and again.
 with suppress(ImportError):
     import orjson  # noqa: F401
 

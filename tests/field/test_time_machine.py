@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ELSEWHEN = "2012-01-14T03:21:34.567+00:00"
 SHORT = 0.05
+MINUTE = len("2012-01-14T03:21")  # the clock may tick
 ANY_AGE = 9e9  # seconds
 
 
@@ -33,7 +34,7 @@ def test_a_message_has_the_time_travelled_to_and_is_sent_at_its_interval(
         _, message = client.track("user", "event")
     assert server.wait_for(2)
     assert server.messages[1]["timestamp"] == message["timestamp"]
-    assert message["timestamp"][:21] == ELSEWHEN[:21]
+    assert message["timestamp"][:MINUTE] == ELSEWHEN[:MINUTE]
 
 
 @pytest.mark.parametrize("when", [ELSEWHEN, "2080-01-01T00:00:00+00:00"])
