@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
-__all__ = ["INTERRUPTIONS", "OURS", "InterruptAt", "SoftTimeLimit", "interrupted", "within"]
+__all__ = [
+    "INTERRUPTIONS",
+    "OURS",
+    "InterruptAt",
+    "SoftTimeLimit",
+    "interrupted",
+    "is_ours",
+    "within",
+]
 
 OURS = str(Path(segment_librato.__file__).parent)
 
