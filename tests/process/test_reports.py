@@ -303,7 +303,7 @@ def test_ctrl_c_while_the_exit_waits_for_a_report_does_not_begin_the_grace_again
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seconds = iter([10.0, 11.0, 12.5, 20.0])
-    monkeypatch.setattr("segment_librato.process.exit.time.monotonic", lambda: next(seconds))
+    monkeypatch.setattr("segment_librato.process.exit.monotonic", lambda: next(seconds))
     state = process_exit._ExitState()  # noqa: SLF001  that of this process must stay as it is
     assert [state.grace() for _ in range(4)] == [3, 2, 0.5, 0]
 
