@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from segment_librato.blame import is_interruption
+from segment_librato.interruption import is_interruption
 from segment_librato.printable import printable
 
 __all__ = ["log"]

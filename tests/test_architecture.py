@@ -33,7 +33,7 @@ FLOORS = [
     "process, config",
     "frames",
     "counters, errors, log, librato, _version",
-    "blame, printable, stand_ins",
+    "interruption, printable, stand_ins",
 ]
 THIRD_PARTIES = {
     "requests": {"http"},

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from segment_librato.blame import is_interruption
 from segment_librato.errors import ConfigError
 from segment_librato.frames import without_frames
+from segment_librato.interruption import is_interruption
 from segment_librato.stand_ins import as_str, is_text, stands_for
 
 if TYPE_CHECKING:

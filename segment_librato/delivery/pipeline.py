@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from segment_librato.delivery.consumer import Consumer, Delivery
 from segment_librato.delivery.report import Failure
 from segment_librato.errors import DeliveryError, ShutdownTimeoutError
+from segment_librato.interruption import being_handled, let_through
 from segment_librato.log import log
 from segment_librato.process.clock import ALREADY_OVER
 from segment_librato.process.exit import (
@@ -22,7 +23,6 @@ from segment_librato.process.exit import (
     register_at_exit,
     unregister_at_exit,
 )
-from segment_librato.process.foreign import being_handled, let_through
 from segment_librato.process.fork import register_after_fork
 from segment_librato.process.imports import call_when_imported, is_importing_here
 from segment_librato.process.sigterm import flush_on_sigterm_in_child

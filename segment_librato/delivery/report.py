@@ -14,8 +14,8 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 
 from segment_librato.frames import without_frames
+from segment_librato.interruption import being_handled, let_through
 from segment_librato.log import log
-from segment_librato.process.foreign import being_handled, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ A value that JSON does not have is replaced, by null or by its text, and reporte
 
 Code of the application runs in between (`__iter__`, `__str__`, properties, ...). Whatever it
 raises costs only the value it was raised for; what a signal handler raises meanwhile, such as a
-time limit, reaches the caller (`blame`). An endless value ends with the budget, and one
+time limit, reaches the caller (`interruption`). An endless value ends with the budget, and one
 that contains itself becomes null where it does. It is one long module because the conversions
 call one another. Must not know messages, threads or the network.
 """
@@ -22,7 +22,6 @@ from enum import Enum
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from segment_librato.blame import is_interruption, is_out_of_stack
 from segment_librato.encoding.kinds import (
     array_item,
     conversions,
@@ -35,6 +34,7 @@ from segment_librato.encoding.kinds import (
     table_rows,
 )
 from segment_librato.errors import MessageTooLargeError
+from segment_librato.interruption import is_interruption, is_out_of_stack
 from segment_librato.log import log
 from segment_librato.stand_ins import as_str, is_text, stands_for
 

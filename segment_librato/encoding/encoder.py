@@ -35,12 +35,11 @@ from itertools import filterfalse
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from segment_librato.blame import is_interruption
 from segment_librato.encoding.flat import encode_flat
 from segment_librato.encoding.strict import encode, to_json
+from segment_librato.interruption import being_handled, is_interruption, let_through
 from segment_librato.log import log
 from segment_librato.message.fields import MAX_MESSAGE_BYTES
-from segment_librato.process.foreign import being_handled, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable

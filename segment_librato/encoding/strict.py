@@ -13,9 +13,9 @@ from json.encoder import encode_basestring
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from segment_librato.blame import is_interruption
 from segment_librato.encoding.coerce import MAX_DEPTH, MAX_PLAIN_INTEGER, coerce
 from segment_librato.errors import MessageTooLargeError
+from segment_librato.interruption import is_interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

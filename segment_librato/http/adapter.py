@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import queue
 from functools import cache, partial
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -18,6 +17,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from segment_librato.http.deadlines import Exchange, TimedResponse
+from segment_librato.process.clock import monotonic
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import http.client
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from segment_librato.interruption import being_handled, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,8 +81,8 @@ def read_head(stream: _Lines) -> Head:
 def _with_headers(status_line: bytes, stream: _Lines, *, is_odd: bool) -> Head:
     kept: list[bytes] = []
     framing: list[bytes] = []
-    is_complete = False
-    with suppress(OSError, http.client.HTTPException):
+    is_complete, handled = False, being_handled()
+    try:
         for line in _header_lines(stream):
             header = HEADER.fullmatch(line)
             is_odd |= header is None
@@ -90,6 +91,8 @@ def _with_headers(status_line: bytes, stream: _Lines, *, is_odd: bool) -> Head:
                 if name in {b"content-length", b"transfer-encoding"}:
                     framing.append(header[2].lower())
         is_complete = True
+    except (OSError, http.client.HTTPException) as error:
+        let_through(error, handled)
     # RFC 9112, 6.3: of two lengths, nobody knows which one another reader would believe
     is_odd |= len(framing) > 1 or any(not (one.isdigit() or one == b"chunked") for one in framing)
     data = b"".join([status_line, *kept, b"\r\n"])

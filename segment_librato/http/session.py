@@ -28,9 +28,9 @@ from segment_librato.http.adapter import DeadlineAdapter, PlainSession
 from segment_librato.http.deadlines import timeout_within
 from segment_librato.http.failures import causes, explain
 from segment_librato.http.response import Response
+from segment_librato.interruption import being_handled, let_through
 from segment_librato.log import log
 from segment_librato.process.clock import monotonic
-from segment_librato.process.foreign import being_handled, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -14,8 +14,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from segment_librato._version import VERSION
-from segment_librato.blame import is_interruption
 from segment_librato.errors import MessageTooLargeError, ValidationError, unexpected
+from segment_librato.interruption import is_interruption
 from segment_librato.log import log
 from segment_librato.stand_ins import as_str, is_text, stands_for
 

@@ -12,8 +12,8 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TypeAlias
 
-from segment_librato.blame import is_interruption
 from segment_librato.errors import ValidationError, unexpected
+from segment_librato.interruption import is_interruption
 from segment_librato.stand_ins import as_str, is_text, stands_for
 
 __all__ = ["MILLISECONDS", "Timestamp", "format_second", "format_timestamp", "latest_second"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import inspect
 import sys
 import threading
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +22,10 @@ if TYPE_CHECKING:
 __all__ = [
     "INTERRUPTIONS",
     "OURS",
-    "InterruptAt",
     "SoftTimeLimit",
     "interrupted",
     "is_ours",
+    "strike",
     "within",
 ]
 
@@ -56,34 +58,98 @@ def within(*paths: str, but_not: tuple[str, ...] = ()) -> Callable[[CodeType], b
 is_ours = within(OURS)
 
 
-class InterruptAt:
-    """A profile function that raises an exception at the n-th place where a signal may strike.
+class _StrikeAt:
+    """A profile or trace function that raises at the n-th place where a signal handler may run.
 
     CPython runs signal handlers when a function in Python begins and when one in C has returned
     (and at jumps, which come with one of these nearly always). Other places are not
     tried: between two statements without a call nothing can strike, and the library relies on it.
-    Nor are generators, which may be on their way to be collected: what is raised in one then is
-    ignored by CPython.
+    Nor are generators, which may be on their way to be collected, and finalizers: what is raised
+    there is ignored by CPython. Like a signal handler, it is given the frame that it interrupts.
     """
 
     def __init__(
         self,
         place: int,
-        exception: type[BaseException] = KeyboardInterrupt,
-        is_place: Callable[[CodeType], bool] = is_ours,
+        raise_it: Callable[[], object],
+        is_place: Callable[[CodeType], bool],
+        events: set[str],
     ) -> None:
         self.left = place
-        self._exception = exception
+        self._raise_it = raise_it
         self._is_place = is_place
+        self._events = events
 
-    def __call__(self, frame: FrameType, event: str, arg: object) -> None:
+    def __call__(self, frame: FrameType, event: str, arg: object) -> _StrikeAt | None:
         code = frame.f_code
         if code.co_flags & inspect.CO_GENERATOR or not self._is_place(code):
-            return
-        if event in {"call", "c_return"}:
+            return None
+        if event in self._events and not (self.left == 1 and _is_in_finalizer(frame)):
             self.left -= 1
             if self.left == 0:
-                raise self._exception
+                sys.setprofile(None)
+                self._raise_it()
+        return self
+
+
+def _is_in_finalizer(frame: FrameType | None) -> bool:
+    """Return whether a frame belongs to a call of `weakref.finalize`, as urllib3's pools make."""
+    while frame:
+        if frame.f_code.co_filename == weakref.__file__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def strike(
+    call: Callable[[], object],
+    place: int,
+    exception: type[BaseException],
+    is_place: Callable[[CodeType], bool] = is_ours,
+    *,
+    by: str = "call",
+) -> BaseException | bool:
+    """Make a call that is struck at this place; return what it raised, else whether it got there.
+
+    It is made on a thread of its own, because an interruption at the beginning of an `except`
+    may leave its exception behind in the thread. The garbage collector waits: an interruption of
+    what it calls, for the client of another test, would be told as a warning and lost.
+
+    Args:
+        call: the call.
+        place: counts from 1.
+        exception: what is raised.
+        is_place: in which code places count.
+        by: "call" for calls, "line" for lines; "thread" for calls, where the exception is set as
+            another thread does it, with no handler on its way.
+    """
+
+    def raise_it() -> None:
+        if by != "thread":
+            raise exception
+        ident = ctypes.c_ulong(threading.get_ident())
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(exception))
+
+    events = {"line"} if by == "line" else {"call", "c_return"}
+    hook = _StrikeAt(place, raise_it, is_place, events)
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        gc.disable()
+        (sys.settrace if by == "line" else sys.setprofile)(hook)
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001  whatever became of it
+            raised.append(error)
+        finally:
+            sys.settrace(None)
+            sys.setprofile(None)
+            gc.enable()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return raised.pop() if raised else hook.left <= 0  # not kept: its traceback leads here
 
 
 def interrupted(
@@ -95,28 +161,7 @@ def interrupted(
     """Make a call that is interrupted at this place; return whether it got that far.
 
     The exception must reach the caller. By default, all places in the library count.
-
-    It is made on a thread of its own, because an interruption at the beginning of an `except`
-    may leave its exception behind in the thread. The garbage collector waits: an interruption of
-    what it calls, for the client of another test, would be told as a warning and lost.
     """
-    strike = InterruptAt(place, exception, is_place)
-    raised: list[type[BaseException]] = []
-
-    def run() -> None:
-        gc.disable()
-        sys.setprofile(strike)
-        try:
-            call()
-        except BaseException as error:  # noqa: BLE001  whatever became of it
-            raised.append(type(error))
-        finally:
-            sys.setprofile(None)
-            gc.enable()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    has_struck = strike.left <= 0
-    assert raised == [exception] * has_struck, f"place {place}"
-    return has_struck
+    outcome = strike(call, place, exception, is_place)
+    assert outcome is False or type(outcome) is exception, f"place {place}: {outcome!r}"
+    return outcome is not False
