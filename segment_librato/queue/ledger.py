@@ -253,10 +253,11 @@ class Ledger:
     def called_from_delivery(self) -> bool:
         """Return whether the calling thread holds a batch, and so must not wait for it.
 
-        Takes no lock.
+        Takes no lock. The system may give the id of a thread that was killed to a new one.
         """
         caller = threading.get_ident()
-        return any(batch.thread_id == caller for batch in self._in_flight.copy())
+        held = [batch for batch in self._in_flight.copy() if batch.thread_id == caller]
+        return not all(has_died(batch.thread) for batch in held)
 
     def count_rejection(self) -> None:
         """Count a message that was rejected. Takes no lock."""

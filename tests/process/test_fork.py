@@ -496,7 +496,7 @@ def test_a_process_that_multiprocessing_did_not_start_keeps_the_default(
     assert sorted(sequence_numbers(server)) == [0, 1]
 
 
-# Forks that Python does not see
+# Forks that Python does not see; nor does coverage, which may hang in such a child
 
 FORK_IN_C = """
 import ctypes
@@ -517,6 +517,7 @@ mmap.mmap = Page
 
 
 @needs_fork
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("before", ["", "import mmap; del mmap.MAP_ANONYMOUS", NO_PAGE_TO_WIPE])
 def test_a_child_forked_in_c_delivers_its_own_with_ids_of_its_own(
     server: LocalSegment, before: str
@@ -551,6 +552,7 @@ assert client.flush(20)
 
 
 @needs_fork
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     "call",
     [
@@ -609,6 +611,7 @@ os._exit(0)
 
 
 @needs_fork
+@pytest.mark.usefixtures("unmeasured")
 def test_threads_of_a_child_forked_in_c_lose_nothing_to_the_reset(server: LocalSegment) -> None:
     """One of them resets while the others come to it."""
     output = run(

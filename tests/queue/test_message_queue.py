@@ -469,6 +469,17 @@ def test_what_is_being_reported_is_not_abandoned() -> None:
     assert queue.ledger.stats().failed == 3
 
 
+def test_a_thread_that_has_the_id_of_a_killed_consumer_is_not_taken_for_it() -> None:
+    queue = make_queue()
+    killed = threading.Thread(target=lambda: None)
+    killed.start()
+    killed.join()
+    batch = InFlightBatch(b"{}")  # the id is that of this thread
+    batch.thread = killed
+    queue.admit(batch)
+    assert not queue.ledger.called_from_delivery()
+
+
 def test_a_pause_ends_with_its_time() -> None:
     queue = make_queue()
     fill(queue, 1)
