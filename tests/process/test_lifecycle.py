@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 import urllib3
-from support.interruptions import INTERRUPTIONS, OURS, interrupted, is_ours, within
+from support.interruptions import INTERRUPTIONS, interrupted
 from support.raw_server import FOREVER, RawServer
 from support.real_time import in_real_time
 from support.script import run, sequence_numbers, start, wait_until_ready
@@ -642,12 +642,6 @@ def test_without_a_thread_a_deadline_ends_the_request_that_is_under_way(
 # Interruptions
 
 
-# What these packages catch is another matter: the code of values may raise anything.
-BUT_CONVERSION = within(
-    OURS, but_not=tuple(f"{OURS}/{name}" for name in ("encoding", "message", "librato"))
-)
-
-
 def check_outcomes(server: LocalSegment, client: Client, errors: Errors, place: int) -> None:
     """Check that each message tracked here that was accepted has one outcome, of one request."""
     stats = client.stats
@@ -673,7 +667,6 @@ def test_an_interruption_anywhere_in_a_call_leaves_the_client_usable(
     sync_mode: bool,
     exception: type[BaseException],
 ) -> None:
-    is_place = is_ours if exception is KeyboardInterrupt else BUT_CONVERSION
     place = 0
     got_that_far = True
     while got_that_far:
@@ -684,12 +677,12 @@ def test_an_interruption_anywhere_in_a_call_leaves_the_client_usable(
         track_here = partial(client.track, "user", f"place {place}", {"n": 1})
         if state == "started":
             track_here()
-        got_that_far = interrupted(track_here, place, exception, is_place)
+        got_that_far = interrupted(track_here, place, exception)
         assert track_here()[0], f"place {place}"
         assert client.flush(timeout=10), f"place {place}"
         check_outcomes(server, client, errors, place)
         assert client.shutdown(timeout=10), f"place {place}"
-    assert place > (20 if exception is KeyboardInterrupt else 5)
+    assert place > 20
 
 
 def test_ctrl_c_anywhere_in_a_call_that_waits_for_room_leaves_the_client_usable(
@@ -739,6 +732,7 @@ def test_an_interruption_anywhere_in_a_request_reaches_the_caller(
     assert place > 100
 
 
+@pytest.mark.filterwarnings("ignore:unclosed")  # a socket that was being closed
 @pytest.mark.parametrize("exception", INTERRUPTIONS)
 @pytest.mark.parametrize("threads", [True, False])
 @pytest.mark.parametrize("status", [200, 404])
@@ -763,7 +757,7 @@ def test_an_interruption_anywhere_in_a_flush_or_shutdown_loses_nothing(
         client = make_client(upload_interval=LONG)
         for _ in range(3):
             client.track("user", f"place {place}")
-        got_that_far = interrupted(getattr(client, method), place, exception, BUT_CONVERSION)
+        got_that_far = interrupted(getattr(client, method), place, exception)
         assert client.flush(timeout=10), f"place {place}"
         assert client.shutdown(timeout=10), f"place {place}"
         check_outcomes(server, client, errors, place)
