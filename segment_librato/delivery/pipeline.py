@@ -127,13 +127,14 @@ class Pipeline:
             self.consumers[0].drain(deadline)
             self.keep_for_exit()
         is_settled = self._wait_until_settled(mark, deadline)
-        while not is_settled and self._is_unattended() and self._has_consumers():
-            if deadline is not None and self.queue.clock.now() >= deadline:
-                break
+        while not is_settled and not self._is_over(deadline) and self._has_consumers():
             is_settled = self._wait_until_settled(mark, deadline)  # one was killed
         if not is_settled:
             log.debug("flush timed out; messages pending: %d", self.queue.ledger.stats().pending)
         return is_settled
+
+    def _is_over(self, deadline: float | None) -> bool:
+        return deadline is not None and self.queue.clock.now() >= deadline
 
     def _wait_until_settled(self, mark: int, deadline: float | None) -> bool:
         """Wait as the queue does; log now and then why it takes so long."""

@@ -131,6 +131,34 @@ def test_a_flush_goes_on_if_the_consumer_is_killed_meanwhile(
     assert set(sequence_numbers(server)) == {0, 1}
 
 
+def test_a_flush_goes_on_if_a_call_replaces_the_killed_consumer(
+    server: LocalSegment, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(upload_size=1, upload_interval=LONG)
+    wait_until_settled = client.queue.wait_until_settled
+    waits: list[bool] = []
+
+    def wait(mark: int, deadline: float | None) -> bool:
+        waits.append(wait_until_settled(mark, deadline))
+        if waits == [False, False]:
+            client.track("user", "event", {"n": 2})  # as another thread may
+        return waits[-1]
+
+    monkeypatch.setattr(client.queue, "wait_until_settled", wait)
+    with server.hold(), killed_on_the_way_out():
+        client.track("user", "event", {"n": 0})
+        assert server.wait_until(lambda: server.held == 1)
+        client.track("user", "event", {"n": 1})
+        thread = kill(client)
+        flushing = Background(client.flush)
+        assert flushing.is_running()
+        server.release()
+        thread.join(10)
+        client.queue.is_unserved = True  # as it is said, and then it dies
+    assert flushing.wait() is True
+    assert {0, 1} <= set(sequence_numbers(server))
+
+
 def test_consumers_that_are_killed_at_random_moments_leave_nothing_behind(
     server: LocalSegment,
 ) -> None:
