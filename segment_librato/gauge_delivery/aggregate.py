@@ -171,7 +171,7 @@ class MultiSample:
 
     def _totals(self) -> _Totals:
         """Return what the samples before the seal add up to."""
-        samples = self._samples.copy()
+        samples = [*self._samples]  # `copy` may run the garbage collector in the middle
         if len(samples) == 1:  # the usual case, made fast
             return samples[0]
         if _SEAL in samples:

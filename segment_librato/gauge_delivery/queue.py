@@ -179,11 +179,14 @@ class GaugeQueue(MessageQueue):
     def _append(self, samples: MultiSample) -> bool:
         """Let samples wait as an open gauge; return False if there is one with their key."""
         gauge = _Waiting(samples, self._periods.end_of_period(), self._open)
+        size = len(samples) + 1
         entries, entry = tee(map(self._open.setdefault, (samples.key,), (gauge,)))
+        if_new = filter(partial(is_, gauge), entries)
+        self._waiting_bytes += size  # before, as in `MessageQueue.offer`
         # One call, and all in C: no other call can find the gauge open unless it waits, and
         # Ctrl-C cannot come in between.
-        self._waiting.extend(filter(partial(is_, gauge), entries))
+        self._waiting.extend(if_new)
         if next(entry) is not gauge:
+            self._waiting_bytes -= size
             return False
-        self._waiting_bytes += len(gauge) + 1
         return True

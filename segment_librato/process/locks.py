@@ -89,9 +89,10 @@ class Waiter:
         """Wait until somebody ends it; return False if it is over before."""
         return self._lock.acquire(timeout=-1 if timeout is None else timeout)
 
-    def wake(self) -> None:
-        """End the wait, or the next one."""
-        try:  # noqa: SIM105  every batch is sent by a call that does this
+    def wake(self) -> bool:
+        """End the wait, or the next one; return False if that has been done already."""
+        try:
             self._lock.release()
-        except RuntimeError:  # it has been done already
-            pass
+        except RuntimeError:
+            return False
+        return True

@@ -146,11 +146,9 @@ class Ledger:
                 self._take_back(orphan)
                 batch.first = orphan.first + orphan.claimed
                 self._in_flight.add(batch)
+                rest, done = [*orphan.unclaimed], orphan.messages[: orphan.claimed]
                 # One statement: Ctrl-C finds each message here or there.
-                batch.messages, orphan.messages = (
-                    orphan.messages[orphan.claimed :],
-                    orphan.messages[: orphan.claimed],
-                )
+                batch.messages, orphan.messages = rest, done
                 self._settle(orphan, "failed", 0)
                 if batch.messages:
                     return True

@@ -136,7 +136,7 @@ class MessageQueue:
         """
         if self.offer(message) is not REFUSED:
             return None
-        if not (self._rejected or self._closed):
+        if not self._closed:
             self._is_flush_wanted = True  # what waits leaves at once: nothing more can join it
             self.workers.wake()
         if deadline is not None and not self._waits_in_line_here():
@@ -173,7 +173,7 @@ class MessageQueue:
     def _waits_in_line_here(self) -> bool:
         """Return whether a signal handler has interrupted a wait for room, which comes first."""
         caller = threading.get_ident()
-        return any(waiter.thread_id == caller for waiter in tuple(self._line))
+        return any(waiter.thread_id == caller for waiter in self._line.copy())
 
     def _call_first_in_line(self) -> None:
         with suppress(IndexError):
@@ -250,12 +250,14 @@ class MessageQueue:
         """Whether messages are rejected from now on."""
         return self._closed
 
-    @synchronized
     def close(self) -> None:
-        """Reject messages from now on; consumers send what waits, then leave."""
+        """Reject messages from now on; consumers send what waits, then leave.
+
+        Takes no lock: a client may be garbage-collected anywhere.
+        """
         self._closed = self.is_unserved = True
         self.workers.close()
-        for waiter in tuple(self._line):
+        for waiter in self._line.copy():
             waiter.wake()
 
     @synchronized
@@ -404,7 +406,8 @@ class MessageQueue:
         after it has left: so at least one of the two sees the other.
         """
         thread = self.workers.remove(worker)
-        self.is_unserved = self.is_unserved or not self.workers.count
+        if not self.workers.count:
+            self.is_unserved = True
         if self._waiting and self.workers.register(worker, thread):
             return False
         self._changed.notify_all()
@@ -437,9 +440,12 @@ class MessageQueue:
     def _fall_asleep(self, waiter: Waiter) -> float | None:
         """Have calls wake a consumer; return until when it may wait.
 
-        It looks once more when it can be woken, because a call may have put a message in before.
+        It looks once more when it can be woken, because a call may have put a message in before,
+        or closed the queue.
         """
         self.workers.fall_asleep(waiter)
+        if self.workers.must_leave:
+            waiter.wake()
         if not self._waiting:
             self._wake_at_messages, self._wake_at_bytes = 1, UNBOUNDED
             if self._waiting:
@@ -465,7 +471,8 @@ class MessageQueue:
         # may have taken some since they were counted.
         with suppress(IndexError):
             batch.messages.extend(starmap(self._waiting.popleft, repeat((), fitting)))
-        self._waiting_bytes -= sum(map(len, batch.messages)) + len(batch.messages)
+        size = sum(map(len, batch.messages)) + len(batch.messages)
+        self._waiting_bytes -= size  # with no call in it: others add to the number meanwhile
         if not self._waiting:
             self._waiting_bytes = 0
         batch.messages[:] = map(bytes, batch.messages)

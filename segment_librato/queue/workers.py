@@ -109,7 +109,7 @@ class Workers:
 
         To ask gevent whether a thread lives lets other greenlets run.
         """
-        for worker, (thread,) in tuple(self._threads.items()):
+        for worker, (thread,) in self._threads.copy().items():
             if has_died(thread):
                 self.remove(worker)
 
@@ -133,9 +133,8 @@ class Workers:
         self.are_draining = True
         self.wake()
 
-    @synchronized
     def close(self) -> None:
-        """Let them do so for good."""
+        """Let them do so for good. Takes no lock."""
         self.are_closed = True
         self.wake()
 
@@ -149,11 +148,9 @@ class Workers:
             self._sleepers.remove(waiter)
 
     def wake(self) -> bool:
-        """Have those that wait look whether there is something to do; return whether any does.
+        """Have those that wait look whether there is something to do; return whether any will.
 
-        Takes no lock.
+        Those that have been woken before do not count: they may have been killed. Takes no lock.
         """
-        sleepers = tuple(self._sleepers)
-        for waiter in sleepers:
-            waiter.wake()
-        return bool(sleepers)
+        woken = [waiter.wake() for waiter in self._sleepers.copy()]
+        return any(woken)

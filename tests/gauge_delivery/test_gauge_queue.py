@@ -67,10 +67,11 @@ def make_queue(
     max_messages: int = 10,
     max_bytes: int = 1_000_000,
     clock: Clock | None = None,
+    max_queue_bytes: int = 0,
 ) -> GaugeQueue:
     # a trigger and an interval that must not matter
     rules = BatchRules(1, max_messages, max_bytes, 0.0)
-    return GaugeQueue(max_size, rules, period, clock=clock)
+    return GaugeQueue(max_size, rules, period, max_queue_bytes, clock)
 
 
 def put(queue: GaugeQueue, *names: str) -> None:
@@ -168,6 +169,43 @@ def test_a_full_queue_still_folds() -> None:
     assert take_all(queue) == {"a": 2, "b": 3}
     put(queue, "c")
     assert take_all(queue) == {"c": 1}  # nothing of what was rejected
+
+
+def test_calls_in_the_middle_of_a_call_do_not_make_the_bytes_drift() -> None:
+    line = 0
+    got_that_far = True
+    while got_that_far:
+        line += 1
+        queue = make_queue(max_queue_bytes=4 * (len(sample("a")) + 1))
+        put(queue, "a")
+        got_that_far = call_with_handler(
+            partial(put, queue, "b"), line, partial(put, queue, "c"), step="line"
+        )
+        put(queue, "c", "d")
+        assert isinstance(queue.put(sample("e")), QueueFullError), f"line {line}"
+    assert line > 10
+
+
+def test_what_a_consumer_held_is_sent_though_it_was_killed_while_it_made_the_json(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = make_queue()
+    put(queue, "a", "b")
+    thread = threading.Thread(target=lambda: None)
+    thread.start()
+    thread.join()
+    held = InFlightBatch()
+    held.thread = thread
+
+    def die(_: object) -> bytes:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("segment_librato.gauge_delivery.queue._Waiting.__bytes__", die)
+        with pytest.raises(SystemExit):
+            queue.take_now(held)
+    queue.find_dead()
+    assert take_all(queue) == {"a": 1, "b": 1}
 
 
 def test_a_closed_queue_folds_no_more() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -16,9 +18,13 @@ from support.signal_handlers import call_with_handler
 
 from segment_librato.errors import ClientClosedError, QueueFullError
 from segment_librato.process.clock import Clock, Waitable
+from segment_librato.process.locks import Waiter
 from segment_librato.queue.ledger import InFlightBatch
 from segment_librato.queue.message_queue import MessageQueue
 from segment_librato.queue.schedule import BatchRules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LONG = 60.0
 LeftOver = list[tuple[InFlightBatch, tuple[bytes, ...]]]
@@ -103,6 +109,51 @@ def test_signal_handlers_do_not_make_the_bytes_drift() -> None:
         got_that_far = call_with_handler(put, step, partial(queue.abandon, []))
         queue.abandon([])
         assert queue.put(b"x" * 999) is None, f"step {step}"
+    assert step > 10
+
+
+class Interrupted(bytes):
+    """A message that lets another thread make a call while its size is asked for."""
+
+    call: Callable[[], object] = staticmethod(lambda: None)
+
+    def __len__(self) -> int:
+        self.call()
+        return super().__len__()
+
+
+def test_calls_in_the_middle_of_a_take_do_not_make_the_bytes_drift() -> None:
+    queue = make_queue(max_messages=1, max_queue_bytes=100)
+    message = Interrupted(b"x" * 9)
+    queue.put(message)
+    fill(queue, 1, size=9)
+
+    def put() -> None:
+        if queue.qsize() == 1:  # it has been taken, and is not counted any less
+            fill(queue, 1, size=29)
+
+    message.call = put
+    queue.take_now()
+    fill(queue, 1, size=59)
+    assert isinstance(queue.put(b""), QueueFullError)
+
+
+def test_a_full_queue_leaves_at_once_wherever_a_consumer_made_room_during_a_rejection() -> None:
+    step = 0
+    got_that_far = True
+    while got_that_far:
+        step += 1
+        queue = make_queue(trigger=100, max_queue_bytes=100)
+        fill(queue, 1, size=79)
+        put = partial(queue.put, b"x" * 39)
+        queue.register_worker("worker")
+        take = partial(queue.take, "worker")
+        got_that_far = call_with_handler(put, step, take, step="line")
+        queue.take_now()
+        fill(queue, 1, size=39)
+        taking = Background(take)
+        queue.put(b"x" * 69)
+        assert isinstance(taking.wait(), InFlightBatch), f"step {step}"
     assert step > 10
 
 
@@ -367,6 +418,74 @@ def test_a_signal_handler_may_take_messages_at_any_bytecode_of_a_take() -> None:
         assert min(sizes) > 0, f"step {step}"
         assert queue.ledger.stats().accepted == 5
     assert step > 10
+
+
+def test_a_queue_may_be_closed_at_any_bytecode_of_a_take() -> None:
+    step = 0
+    got_that_far = True
+    while got_that_far:
+        step += 1
+        queue = make_queue()
+        queue.register_worker("worker")
+        taken: list[object] = []
+
+        def take(queue: MessageQueue = queue, taken: list[object] = taken) -> None:
+            taken.append(queue.take("worker"))
+
+        taking = Background(partial(call_with_handler, take, step, queue.close))
+        got_that_far = not taking.is_running() or queue.closed
+        if not got_that_far:
+            queue.close()
+        taking.wait()
+        assert taken == [None]
+        assert queue.is_unserved
+    assert step > 10
+
+
+def test_a_queue_is_closed_though_another_thread_has_the_lock() -> None:
+    """As when a client is garbage-collected by a thread that the other one waits for."""
+    queue = make_queue()
+    with queue.lock:
+        Background(queue.close).wait()
+    assert queue.closed
+
+
+def test_the_garbage_collector_may_change_who_sleeps_or_serves_at_any_time() -> None:
+    """Until CPython 3.12, it runs inside of functions in C."""
+    queue = make_queue()
+    waiters = [Waiter() for _ in range(50)]  # CPython keeps only small tuples in stock
+    for waiter in waiters:
+        queue.workers.fall_asleep(waiter)
+        queue.workers.register(waiter)
+
+    def change(*_: object) -> None:
+        queue.workers.get_up(waiters[-1])
+        queue.workers.fall_asleep(waiters[-1])
+        queue.workers.remove(waiters[-1])
+        queue.workers.register(waiters[-1])
+        queue.workers.register(object())
+
+    threshold = gc.get_threshold()
+    gc.callbacks.append(change)
+    try:
+        gc.set_threshold(1)
+        for _ in range(20):
+            queue.workers.wake()
+            queue.workers.remove_dead()
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(change)
+
+
+def test_who_was_woken_already_is_not_relied_upon() -> None:
+    """A consumer that was killed may have left its waiter behind."""
+    queue = make_queue()
+    waiter = Waiter()
+    queue.workers.fall_asleep(waiter)
+    assert queue.workers.wake()
+    assert not queue.workers.wake()
+    waiter.wait()
+    assert queue.workers.wake()
 
 
 @given(
