@@ -539,6 +539,16 @@ def report_setting(client: Client, problem: ConfigError, on_error: object) -> No
     client._report.wrong_setting(problem)  # noqa: SLF001  the same
 
 
+def send_at_once(client: Client) -> None:
+    """Have a client send what it has accepted. Waits for nothing, and takes no lock."""
+    client._router.send_at_once()  # noqa: SLF001  the same
+
+
+def is_settled(client: Client) -> bool:
+    """Return whether a client has nothing to deliver. Takes no lock, as its `stats` do."""
+    return all(queue.is_settled() for queue in client._router.queues)  # noqa: SLF001  the same
+
+
 def _close(queues: list[MessageQueue]) -> None:
     """Deliver what a garbage-collected client has queued, then stop."""
     notice_fork()

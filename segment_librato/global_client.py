@@ -10,20 +10,24 @@ Must not know threads, HTTP or what a call does.
 from __future__ import annotations
 
 import importlib
-import threading
 from functools import wraps
 from types import MethodType, ModuleType
-from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, NoReturn, ParamSpec, TypeVar
 
-from segment_librato.client import Client, adopt_on_error, report_setting
+from segment_librato.client import (
+    Client,
+    adopt_on_error,
+    is_settled,
+    report_setting,
+    send_at_once,
+)
 from segment_librato.config.client import Config
 from segment_librato.counters import Stats
 from segment_librato.errors import ConfigError
 from segment_librato.frames import raised_anew
 from segment_librato.log import log
 from segment_librato.process.clock import monotonic
-from segment_librato.process.fork import notice_fork, register_after_fork
-from segment_librato.process.locks import synchronized
+from segment_librato.process.fork import notice_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,21 +55,50 @@ MAX_FORMER_WAIT = 1.0  # seconds in which the oldest one delivers nothing, until
 LIKENESS = 0.75  # of a name to that of a setting, above which it seems to be misspelt
 
 
+class _Choice(NamedTuple):
+    """What was made of the settings.
+
+    Attributes:
+        client: the default client.
+        config: the options that it goes on with; None if it keeps its own.
+        problem: what is wrong with the settings: they count only once they have changed again.
+    """
+
+    client: Client
+    config: Config | None = None
+    problem: ConfigError | None = None
+
+
+class _Change:
+    """A state of the settings. The first thread to choose a client for it chooses for all."""
+
+    def __init__(self) -> None:
+        self._chosen: dict[None, _Choice] = {}
+
+    @property
+    def choice(self) -> _Choice | None:
+        return self._chosen.get(None)
+
+    def choose(self, choice: _Choice) -> _Choice:
+        """Choose a client, unless one is chosen; return which is."""
+        return self._chosen.setdefault(None, choice)
+
+
 class _Defaults:
-    """The state around the default client."""
+    """The state around the default client.
+
+    No lock: a `__del__` or a log handler may make a call at any time, also in the middle of
+    another one, and while its thread holds a lock that the other one waits for. Each change is a
+    single operation, or a few statements without a call.
+    """
 
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {}  # the namespace of the module
-        self.change: object = object()  # a new one whenever a setting is assigned
-        self.applied: object = self.change  # the one that the default client was made from
-        self.former: list[Client] = []  # made from earlier settings, with messages to deliver
+        self.change: _Change = _Change()  # a new one whenever a setting or the client is assigned
+        self.applied: _Change = self.change  # the one that the default client belongs to
+        # By id: made from earlier settings, with messages to deliver; the oldest first.
+        self.former: dict[int, Client] = {}
         self.warned_of_changes = False
-        self.reset_after_fork()
-        register_after_fork(self)
-
-    def reset_after_fork(self) -> None:
-        """Replace the lock, which a thread of the parent process may hold."""
-        self.lock = threading.RLock()
 
     @property
     def client(self) -> Client | None:
@@ -73,24 +106,43 @@ class _Defaults:
         client: Client | None = self.settings["default_client"]
         return client
 
-    @synchronized
-    def retire(self, client: Client) -> None:
-        """Keep a client that is no longer the default one."""
-        if not any(one is client for one in self.former):
-            self.former = [*self.former, client]
+    def assign(self, client: Client | None) -> None:
+        """Keep to a client of the application's own, or to none, until a setting is changed."""
+        change = _Change()
+        if client:
+            change.choose(_Choice(client))
+        self.change = self.applied = change
 
-    @synchronized
+    def publish(self, change: _Change, client: Client) -> Client | None:
+        """Make this the default client, unless the settings have changed; return the one before."""
+        before: Client | None = self.settings["default_client"]
+        if self.change is change:  # up to the end, no call and no jump
+            self.settings["default_client"] = client
+            self.applied = change
+            return before if before is not client else None
+        return None
+
+    def retire(self, client: Client) -> None:
+        """Keep a client that is no longer the default one, if it has messages to deliver."""
+        if not is_settled(client):
+            self.former.setdefault(id(client), client)
+
     def reinstate(self, config: Config) -> Client | None:
         """Return a former client with these options, which is former no longer."""
-        found = next((one for one in self.former if _serves(one, config)), None)
-        self.former = [one for one in self.former if one is not found]
-        return found
+        for one in self.list_former():
+            if _serves(one, config) and self.former.pop(id(one), None) is one:
+                return one
+        return None
+
+    def list_former(self) -> list[Client]:
+        """Return the former clients, the oldest first.
+
+        A call that has retired one late may have missed that it is the default one again.
+        """
+        return [one for one in list(self.former.values()) if one is not self.client]
 
     def bound_former(self) -> None:
-        """See to it that there are only a few former clients, at worst by giving up the oldest.
-
-        May wait for it, so not under the lock.
-        """
+        """See to it that there are only a few former clients, at worst by giving up the oldest."""
         self.forget_settled()
         while oldest := self._pop_excess():
             if not self.warned_of_changes:
@@ -98,24 +150,18 @@ class _Defaults:
                 log.warning("settings change faster than messages arrive; make a Client for each")
             _finish_former(oldest)
 
-    @synchronized
     def _pop_excess(self) -> Client | None:
-        if len(self.former) <= MAX_FORMER:
-            return None
-        oldest, self.former = self.former[0], self.former[1:]
-        return oldest
+        former = self.list_former()
+        return self.former.pop(id(former[0]), None) if len(former) > MAX_FORMER else None
 
     def forget_settled(self) -> None:
-        """Drop former clients that have nothing to deliver, unless one is retired meanwhile."""
-        former = self.former
-        # Takes their locks, so not under ours.
-        unsettled = [one for one in former if not one.stats.is_settled]
-        self._replace(former, unsettled)
+        """Drop former clients that have nothing to deliver.
 
-    @synchronized
-    def _replace(self, former: list[Client], unsettled: list[Client]) -> None:
-        if self.former is former:
-            self.former = unsettled
+        A call that still goes on retires its client again.
+        """
+        for one in self.list_former():
+            if is_settled(one):
+                self.former.pop(id(one), None)
 
 
 def _finish_former(client: Client) -> None:
@@ -147,11 +193,11 @@ class _SettingsModule(ModuleType):
 
     def __setattr__(self, name: str, value: object) -> None:
         is_known = name in vars(self) or name.startswith("_")
+        if name == "default_client":  # first, so that nobody replaces it by one made meanwhile
+            _defaults.assign(value)  # type: ignore[arg-type]
         super().__setattr__(name, value)
         if name in _SETTINGS:
-            _defaults.change = object()
-        elif name == "default_client":
-            _defaults.applied = _defaults.change
+            _defaults.change = _Change()
         elif not (is_known or isinstance(value, ModuleType)):  # an import sets submodules
             _hint_at_spelling(name)
 
@@ -185,44 +231,60 @@ def _client() -> Client:
     if problem:
         report_setting(current, problem, _defaults.settings["on_error"])
     if retired:
-        retired.flush(0)  # it sends what it has at once
+        send_at_once(retired)
         _defaults.bound_former()
     return current
 
 
 @raised_anew
-@synchronized
 def _renewed_client(defaults: _Defaults) -> tuple[Client, Client | None, ConfigError | None]:
     """Bring the default client up to date with the settings as they are now.
 
+    Several threads may do so at once, and help each other: nobody waits for another.
+
     Returns:
-        The default client; the one it replaces, if it does; and what is wrong with the settings:
-        then they count only once they have changed again.
+        The default client; the one it replaces, if it does; and what is wrong with the settings,
+        if this call is the one to report it.
 
     Raises:
         ConfigError: something is wrong with them, and there is no client yet.
     """
-    change, current = defaults.change, defaults.client
-    if current and defaults.applied is change:
-        return current, None, None
-    problem = None
+    retired = problem = None
+    while True:
+        change = defaults.change
+        choice = change.choice
+        if not choice:
+            mine = _choose(defaults)
+            choice = change.choose(mine)
+            if choice is mine:
+                problem = mine.problem
+            elif mine.client is not defaults.client:
+                defaults.retire(mine.client)  # unless it is a new one, which is dropped
+        if choice.config:
+            adopt_on_error(choice.client, choice.config)
+        before = defaults.publish(change, choice.client)
+        if before:
+            defaults.retire(before)
+            retired = before
+        if defaults.change is change:
+            return choice.client, retired, problem
+        if choice.client is not defaults.client:
+            defaults.retire(choice.client)
+
+
+def _choose(defaults: _Defaults) -> _Choice:
+    """Return a client for the settings as they are now: the present, a former or a new one."""
+    current = defaults.client
     options = {name: defaults.settings[name] for name in _SETTINGS}
-    former = current
     try:
         config = Config(**options)
-        if not (current and _serves(current, config)):
-            current = defaults.reinstate(config) or Client(**options)
-        adopt_on_error(current, config)
+        if current and _serves(current, config):
+            return _Choice(current, config)
+        return _Choice(defaults.reinstate(config) or Client(**options), config)
     except ConfigError as error:
         if not current:
             raise
-        problem = error
-    if current is not former:
-        defaults.settings["default_client"] = current
-        if former:
-            defaults.retire(former)
-    defaults.applied = change
-    return current, former if former is not current else None, problem
+        return _Choice(current, problem=error)
 
 
 def _serves(client: Client, config: Config) -> bool:
@@ -286,7 +348,7 @@ async def aflush(timeout: float | None = None) -> bool:
     """Flush the default client without blocking the event loop; see `Client.aflush`."""
     import asyncio  # a program that runs an event loop has loaded it already
 
-    clients = [_client(), *_defaults.former]
+    clients = [_client(), *_defaults.list_former()]
     settled = await asyncio.gather(*(client.aflush(timeout) for client in clients))
     _defaults.forget_settled()
     return all(settled)
@@ -300,7 +362,7 @@ def _finish(method: Callable[[Client, float | None], bool], seconds: float | Non
     """Call the method on the default client and on its predecessors, within one deadline."""
     began = monotonic()
     settled: bool = getattr(_client(), method.__name__)(seconds)
-    for one in _defaults.former:
+    for one in _defaults.list_former():
         left = None if seconds is None else max(0, began + seconds - monotonic())
         settled = getattr(one, method.__name__)(left) and settled
     _defaults.forget_settled()

@@ -149,6 +149,11 @@ class Router:
             return False  # the threads stop when they have delivered
         return self._finish(lambda pipeline, deadline: pipeline.shutdown(deadline), timeout)
 
+    def send_at_once(self) -> None:
+        """Start sending all that waits, without waiting for it. Takes no lock."""
+        for pipeline in self._pipelines:
+            pipeline.send_at_once()
+
     async def aflush(self, timeout: float | None) -> bool:
         """Flush as `flush` does, without blocking the event loop."""
         notice_fork()
@@ -202,8 +207,7 @@ class Router:
         if self._called_from_delivery():
             timeout = 0
         deadline = None if timeout is None else self._clock.deadline(timeout)
-        for pipeline in self._pipelines:
-            pipeline.send_at_once()
+        self.send_at_once()
         outcomes = [finish(pipeline, deadline) for pipeline in self._pipelines]
         return all(outcomes)
 

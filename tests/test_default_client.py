@@ -11,13 +11,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
+from support.background import Background
 from support.raw_server import RawServer
+from support.signal_handlers import call_with_handler
 
 import segment_librato as analytics
 from segment_librato import (
@@ -35,7 +38,7 @@ from segment_librato import (
 from segment_librato.config.client import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from support.errors import Errors
 
@@ -696,6 +699,7 @@ def test_settings_that_change_under_load_lose_nothing_and_are_never_ignored(
 
 def test_threads_that_race_make_one_client(made: list[Client], server: LocalSegment) -> None:
     count = 16
+    used: list[Client] = []
     for attempt in range(1, 21):
         analytics.default_client = None
         barrier = threading.Barrier(count)
@@ -711,10 +715,81 @@ def test_threads_that_race_make_one_client(made: list[Client], server: LocalSegm
             thread.start()
         for thread in threads:
             thread.join()
-        assert seen == [made[-1]] * count
-        assert len(made) == attempt
+        assert set(seen) == {analytics.default_client}
+        unused = [client for client in made if client not in used and client not in seen]
+        assert not any(client.stats.accepted for client in unused)
+        used.append(default_client())
         assert analytics.flush(5)
         assert len(server.messages) == count * attempt
+
+
+def start_anew() -> None:
+    analytics.default_client = None
+
+
+def change_a_setting() -> None:
+    track()
+    analytics.max_queue_size += 1
+
+
+def assign_a_client() -> None:
+    own = global_client.Client("own-key", host=analytics.host, upload_interval=LONG)
+    analytics.default_client = own
+
+
+@pytest.mark.parametrize("prepare", [start_anew, change_a_setting])
+@pytest.mark.parametrize("meanwhile", [None, start_anew, change_a_setting, assign_a_client])
+def test_wherever_a_call_makes_a_client_the_call_of_another_thread_goes_on(
+    prepare: Callable[[], None],
+    meanwhile: Callable[[], None] | None,
+    server: LocalSegment,
+    made: list[Client],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A lock that the first one held would keep the other one waiting."""
+    monkeypatch.setattr(analytics, "max_queue_size", 1_000)
+    line = 0
+    got_that_far = True
+
+    def others() -> None:
+        if meanwhile:
+            meanwhile()
+        analytics.track("other", "of another thread")
+
+    while got_that_far:
+        line += 3
+        prepare()
+        got_that_far = call_with_handler(
+            lambda: analytics.track("first", "interrupted"),
+            line,
+            lambda: Background(others).wait(),
+            step="line",
+        )
+        current = default_client()
+        track()
+        assert default_client() is current, f"line {line}"
+        if meanwhile is assign_a_client and got_that_far:
+            assert current.write_key == "own-key"
+    assert line > 20
+    assert all(client.flush(5) for client in made)
+    assert analytics.flush(5)
+    by_user = Counter(message["userId"] for message in server.messages)
+    assert by_user["first"] == line / 3
+    assert by_user["other"] == line / 3 - 1
+    assert server.duplicates == 0
+
+
+def test_the_calls_of_threads_take_no_lock_though_a_setting_is_changed(
+    server: LocalSegment,
+) -> None:
+    with server.hold():
+        track()
+        queue = default_client().queue
+        analytics.max_queue_size = 5
+        with queue.lock:
+            assert Background(track).wait()
+    assert analytics.flush(5)
+    assert len(server.messages) == 2
 
 
 def test_a_default_client_of_none_starts_anew(server: LocalSegment, made: list[Client]) -> None:

@@ -217,8 +217,10 @@ class Pipeline:
         return any(consumer.runs_caller() for consumer in self.consumers)
 
     def send_at_once(self) -> None:
-        """Start sending all that waits; do not wait for it."""
-        self.queue.begin_flush()
+        """Start sending all that waits; do not wait for it. Takes no lock."""
+        self.queue.send_at_once()
+        if self._is_unattended():
+            self._has_consumers()
 
     def has_pending(self) -> bool:
         """Return whether any message has no outcome yet."""

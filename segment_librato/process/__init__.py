@@ -14,8 +14,8 @@ Rule 1: no call and no branch between two statements that belong together
     CPython runs signal handlers, raises KeyboardInterrupt and lets other threads run only at
     calls, when they return, and at backward jumps (3.10: at any jump). `size += n` followed by
     `waiting.append(m)` is safe, as nothing can run before the call is made; the other way round,
-    it is not. Nor is `size += f()`, which reads `size` before it calls. A change that takes several steps is one C call
-    (`list.extend(starmap(popleft, ...))`) or one tuple assignment.
+    it is not. Nor is `size += f()`, which reads `size` before it calls. A change that takes several
+    steps is one C call (`list.extend(starmap(popleft, ...))`) or one tuple assignment.
 
     What a handler raises need not be a KeyboardInterrupt: time limits raise an ordinary Exception.
     Who catches what other code may raise lets it pass (`segment_librato.interruption`).

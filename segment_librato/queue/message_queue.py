@@ -90,7 +90,7 @@ class MessageQueue:
         # Consumers are woken when this many messages, or bytes, wait.
         self._wake_at_messages = self._wake_at_bytes = UNBOUNDED
         self._flush_up_to = 0
-        self._is_flush_wanted = False  # by a call that was refused
+        self._is_flush_wanted = False  # by a call, without the lock
         self._line: deque[Waiter] = deque()  # calls that wait for room, the oldest first
         self._last_rejection: type[RejectionError] | None = None  # since there was room
         self._rejected = 0  # messages rejected since there was room
@@ -136,9 +136,7 @@ class MessageQueue:
         """
         if self.offer(message) is not REFUSED:
             return None
-        if not self._closed:
-            self._is_flush_wanted = True  # what waits leaves at once: nothing more can join it
-            self.workers.wake()
+        self.send_at_once()  # nothing more can join what waits
         if deadline is not None and not self._waits_in_line_here():
             return self._put_in_turn(message, deadline)
         # A call that cannot wait overtakes those that do.
@@ -178,6 +176,12 @@ class MessageQueue:
     def _call_first_in_line(self) -> None:
         with suppress(IndexError):
             self._line[0].wake()
+
+    def send_at_once(self) -> None:
+        """Let what waits leave at once. Takes no lock."""
+        if self._waiting:
+            self._is_flush_wanted = True
+            self.workers.wake()
 
     @synchronized
     def admit(self, batch: InFlightBatch) -> RejectionError | None:
