@@ -733,7 +733,7 @@ def change_a_setting() -> None:
 
 
 def assign_a_client() -> None:
-    own = global_client.Client("own-key", host=analytics.host, upload_interval=LONG)
+    own = Made("own-key", host=analytics.host, upload_interval=LONG)
     analytics.default_client = own
 
 

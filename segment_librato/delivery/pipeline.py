@@ -127,25 +127,24 @@ class Pipeline:
             self.consumers[0].drain(deadline)
             self.keep_for_exit()
         is_settled = self._wait_until_settled(mark, deadline)
-        while not is_settled and not self._is_over(deadline) and self._has_consumers():
+        while is_settled is None and not self._is_over(deadline) and self._has_consumers():
             is_settled = self._wait_until_settled(mark, deadline)  # one was killed
         if not is_settled:
             log.debug("flush timed out; messages pending: %d", self.queue.ledger.stats().pending)
-        return is_settled
+        return bool(is_settled)
 
     def _is_over(self, deadline: float | None) -> bool:
         return deadline is not None and self.queue.clock.now() >= deadline
 
-    def _wait_until_settled(self, mark: int, deadline: float | None) -> bool:
+    def _wait_until_settled(self, mark: int, deadline: float | None) -> bool | None:
         """Wait as the queue does; log now and then why it takes so long."""
         clock, queue = self.queue.clock, self.queue
         began = clock.now()
         notice = began + FIRST_NOTICE_SECONDS
         while deadline is None or notice < deadline:
-            if queue.wait_until_settled(mark, notice):
-                return True
-            if clock.now() < notice:
-                break  # there is no consumer to send what waits
+            is_settled = queue.wait_until_settled(mark, notice)
+            if is_settled is not False:
+                return is_settled
             self._log_wait(clock.now() - began)
             notice = clock.now() + NOTICE_SECONDS
         return queue.wait_until_settled(mark, deadline)
@@ -167,9 +166,9 @@ class Pipeline:
     def is_settled(self, mark: int) -> bool:
         """Return whether all that was accepted before the mark has an outcome."""
         is_settled = self.queue.wait_until_settled(mark, ALREADY_OVER)
-        if not is_settled and self._is_unattended():
+        if is_settled is None:
             self._has_consumers()
-        return is_settled
+        return bool(is_settled)
 
     def has_no_workers(self) -> bool:
         """Return whether no consumer is present."""

@@ -280,10 +280,10 @@ class MessageQueue:
         self.workers.remove_dead()
         self.ledger.find_orphans()
 
-    def wait_until_settled(self, mark: int, deadline: float | None) -> bool:
+    def wait_until_settled(self, mark: int, deadline: float | None) -> bool | None:
         """Wait until every message accepted before the mark has its outcome.
 
-        Returns False at the deadline, or if there is no consumer to send what waits.
+        Returns False at the deadline; None if there is no consumer to send what waits.
         """
         while True:
             self.find_dead()
@@ -292,7 +292,7 @@ class MessageQueue:
                     return True
                 has_orphans = self.ledger.has_orphans()
                 if not self.workers.count and (has_orphans or self.ledger.taken < mark):
-                    return False
+                    return None
                 if has_orphans:
                     self.workers.wake()
                 if not self.workers.wait_for_change(deadline):

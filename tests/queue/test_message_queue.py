@@ -546,7 +546,7 @@ def test_waiting_ends_when_nobody_is_there_to_send() -> None:
     waiting = Background(lambda: queue.wait_until_settled(queue.begin_flush(), None))
     assert waiting.is_running()
     queue.workers.unregister("worker")
-    assert waiting.wait() is False
+    assert waiting.wait() is None
 
 
 def test_what_was_abandoned_cannot_be_claimed_and_ends_a_pause() -> None:
