@@ -114,9 +114,12 @@ class Ledger:
     @synchronized
     def stats(self) -> Stats:
         """Return a snapshot of the counters."""
-        pending = len(self._waiting) + self._count_unsettled()
-        accepted = self._count_settled() + pending
-        return Stats(accepted=accepted, pending=pending, gauges=None, **self._counts)
+        while True:
+            counts = self._counts.copy()
+            settled, in_flight = counts["delivered"] + counts["failed"], self._count_unsettled()
+            pending = len(self._waiting) + in_flight
+            if self.taken == settled + in_flight:  # else a signal handler has delivered some
+                return Stats(accepted=settled + pending, pending=pending, gauges=None, **counts)
 
     @property
     def taken(self) -> int:

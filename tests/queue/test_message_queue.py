@@ -16,6 +16,7 @@ from support.background import Background
 from support.in_flight import InFlight
 from support.signal_handlers import call_with_handler
 
+
 from segment_librato.errors import ClientClosedError, QueueFullError
 from segment_librato.process.clock import Clock, Waitable
 from segment_librato.process.locks import Waiter
@@ -25,6 +26,8 @@ from segment_librato.queue.schedule import BatchRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from segment_librato.counters import Stats
 
 LONG = 60.0
 LeftOver = list[tuple[InFlightBatch, tuple[bytes, ...]]]
@@ -439,6 +442,27 @@ def test_a_queue_may_be_closed_at_any_bytecode_of_a_take() -> None:
         taking.wait()
         assert taken == [None]
         assert queue.is_unserved
+    assert step > 10
+
+
+def test_a_signal_handler_may_deliver_at_any_bytecode_of_a_snapshot() -> None:
+    step = 0
+    got_that_far = True
+    while got_that_far:
+        step += 1
+        queue = make_queue()
+        fill(queue, 5)
+        seen: list[Stats] = []
+        snap = partial(lambda queue, seen: seen.append(queue.ledger.stats()), queue, seen)
+
+        def deliver(queue: MessageQueue = queue) -> None:
+            batch = queue.take_now()
+            assert batch is not None
+            queue.ledger.mark_delivered(batch, 3)
+
+        got_that_far = call_with_handler(snap, step, deliver)
+        assert [stats.accepted for stats in seen] == [5], f"step {step}"
+        assert seen[0].delivered + seen[0].pending == 5, f"step {step}"
     assert step > 10
 
 
