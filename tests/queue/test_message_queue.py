@@ -16,7 +16,6 @@ from support.background import Background
 from support.in_flight import InFlight
 from support.signal_handlers import call_with_handler
 
-
 from segment_librato.errors import ClientClosedError, QueueFullError
 from segment_librato.process.clock import Clock, Waitable
 from segment_librato.process.locks import Waiter
