@@ -268,9 +268,13 @@ class Pipeline:
 
         It may be so because nobody sends: no thread could be started, or one was killed.
         """
+        self._find_consumers()
+        return self.queue.put(message, self._room_deadline(), self._find_consumers)
+
+    def _find_consumers(self) -> None:
+        """Replace consumers that are missing, unless the queue is closed."""
         if not self.queue.closed and self._misses_consumers():
             self._start_consumers()
-        return self.queue.put(message, self._room_deadline())
 
     def _ensure_sent(self) -> None:
         """Make sure that what was accepted is sent; once the exit has begun, before returning."""

@@ -23,9 +23,11 @@ from segment_librato.process.clock import Clock
 from segment_librato.process.locks import SignalSafeCondition, Waiter, synchronized
 from segment_librato.queue.ledger import InFlightBatch, Ledger
 from segment_librato.queue.schedule import UNBOUNDED, Schedule, count_fitting
-from segment_librato.queue.workers import Workers
+from segment_librato.queue.workers import Watch, Workers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from segment_librato.errors import RejectionError
     from segment_librato.queue.schedule import BatchRules, Item
 
@@ -127,25 +129,33 @@ class MessageQueue:
             return self._wake()
         return None
 
-    def put(self, message: bytes | Item, deadline: float | None = None) -> RejectionError | None:
+    def put(
+        self,
+        message: bytes | Item,
+        deadline: float | None = None,
+        find_consumers: Callable[[], object] = lambda: None,
+    ) -> RejectionError | None:
         """Take a message in; return the reason if it is rejected.
 
         Args:
             message: what to take in.
             deadline: until when to wait for room if there is none; None means not at all.
+            find_consumers: called now and then during the wait; replaces those that were killed.
         """
         if self.offer(message) is not REFUSED:
             return None
         self.send_at_once()  # nothing more can join what waits
         if deadline is not None and not self._waits_in_line_here():
-            return self._put_in_turn(message, deadline)
+            return self._put_in_turn(message, deadline, find_consumers)
         # A call that cannot wait overtakes those that do.
         if self._closed or not self._has_room(len(message) + 1):
             return self._reject()
         self.offer(message, has_room=True)
         return None
 
-    def _put_in_turn(self, message: bytes | Item, deadline: float) -> RejectionError | None:
+    def _put_in_turn(
+        self, message: bytes | Item, deadline: float, find_consumers: Callable[[], object]
+    ) -> RejectionError | None:
         """Wait for room; who waits longest goes first."""
         line, me = self._line, Waiter()
         is_over = False
@@ -159,7 +169,8 @@ class MessageQueue:
                     return None
                 if is_over:
                     break
-                is_over = not self.clock.wait(me, deadline)
+                is_over = not self.clock.wait(Watch(me), deadline)
+                find_consumers()
         finally:
             try:  # noqa: SIM105  Ctrl-C in `suppress` would leave it in the line for ever
                 line.remove(me)

@@ -16,10 +16,10 @@ from segment_librato.process.locks import synchronized
 if TYPE_CHECKING:
     import threading
 
-    from segment_librato.process.clock import Clock
+    from segment_librato.process.clock import Clock, Waitable
     from segment_librato.process.locks import SignalSafeCondition, Waiter
 
-__all__ = ["Workers", "has_died"]
+__all__ = ["Watch", "Workers", "has_died"]
 
 MAX_UNWATCHED = 1.0  # seconds; who waits for consumers looks that often whether they live
 
@@ -29,10 +29,10 @@ def has_died(thread: threading.Thread | None) -> bool:
     return thread is not None and thread.ident is not None and not thread.is_alive()
 
 
-class _Watch:
-    """The condition of a queue, for those who wait for consumers: a killed one notifies nobody."""
+class Watch:
+    """A condition or a waiter, for those who wait for consumers: a killed one notifies nobody."""
 
-    def __init__(self, changed: SignalSafeCondition) -> None:
+    def __init__(self, changed: Waitable) -> None:
         self._changed = changed
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -61,7 +61,7 @@ class Workers:
         """
         self.lock: threading.RLock = changed.lock
         self._changed = changed
-        self._watch = _Watch(changed)
+        self._watch = Watch(changed)
         self._clock = clock
         self._sleepers: deque[Waiter] = deque()
         self._threads: dict[object, tuple[threading.Thread | None]] = {}

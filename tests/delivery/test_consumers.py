@@ -159,6 +159,25 @@ def test_a_flush_goes_on_if_a_call_replaces_the_killed_consumer(
     assert {0, 1} <= set(sequence_numbers(server))
 
 
+def test_a_call_that_waits_for_room_replaces_the_killed_consumer(
+    server: LocalSegment, make_client: MakeClient
+) -> None:
+    client = make_client(max_queue_size=1, upload_interval=LONG, block_on_full=LONG)
+    with server.hold(), killed_on_the_way_out():
+        client.track("user", "event", {"n": 0})
+        client.queue.begin_flush()
+        assert server.wait_until(lambda: server.held == 1)
+        client.track("user", "event", {"n": 1})
+        waiting = Background(lambda: client.track("user", "event", {"n": 2})[0])
+        assert waiting.is_running()
+        thread = kill(client)
+        server.release()
+        thread.join(10)
+    assert waiting.wait() is True
+    assert client.flush()
+    assert set(sequence_numbers(server)) == {0, 1, 2}
+
+
 def test_consumers_that_are_killed_at_random_moments_leave_nothing_behind(
     server: LocalSegment,
 ) -> None:
