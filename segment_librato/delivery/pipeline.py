@@ -314,14 +314,14 @@ class Pipeline:
         return self.queue.clock.deadline(self.config.block_on_full)
 
     def _has_consumers(self) -> bool:
-        """Start consumers; return whether any is present.
+        """Start consumers; return whether they can be. They may have left already.
 
         A signal handler that interrupted the start is told False: it cannot wait for it.
         """
         if self._is_starting_here():
             return False
         self._start_consumers()
-        return self.queue.workers.count > 0
+        return self._can_start or self.queue.workers.count > 0
 
     def _is_starting_here(self) -> bool:
         """Return whether this call comes from a signal handler that interrupted the start."""

@@ -159,6 +159,31 @@ def test_a_flush_goes_on_if_a_call_replaces_the_killed_consumer(
     assert {0, 1} <= set(sequence_numbers(server))
 
 
+def test_a_shutdown_sees_what_a_consumer_delivered_that_has_left_already(
+    server: LocalSegment, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(upload_size=1, upload_interval=LONG)
+    start_consumers = Pipeline._start_consumers  # noqa: SLF001  as it may happen at its end
+
+    def start(pipeline: Pipeline) -> None:
+        start_consumers(pipeline)
+        if client.queue.closed:
+            assert server.wait_until(lambda: not client.queue.workers.count)
+
+    monkeypatch.setattr(Pipeline, "_start_consumers", start)
+    with server.hold(), killed_on_the_way_out():
+        client.track("user", "event", {"n": 0})
+        assert server.wait_until(lambda: server.held == 1)
+        client.track("user", "event", {"n": 1})
+        thread = kill(client)
+        ending = Background(client.shutdown)
+        assert ending.is_running()
+        server.release()
+        thread.join(10)
+    assert ending.wait() is True
+    assert set(sequence_numbers(server)) == {0, 1}
+
+
 def test_a_call_that_waits_for_room_replaces_the_killed_consumer(
     server: LocalSegment, make_client: MakeClient
 ) -> None:
