@@ -77,7 +77,6 @@ def test_a_fork_while_a_request_is_under_way_and_locks_are_held(server: LocalSeg
 LOCKS = {
     "the queue": "client.queue.lock",
     "the queue of gauges": "client._router.gauges.queue.lock",
-    "the settings of the module": "segment_librato.global_client._defaults.lock",
     "logging": "logging._lock",
     "a log handler": "handler.lock",
     "urllib3's pools": "adapter.poolmanager.pools.lock",
@@ -597,7 +596,7 @@ track(client, [1])
 track(client, [2])
 held, forked = threading.Event(), threading.Event()
 def hold():
-    with client.queue.lock, segment_librato.global_client._defaults.lock:
+    with client.queue.lock:
         held.set()
         forked.wait()
 holder = threading.Thread(target=hold, daemon=True)
