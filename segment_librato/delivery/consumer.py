@@ -218,7 +218,7 @@ class Consumer:
                 thread.start()
         except BaseException:
             if thread.ident is None:
-                self._queue.withdraw_worker(self, thread)
+                self._queue.unregister_worker(self, thread)
             raise
 
     def drain(self, deadline: float | None) -> None:

@@ -380,7 +380,7 @@ class Pipeline:
 
     def _wait_for_reports(self, seconds: float) -> None:
         """Wait until other threads have told `on_error` what they have claimed, or time is up."""
-        self.queue.wait_until_told(self.queue.clock.deadline(seconds))
+        self.queue.wait_for_reports(self.queue.clock.deadline(seconds))
 
     def _report_left_over(self, left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]]) -> None:
         try:

@@ -83,7 +83,7 @@ class InFlightBatch:
         return tuple(map(bytes, self.messages[self.claimed :]))
 
     @property
-    def is_being_told(self) -> bool:
+    def is_being_reported(self) -> bool:
         """Whether a thread has claimed messages and is still reporting them."""
         return self.claimed > self.settled
 
@@ -247,9 +247,9 @@ class Ledger:
         return min((batch.first for batch in self._in_flight.copy()), default=self.taken)
 
     @synchronized
-    def begun_reports(self) -> list[InFlightBatch]:
+    def batches_being_reported(self) -> list[InFlightBatch]:
         """Return the batches of which messages are being reported."""
-        return [batch for batch in self._in_flight.copy() if batch.is_being_told]
+        return [batch for batch in self._in_flight.copy() if batch.is_being_reported]
 
     def called_from_delivery(self) -> bool:
         """Return whether the calling thread holds a batch, and so must not wait for it.

@@ -310,10 +310,10 @@ class MessageQueue:
                     return False
 
     @synchronized
-    def wait_until_told(self, deadline: float) -> None:
+    def wait_for_reports(self, deadline: float) -> None:
         """Wait until the reports that have begun are made, at the latest until the deadline."""
-        begun = self.ledger.begun_reports()
-        while any(batch.is_being_told for batch in begun) and self.clock.wait(
+        begun = self.ledger.batches_being_reported()
+        while any(batch.is_being_reported for batch in begun) and self.clock.wait(
             self._changed, deadline
         ):
             pass
@@ -334,7 +334,7 @@ class MessageQueue:
         """Count a consumer as present; see `Workers.register`. Takes no lock."""
         return self.workers.register(worker, thread)
 
-    def withdraw_worker(self, worker: object, thread: threading.Thread) -> None:
+    def unregister_worker(self, worker: object, thread: threading.Thread) -> None:
         """Count a consumer as gone, if this thread runs it. Takes no lock."""
         if self.workers.is_run_by(worker, thread):
             self.workers.remove(worker)
@@ -343,7 +343,7 @@ class MessageQueue:
     @synchronized
     def lose_worker(self, worker: object, thread: threading.Thread) -> None:
         """Count a consumer as gone whose thread ends; what that holds is left to another one."""
-        self.withdraw_worker(worker, thread)
+        self.unregister_worker(worker, thread)
         self.ledger.release(thread)
         self.workers.wake()
 

@@ -98,12 +98,6 @@ class Workers:
         (thread,) = self._threads.pop(worker, (None,))
         return thread
 
-    @synchronized
-    def unregister(self, worker: object) -> None:
-        """Count a consumer as gone, and tell who waits for it."""
-        self.remove(worker)
-        self._changed.notify_all()
-
     def remove_dead(self) -> None:
         """Count those as gone whose thread was killed. Not to be called under the lock.
 

@@ -564,11 +564,11 @@ def test_waiting_does_not_cover_what_came_later() -> None:
 
 def test_waiting_ends_when_nobody_is_there_to_send() -> None:
     queue = make_queue()
-    queue.register_worker("worker")
+    queue.register_worker("worker", threading.current_thread())
     fill(queue, 1)
     waiting = Background(lambda: queue.wait_until_settled(queue.begin_flush(), None))
     assert waiting.is_running()
-    queue.workers.unregister("worker")
+    queue.lose_worker("worker", threading.current_thread())
     assert waiting.wait() is None
 
 
@@ -632,12 +632,12 @@ def test_a_pause_ends_with_its_time() -> None:
 
 def test_waiting_until_none_is_left_ends_when_a_consumer_comes_back() -> None:
     queue = make_queue()
-    queue.register_worker("first")
+    queue.register_worker("first", threading.current_thread())
     queue.workers.drain()
     waiting = Background(lambda: queue.workers.wait_until_none(time.monotonic() + 30))
     assert waiting.is_running()
     queue.register_worker("second")
-    queue.workers.unregister("first")
+    queue.lose_worker("first", threading.current_thread())
     assert waiting.wait() is False
 
 
