@@ -236,7 +236,7 @@ class Pipeline:
         before = self.queue.ledger.stats()
         log.debug("drain began; messages pending: %d", before.pending)
         try:
-            if not self.join(self._exit_deadline(elapsed)):
+            if not self.join(self.exit_deadline(elapsed)):
                 self._abandon()
                 self._wait_for_reports(exit_state.grace())
             self._transport.close()
@@ -247,8 +247,12 @@ class Pipeline:
 
     def finish_flush(self, elapsed: float) -> None:
         """Deliver what waits up to the exit timeout, of which `elapsed` seconds have passed."""
-        if not self.flush(self._exit_deadline(elapsed)):
+        if not self.flush(self.exit_deadline(elapsed)):
             self._wait_for_reports(REPORT_GRACE)
+
+    def exit_deadline(self, elapsed: float) -> float:
+        """Return when the exit gives up what is left, after `elapsed` seconds of its budget."""
+        return self.queue.clock.deadline(self.config.exit_timeout - elapsed)
 
     def keep_for_exit(self) -> None:
         """Stay registered for the exit for as long as there is something to drain.
@@ -288,10 +292,7 @@ class Pipeline:
         if exit_state.is_up_to_caller():
             self.finish_drain(elapsed)
         else:  # the thread that exits will see to what is left then
-            self.flush(self._exit_deadline(elapsed) + REPORT_GRACE)
-
-    def _exit_deadline(self, elapsed: float) -> float:
-        return self.queue.clock.deadline(self.config.exit_timeout - elapsed)
+            self.flush(self.exit_deadline(elapsed) + REPORT_GRACE)
 
     def _misses_consumers(self) -> bool:
         """Return whether there are fewer consumers than there should be."""
@@ -316,7 +317,7 @@ class Pipeline:
     def _has_consumers(self) -> bool:
         """Start consumers; return whether they can be. They may have left already.
 
-        A signal handler that interrupted the start is told False: it cannot wait for it.
+        False for a signal handler that interrupted the start: it cannot wait for it.
         """
         if self._is_starting_here():
             return False
@@ -379,7 +380,7 @@ class Pipeline:
                 break
 
     def _wait_for_reports(self, seconds: float) -> None:
-        """Wait until other threads have told `on_error` what they have claimed, or time is up."""
+        """Wait until other threads have reported what they have claimed, or time is up."""
         self.queue.wait_for_reports(self.queue.clock.deadline(seconds))
 
     def _report_left_over(self, left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]]) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Failure", "Reporter"]
 
 MAX_DEPTH = 10
-SHORTEST_WAIT = 0.05  # seconds; what is below would be shown as 0.0
+MIN_SHOWN_WAIT = 0.05  # seconds; what is below would be shown as 0.0
 
 
 class Failure:
@@ -91,7 +91,7 @@ class Reporter:
     def retry(self, error: SegmentError, wait: float, count: int, *, is_first: bool) -> None:
         """Log that `count` messages will be sent again in `wait` seconds."""
         level = logging.WARNING if is_first else logging.DEBUG
-        when = f"in {wait:.1f} s" if wait >= SHORTEST_WAIT else "now"
+        when = f"in {wait:.1f} s" if wait >= MIN_SHOWN_WAIT else "now"
         log.log(level, "%s; retrying %s, messages: %d", error, when, count)
 
     def failure(self, failure: Failure) -> None:

@@ -42,17 +42,10 @@ def _deliver(pipeline: Pipeline, message: bytes) -> SegmentError | None:
         if rejection:
             pipeline.report.rejection(rejection, message)
             return rejection
-        return delivery.run(_exit_deadline(pipeline))
+        elapsed = exit_state.elapsed()
+        return delivery.run(None if elapsed is None else pipeline.exit_deadline(elapsed))
     except BaseException as interruption:
         delivery.give_up(interruption)
         raise
     finally:
         pipeline.keep_for_exit()
-
-
-def _exit_deadline(pipeline: Pipeline) -> float | None:
-    """Return the deadline of the exit; None before it has begun."""
-    elapsed = exit_state.elapsed()
-    if elapsed is None:
-        return None
-    return pipeline.queue.clock.deadline(pipeline.config.exit_timeout - elapsed)

@@ -19,7 +19,7 @@ from segment_librato.config.gauges import DEFAULT_TIMEOUT
 from segment_librato.errors import APIError, DeliveryError
 from segment_librato.frames import raised_anew
 from segment_librato.gauge_delivery.wire import gauges_body, measurements_body, read_time
-from segment_librato.http.response import REDIRECT, SUCCESS, redact
+from segment_librato.http.response import NOT_FOUND, REDIRECT, SUCCESS, UNAUTHORIZED, redact
 from segment_librato.http.session import Session, Sessions
 from segment_librato.transport.base import Receipt
 
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["LibratoTransport", "put_gauge"]
 
 BAD_REQUEST = 400
-UNAUTHORIZED = 401
 FORBIDDEN = 403
-NOT_FOUND = 404
 RATE_LIMIT = re.compile(r"\blimit", re.IGNORECASE)
 
 

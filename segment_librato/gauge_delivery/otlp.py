@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError, ConfigError, DeliveryError
 from segment_librato.gauge_delivery.otlp_endpoint import find_endpoint
-from segment_librato.http.response import REDIRECT, SUCCESS, redact
+from segment_librato.http.response import NOT_FOUND, REDIRECT, SUCCESS, UNAUTHORIZED, redact
 from segment_librato.http.session import Sessions
 from segment_librato.log import log
 from segment_librato.transport.base import Receipt
@@ -39,9 +39,6 @@ __all__ = ["OpenTelemetryTransport"]
 NANOSECONDS = 10**9
 MAX_TIME_SECONDS = 2**64 // NANOSECONDS - 1  # a time is an unsigned number of nanoseconds
 MAX_INTEGER = 2**63 - 1
-
-UNAUTHORIZED = 401
-NOT_FOUND = 404
 
 
 class OpenTelemetryTransport:

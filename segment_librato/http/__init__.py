@@ -15,7 +15,7 @@ __all__ = ["check_urllib3"]
 
 # The oldest that each Python we support can import: 1.22 fails on all, 1.26.4 from 3.12 on.
 # `requests` brings urllib3, and is content with 1.21.1 up to 2.32.
-OLDEST_URLLIB3 = (1, 26, 5)
+MIN_URLLIB3 = (1, 26, 5)
 
 
 def check_urllib3() -> None:
@@ -39,14 +39,14 @@ def check_urllib3() -> None:
         if not _is_too_old(version):
             raise
     if _is_too_old(version):
-        oldest = ".".join(map(str, OLDEST_URLLIB3))
+        oldest = ".".join(map(str, MIN_URLLIB3))
         text = f"sending needs urllib3 {oldest} or later, not {version}"
         raise DeliveryError(f"{text}; pip install --upgrade urllib3")
 
 
 def _is_too_old(version: str) -> bool:
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
-    return bool(numbers) and numbers < OLDEST_URLLIB3
+    return bool(numbers) and numbers < MIN_URLLIB3
 
 
 check_urllib3()

@@ -19,10 +19,12 @@ from segment_librato.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["REDIRECT", "SUCCESS", "Response", "redact"]
+__all__ = ["NOT_FOUND", "REDIRECT", "SUCCESS", "UNAUTHORIZED", "Response", "redact"]
 
 SUCCESS = range(200, 300)
 REDIRECT = range(300, 400)
+UNAUTHORIZED = 401
+NOT_FOUND = 404
 
 MAX_TEXT_LENGTH = 200
 

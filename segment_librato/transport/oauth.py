@@ -20,6 +20,7 @@ from urllib.parse import urlencode, urlsplit
 from segment_librato.errors import APIError, ConfigError, NetworkError
 from segment_librato.frames import raised_anew
 from segment_librato.http.deadlines import seconds_until
+from segment_librato.http.response import NOT_FOUND
 from segment_librato.http.session import Session
 from segment_librato.interruption import being_handled, let_through
 from segment_librato.process.clock import monotonic
@@ -37,7 +38,6 @@ DEFAULT_TOKEN_SECONDS = 120
 CLOCK_MARGIN_SECONDS = 5
 
 SUCCESS = 200
-NOT_FOUND = 404
 ASSERTION_REJECTED = frozenset({400, 401})  # RFC 6749, 5.2
 ERROR_CODE = re.compile("[a-z_]{1,40}")  # anything else may repeat what was sent
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError
 from segment_librato.http.deadlines import seconds_until
-from segment_librato.http.response import REDIRECT, SUCCESS, redact
+from segment_librato.http.response import NOT_FOUND, REDIRECT, SUCCESS, UNAUTHORIZED, redact
 from segment_librato.http.session import Sessions
 from segment_librato.log import log
 from segment_librato.process.clock import monotonic
@@ -32,8 +32,6 @@ __all__ = ["SegmentTransport"]
 
 GZIP_LEVEL = 6  # level 9 takes twice the time for 1 % fewer bytes
 
-UNAUTHORIZED = 401
-NOT_FOUND = 404
 TOKEN_REJECTED = frozenset({400, 401, 403, 511})
 
 
