@@ -86,7 +86,7 @@ class MessageTooLargeError(SegmentError, RuntimeError):
     has the length of the message, and says what it is too large for instead of holding it.
 
     Attributes:
-        size: about how many bytes of JSON it has; 0 if nobody has looked.
+        size: about how many bytes of JSON it has; 0 if that is not known.
     """
 
     code = "message_too_large"

@@ -1,6 +1,6 @@
 """How the import system finds the modules of this package under another name.
 
-Owns the finders, which stay in `sys.meta_path`: so a name leads here again after it was deleted
+Owns the finders. They stay in `sys.meta_path`, so that a name leads here again after it was deleted
 from `sys.modules`, and no module is ever loaded a second time. Must not know which names these
 are, or why.
 """
@@ -67,7 +67,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Loads a module as the one that there is, instead of a second copy."""
+    """Loads a module as the one that exists already, instead of a second copy."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,7 +1,7 @@
 """Stack frames behind an error: error trackers upload their local variables.
 
-Those of this library hold write keys, tokens, passwords of proxies and whole batches. So an error
-leaves it without them. Must not know what they hold.
+The frames of this library hold write keys, tokens, passwords of proxies and whole batches, so an
+error leaves the library without them. Must not know what they hold.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OF_REQUESTS = {"segment_librato", "requests", "urllib3", "http", "jwt"}
 
 
 def without_frames(error: Error) -> Error:
-    """Return an error after taking away its traceback, cause and context, each with frames."""
+    """Return an error without its traceback, cause and context, all of which have frames."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
     return error
 
@@ -45,9 +45,9 @@ def raised_anew(function: Callable[Arguments, Result]) -> Callable[Arguments, Re
 
 
 def clear_locals(error: BaseException) -> None:
-    """Forget the local variables of the frames of a request that an error went through.
+    """Clear the local variables of those frames of a request that an error went through.
 
-    For an error that is not ours, such as the one of a signal handler: it keeps its traceback.
+    For an error that is not ours, such as that of a signal handler: it keeps its traceback.
     """
     for frame, _ in traceback.walk_tb(error.__traceback__):
         module: str = frame.f_globals.get("__name__", "")

@@ -288,7 +288,7 @@ def _choose(defaults: _Defaults) -> _Choice:
 
 
 def _serves(client: Client, config: Config) -> bool:
-    """Return whether a client can go on with these options: it may be told another `on_error`."""
+    """Return whether a client can go on with these options: it may get another `on_error`."""
     options = vars(config) | {"on_error": client.config.on_error}
     return vars(client.config) == options and not client.queue.closed
 

@@ -1,7 +1,7 @@
-"""The modules `request`, `consumer` and `utils` of segment-analytics-python, as far as they serve.
+"""What applications import from `request`, `consumer` and `utils` of segment-analytics-python.
 
-Applications import a few names from them, mostly to find out whether a message is too large. Owns
-these names. Must not know how they come to be found there.
+They need a few names, mostly to find out whether a message is too large. Owns these names. Must not
+know how they come to be found there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from segment_librato.message.fields import MAX_MESSAGE_BYTES
 __all__ = ["MAX_MSG_SIZE", "APIError", "Consumer", "DatetimeSerializer", "clean"]
 
 MAX_MSG_SIZE = MAX_MESSAGE_BYTES
-MAX_CLEAN_BYTES = 64 * 1024 * 1024  # something endless must end
+MAX_CLEAN_BYTES = 64 * 1024 * 1024  # a generator may be endless
 
 
 def clean(item: object) -> Any:  # noqa: ANN401  JSON has no type

@@ -1,4 +1,4 @@
-"""Whose exception is it: that of the code that was called, or of a signal handler?
+"""Whose exception is it: one of the code that was called, or of a signal handler?
 
 A time limit (Celery's soft one, RQ's, one made with `signal.alarm`) is a signal handler that
 raises an ordinary `Exception`, at whatever line the main thread happens to be. It is for the
@@ -39,16 +39,16 @@ OPERATION_ERRORS = (
 VARARGS = 0x04  # `inspect.CO_VARARGS`, without an import that takes 4 ms
 
 SHORT_STACK = 200
-"""Frames. Who runs out of stack with more than these at his disposal has himself to blame."""
+"""Frames. Code that runs out of stack with more than these left has itself to blame."""
 
 
 def is_interruption(error: Exception) -> bool:
     """Return whether an exception came from outside of what was being done when it was raised.
 
-    So it is if it passed through a signal handler. And so it is if it was raised right in this
-    library, by none of its statements: tools set exceptions in another thread
-    (`PyThreadState_SetAsyncExc`), or throw them into a greenlet. Only for code that raises none
-    of our own errors, and waits for nothing.
+    It did if it passed through a signal handler; and if it was raised right in this library, by
+    none of its statements: tools set exceptions in another thread (`PyThreadState_SetAsyncExc`),
+    or throw them into a greenlet. Only for code that raises none of our own errors, and waits for
+    nothing.
 
     Not recognized are a handler that is written in C, or that has rebound its parameters; and an
     exception set from another thread that struck in code of the application.

@@ -1,4 +1,4 @@
-"""Text from outside, made fit for a terminal, a log and an error tracker.
+"""Text from outside, made safe for a terminal, a log and an error tracker.
 
 Servers, the environment and property names may hold escape sequences, line breaks and characters
 that reorder a line: with them somebody could forge a log line, or hide one. Every error and every

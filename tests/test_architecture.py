@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -94,6 +95,12 @@ def floor_of(name: str) -> int:
     """Return the floor of a module: its own if it has one, else that of its package."""
     floors = {one: at for at, floor in enumerate(FLOORS) for one in floor.split(", ")}
     return floors[name] if name in floors else floors[package_of(name)]
+
+
+def test_the_floors_are_those_of_the_documentation() -> None:
+    page = (ROOT.parent / "docs/internals/index.md").read_text()
+    lines = re.findall(r"^\d+\. (`.*)", page, re.MULTILINE)
+    assert [", ".join(re.findall("`(.*?)`", line)) for line in lines] == FLOORS
 
 
 @pytest.mark.parametrize("name", MODULES)

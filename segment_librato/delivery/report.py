@@ -53,7 +53,7 @@ class Reporter:
 
     @property
     def has_on_error(self) -> bool:
-        """Whether there is anybody to tell."""
+        """Whether the application has set an `on_error`."""
         return self._on_error is not None
 
     def use(self, on_error: OnError | None) -> None:

@@ -62,37 +62,37 @@ is_tracked: Any = getattr(gc, "is_tracked", None)  # PyPy has none, and needs no
 
 EncodeMessage: TypeAlias = "Callable[[Message], tuple[bytes, Message]]"
 
-
-_told: list[bool] = []  # that orjson cannot be imported
+_warned: list[bool] = []  # not empty once the log says that orjson cannot be imported
 
 
 def message_encoder() -> EncodeMessage:
     """Return the function that encodes messages: with orjson, if it is installed.
 
     It takes a built message, returns its bytes and the message they encode, and raises
-    MessageTooLargeError if there are more than 32 KB. If orjson is there but cannot be imported,
-    as without a file descriptor left, it does without; the next client tries again.
+    MessageTooLargeError if there are more than 32 KB. If orjson is installed but cannot be
+    imported, as without a file descriptor left, messages are encoded without it, and the next
+    client tries again.
     """
     handled = being_handled()
     try:
         return load_encoder()
     except Exception as error:  # noqa: BLE001  the import of a module may raise anything
         let_through(error, handled)
-        if not _told:
-            _told.append(True)
+        if not _warned:
+            _warned.append(True)
             log.warning("orjson cannot be imported, and is not used: %s", type(error).__name__)
     return _make_encoder(None, 0)
 
 
 @cache
 def load_encoder() -> EncodeMessage:
-    """Make that function, once.
+    """Make the function that `message_encoder` returns, once.
 
     The first client imports orjson, because not every program that imports this library makes
     one: 7 ms on top of the library's 56.
 
     Raises:
-        Exception: orjson is there, but cannot be imported.
+        Exception: orjson is installed, but cannot be imported.
     """
     if not is_tracked:
         return lambda message: encode(message, MAX_MESSAGE_BYTES)

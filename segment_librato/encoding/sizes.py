@@ -1,7 +1,8 @@
-"""How large a message is, and which part of it the most, for the error that rejects it.
+"""The size of a message and its largest part, for the error that rejects it.
 
-An estimate within a budget, so that it takes no longer for a message of a gigabyte: code of the
-application does not run, and nothing is copied or encoded. Must not know what a message means.
+Both are estimates within a budget, so that a message of a gigabyte takes no longer than any other:
+no code of the application runs, and nothing is copied or encoded. Must not know what a message
+means.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ MAX_NAME_LENGTH = 100
 
 
 def estimated_size(message: Mapping[str, Any]) -> int:
-    """Return about how many bytes of JSON a message has that has more than is allowed."""
+    """Return about how many bytes of JSON a message that is too large has."""
     return max(_size([message]), MAX_MESSAGE_BYTES + 1)
 
 
 def largest_part(message: Mapping[str, Any]) -> str:
-    """Return the name of the largest field, with that of the largest entry in it if it has some.
+    """Return the name of the largest field, and of the largest entry in it: "properties.report".
 
-    Such as "properties.report"; a name that could break a line of a log is left out.
+    The name of an entry is left out if it is long, or could break a line of a log.
     """
     name: str
     name, value = _largest(message)

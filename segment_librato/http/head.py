@@ -2,8 +2,8 @@
 
 `http.client` takes a 102 or 103 for the answer, fails for a 101st header, and hands every header
 to whoever parses cookies and encodings. So the head is read here, and `http.client` is given one
-that is short and plain. Owns what is odd about a response, so that nothing else can come over its
-connection. Must not know connections or deadlines, nor what a status means.
+that is short and plain. Owns what counts as odd about a response, so that its connection is not
+used again. Must not know connections or deadlines, nor what a status means.
 """
 
 from __future__ import annotations

@@ -73,8 +73,9 @@ class Session:
             verify: a file of certificate authorities; it takes precedence over the environment.
             cert: a file with a client certificate, or a pair of files with it and its key.
         """
+        parts = urlsplit(url)
         self._url = url
-        self._host = urlsplit(url).hostname
+        self._host = parts.hostname
         _warn_of_plain_http(url)
         self._timeout = timeout
         self._requests = PlainSession()
@@ -86,7 +87,7 @@ class Session:
         # `requests` would compute all of this for each request, which takes as long as sending it.
         self._prepared = self._requests.prepare_request(requests.Request("POST", url))
         self._headers = dict(self._prepared.headers)
-        if "%" in (parts := urlsplit(url)).netloc:  # the zone of an IPv6 address is our own affair
+        if "%" in parts.netloc:  # the zone of an IPv6 address is our own affair
             self._headers["Host"] = ZONE.sub("", parts.netloc)
         self._send_options: dict[str, Any] = {
             "proxies": {**get_environ_proxies(url), **(proxies or {})},
@@ -110,8 +111,7 @@ class Session:
         """Send a body; redirects are not followed.
 
         If nothing comes back over a connection that was there already, the body is sent again
-        over a new one, in the time that is left. That is no more than what a caller does who
-        tries again after a `NetworkError`.
+        over a new one, in the time that is left, as a caller would after a `NetworkError`.
 
         Args:
             method: the HTTP method.

@@ -107,7 +107,7 @@ def build(
 
 
 def _begin_second(second: int) -> str:
-    """Return the text of a second, which no id from the stock of an earlier one is used in."""
+    """Return the text of a new second; its ids come from a new stock."""
     discard_stock()  # here, where it costs the usual call nothing
     return format_second(second)
 

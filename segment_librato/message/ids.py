@@ -40,13 +40,13 @@ class _MessageIds:
         register_after_fork(self)
 
     def reset_after_fork(self) -> None:
-        """Empty the stock; the next call makes a new one. Thread-safe."""
+        """Drop the stock; the next call makes a new one. Thread-safe."""
         self._stock: list[str] = []
 
     def new_id(self) -> str:
         """Return a new id: a UUID of version 4 (RFC 9562). Thread-safe.
 
-        The caller has noticed a fork of this process, if there was one: see `notice_fork`.
+        The caller must have noticed a fork, if there was one: see `notice_fork`.
         """
         while True:
             stock = self._stock  # a child has another, if a signal handler forks meanwhile

@@ -37,7 +37,7 @@ Rule 3: decide under the lock, act outside it
 Rule 4: a thread never waits for itself
     A thread that delivers may call `on_error`, and that may flush or shut down. A signal handler
     may flush while its own thread starts a consumer or imports HTTP. Both are recognized
-    (`called_from_delivery`, `is_importing_here`) and told False at once.
+    (`called_from_delivery`, `is_importing_here`), and get False at once.
 
 Rule 5: the fork hook replaces objects, and does nothing else
     Another thread of the parent may hold any lock, so a child takes none, closes no connection

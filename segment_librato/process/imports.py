@@ -141,8 +141,8 @@ def import_once(load: Callable[[], object]) -> int:
     """Call the function that imports, unless that has been done. Thread-safe.
 
     Returns:
-        A number that is another one if they had to be made again: what was made from the former
-        modules must not be used any more.
+        A number that changes if they had to be made again: what was made from the former modules
+        must not be used any more.
 
     Raises:
         DeliveryError: called in the middle of the imports, by a signal handler.

@@ -141,7 +141,7 @@ class Ledger:
     def adopt(self, batch: InFlightBatch) -> bool:
         """Move what an orphan has left into an empty batch, in its place; return whether any was.
 
-        What `on_error` was told of has failed. The rest is sent, though a request with it may
+        What was passed to `on_error` has failed. The rest is sent, though a request with it may
         have been under way.
         """
         for orphan in self._in_flight.copy():
@@ -160,7 +160,7 @@ class Ledger:
 
     @synchronized
     def release(self, thread: threading.Thread) -> None:
-        """Leave what a thread holds, which is about to end, to another consumer."""
+        """Leave what a thread that is about to end holds to another consumer."""
         for batch in self._in_flight.copy():
             if batch.thread is thread:
                 batch.is_orphan = True

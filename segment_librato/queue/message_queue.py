@@ -311,7 +311,7 @@ class MessageQueue:
 
     @synchronized
     def wait_for_reports(self, deadline: float) -> None:
-        """Wait until the reports that have begun are made, at the latest until the deadline."""
+        """Wait until the reports that have begun are over, or until the deadline."""
         begun = self.ledger.batches_being_reported()
         while any(batch.is_being_reported for batch in begun) and self.clock.wait(
             self._changed, deadline
@@ -342,7 +342,7 @@ class MessageQueue:
 
     @synchronized
     def lose_worker(self, worker: object, thread: threading.Thread) -> None:
-        """Count a consumer as gone whose thread ends; what that holds is left to another one."""
+        """Count a consumer as gone whose thread ends; another one adopts what it holds."""
         self.unregister_worker(worker, thread)
         self.ledger.release(thread)
         self.workers.wake()
@@ -352,8 +352,8 @@ class MessageQueue:
 
         A caller that hands in an empty batch holds what is in it whatever interrupts this method.
 
-        It is counted as gone in the same instant, so that a message put in later finds that a
-        consumer must be started; except after a `reset`, which has forgotten it.
+        A consumer that must leave is counted as gone in the same instant, so that a message put in
+        later finds that one must be started; except after a `reset`, which has forgotten it.
         """
         batch, ledger = batch or InFlightBatch(), self.ledger
         due_at: float | None = None
