@@ -180,7 +180,7 @@ class Pipeline:
         if is_settled and not self._is_starting_here():
             threads = [one.thread for one in self.consumers if one.thread and one.is_alive()]
             self.queue.workers.drain()
-            # A thread takes the lock once more at its end.
+            # A thread may take the lock once more, at its end.
             has_left = self.queue.workers.wait_until_none(deadline)
             if has_left and not self.queue.is_locked_by_caller():
                 clock = self.queue.clock

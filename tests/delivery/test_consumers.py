@@ -66,6 +66,19 @@ def killed_on_the_way_out() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def killed_while_it_sends(server: LocalSegment, client: Client) -> Iterator[None]:
+    """Have the consumer die after a block, as it sends one message and another one waits."""
+    with server.hold(), killed_on_the_way_out():
+        client.track("user", "event", {"n": 0})
+        assert server.wait_until(lambda: server.held == 1)
+        client.track("user", "event", {"n": 1})
+        thread = kill(client)
+        yield
+        server.release()
+        thread.join(10)
+
+
 def test_a_queue_that_filled_up_without_a_thread_is_served_as_soon_as_there_is_one(
     server: LocalSegment, make_client: MakeClient, errors: Errors
 ) -> None:
@@ -117,15 +130,9 @@ def test_a_flush_goes_on_if_the_consumer_is_killed_meanwhile(
 ) -> None:
     """What it was sending is sent by the next one, once it is noticed."""
     client = make_client(upload_size=1, upload_interval=LONG)
-    with server.hold(), killed_on_the_way_out():
-        client.track("user", "event", {"n": 0})
-        assert server.wait_until(lambda: server.held == 1)
-        client.track("user", "event", {"n": 1})
-        thread = kill(client)
+    with killed_while_it_sends(server, client):
         flushing = Background(client.flush)
         assert flushing.is_running()
-        server.release()
-        thread.join(10)
     assert flushing.wait() is True
     stats = client.stats
     assert (stats.accepted, stats.delivered, stats.pending) == (2, 2, 0)
@@ -145,16 +152,10 @@ def test_a_flush_goes_on_if_a_call_replaces_the_killed_consumer(
         return is_settled
 
     monkeypatch.setattr(Pipeline, "_wait_until_settled", wait)
-    with server.hold(), killed_on_the_way_out():
-        client.track("user", "event", {"n": 0})
-        assert server.wait_until(lambda: server.held == 1)
-        client.track("user", "event", {"n": 1})
-        thread = kill(client)
+    with killed_while_it_sends(server, client):
         flushing = Background(client.flush)
         assert flushing.is_running()
-        server.release()
-        thread.join(10)
-        client.queue.is_unserved = True  # as it is said, and then it dies
+    client.queue.is_unserved = True  # as it is said, and then it dies
     assert flushing.wait() is True
     assert {0, 1} <= set(sequence_numbers(server))
 
@@ -172,15 +173,9 @@ def test_a_shutdown_sees_what_a_consumer_delivered_that_has_left_already(
             thread.join(10 if client.queue.closed else 0)
 
     monkeypatch.setattr(Pipeline, "_start_consumers", start)
-    with server.hold(), killed_on_the_way_out():
-        client.track("user", "event", {"n": 0})
-        assert server.wait_until(lambda: server.held == 1)
-        client.track("user", "event", {"n": 1})
-        thread = kill(client)
+    with killed_while_it_sends(server, client):
         ending = Background(client.shutdown)
         assert ending.is_running()
-        server.release()
-        thread.join(10)
     assert ending.wait() is True
     assert set(sequence_numbers(server)) == {0, 1}
 
