@@ -159,7 +159,7 @@ class ClientClosedError(RejectionError):
 class ShutdownTimeoutError(SegmentError):
     """Messages were still undelivered when a shutdown or the exit ran out of time.
 
-    Those of a request that was under way may have arrived all the same.
+    Those of a request that was in flight may have arrived.
     """
 
     code = "shutdown_timeout"

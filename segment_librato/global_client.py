@@ -240,7 +240,7 @@ def _client() -> Client:
 def _renewed_client(defaults: _Defaults) -> tuple[Client, Client | None, ConfigError | None]:
     """Bring the default client up to date with the settings as they are now.
 
-    Several threads may do so at once, and help each other: nobody waits for another.
+    Several threads may do so at once, and help each other: none waits for another.
 
     Returns:
         The default client; the one it replaces, if it does; and what is wrong with the settings,

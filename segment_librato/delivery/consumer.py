@@ -89,7 +89,7 @@ class Delivery:
 
     def give_up(self, interruption: BaseException) -> None:
         """See to the outcome of what an interrupted `run` left without one."""
-        clear_locals(interruption)  # `on_error`, and who catches it, may have it uploaded
+        clear_locals(interruption)  # `on_error`, or whoever catches it, may have it uploaded
         batch, failure = self.batch, self._failure
         error = DeliveryError(f"interrupted by {type(interruption).__name__}")
         if batch.claimed > batch.settled and failure and not failure.was_reported:

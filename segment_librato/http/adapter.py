@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DeadlineAdapter", "PlainSession"]
 
-MAX_IDLE_SECONDS = 60.0  # routers forget an idle connection, some after minutes, and tell nobody
+MAX_IDLE_SECONDS = 60.0  # routers forget an idle connection, some after minutes, without a word
 
 
 class PlainSession(requests.Session):

@@ -104,7 +104,7 @@ class _ExitState:
         return TIME_IS_UP if self.was_cut_short else monotonic() - self.began
 
     def is_up_to_caller(self) -> bool:
-        """Return whether nobody else will see to what the calling thread puts in."""
+        """Return whether no other thread will see to what the calling one puts in."""
         return self.is_over or self.thread_id == threading.get_ident()
 
     def grace(self) -> float:

@@ -156,7 +156,7 @@ class MessageQueue:
     def _put_in_turn(
         self, message: bytes | Item, deadline: float, find_consumers: Callable[[], object]
     ) -> RejectionError | None:
-        """Wait for room; who waits longest goes first."""
+        """Wait for room; the call that has waited longest goes first."""
         line, me = self._line, Waiter()
         is_over = False
         try:
@@ -172,7 +172,7 @@ class MessageQueue:
                 is_over = not self.clock.wait(Watch(me), deadline)
                 find_consumers()
         finally:
-            try:  # noqa: SIM105  Ctrl-C in `suppress` would leave it in the line for ever
+            try:  # noqa: SIM105  Ctrl-C in `suppress` would leave it in the line forever
                 line.remove(me)
             except ValueError:  # Ctrl-C came before it was in
                 pass

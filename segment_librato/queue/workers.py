@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Watch", "Workers", "has_died"]
 
-MAX_UNWATCHED = 1.0  # seconds; who waits for consumers looks that often whether they live
+MAX_UNWATCHED = 1.0  # seconds between two looks whether consumers are alive, during a wait for them
 
 
 def has_died(thread: threading.Thread | None) -> bool:
