@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 from segment_librato.errors import DeliveryError
@@ -33,7 +34,9 @@ class _Imports:
 
     def __init__(self) -> None:
         self._times_made = 0
-        self._added: dict[str, ModuleType] = {}  # what they, or other threads meanwhile, imported
+        # What they, or other threads meanwhile, imported. Not kept alive: at the exit, modules go
+        # in an order that some rely on.
+        self._added: dict[str, weakref.ref[ModuleType]] = {}
         self._added_of_ours: list[str] = []
         # Each thread that is in the middle of them, and the calls it has to make afterwards.
         self._postponed: dict[int, list[Callable[[], object]]] = {}
@@ -75,9 +78,10 @@ class _Imports:
         _forget_dropped(self._added)
         before = set(sys.modules)
         load()
-        added = [item for item in list(sys.modules.items()) if item[0] not in before]
+        modules = list(sys.modules.items())
+        added = {name: weakref.ref(one) for name, one in modules if name not in before}
         kept = {name: one for name, one in self._added.items() if name in sys.modules}
-        self._added = {**kept, **dict(added)}
+        self._added = {**kept, **added}
         self._added_of_ours = [name for name in self._added if name.startswith(PACKAGE)]
         self._times_made += 1
 
@@ -98,7 +102,7 @@ class _Imports:
             time.sleep(POLL_INTERVAL)
 
 
-def _forget_dropped(modules: dict[str, ModuleType]) -> None:
+def _forget_dropped(modules: dict[str, weakref.ref[ModuleType]]) -> None:
     """Remove from packages the submodules that `sys.modules` has lost.
 
     `from package import submodule` would find the former one there, other imports make a new one,
@@ -107,7 +111,8 @@ def _forget_dropped(modules: dict[str, ModuleType]) -> None:
     for name, module in modules.items():
         package_name, _, submodule = name.rpartition(".")
         package = sys.modules.get(package_name)
-        if name not in sys.modules and getattr(package, submodule, None) is module:
+        left = getattr(package, submodule, None)
+        if name not in sys.modules and left is not None and left is module():
             delattr(package, submodule)
 
 
