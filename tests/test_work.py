@@ -44,7 +44,7 @@ FAILURE = b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n{}"
 FLAT = {"plan": "pro", "seats": 7, "price": 12.5, "trial": False, "country": "FR"}
 NESTED = {"cart": [{"sku": "a", "price": 1.5}, {"sku": "b", "price": 2.5}], "coupon": None}
 
-STOCK_OF_IDS = 64
+STOCK_OF_IDS = 128
 
 # Lower each when you can; if you have to raise it, what that buys must be worth it.
 # Today it is 24 calls with orjson and 34 without, those for a new stock of ids included.
