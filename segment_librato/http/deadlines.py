@@ -177,7 +177,12 @@ class _Reader(io.BufferedReader):
     raw: _Stream
 
     def close(self) -> None:
-        if not self.closed:
-            self.raw.end()
+        if self.closed:
+            return
+        self.raw.end()
+        try:
             self.raw.note_surplus(self.peek())
-        super().close()
+        except ValueError:  # this call was interrupted before, and the buffer is gone
+            self.raw.close()
+        else:
+            super().close()

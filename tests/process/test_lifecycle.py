@@ -655,6 +655,7 @@ def check_outcomes(server: LocalSegment, client: Client, errors: Errors, place: 
     errors.calls.clear()
 
 
+@pytest.mark.filterwarnings("ignore:unclosed")  # a socket that is not in its connection yet
 @pytest.mark.parametrize("exception", INTERRUPTIONS)
 @pytest.mark.parametrize("sync_mode", [False, True])
 @pytest.mark.parametrize("state", ["first", "prepared", "started"])
