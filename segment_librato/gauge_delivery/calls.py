@@ -10,7 +10,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from segment_librato.config.gauges import MAX_PERIOD_SECONDS, MIN_PERIOD_SECONDS, LibratoConfig
+from segment_librato.encoding.kinds import array_item, is_array
 from segment_librato.errors import ConfigError, ValidationError, unexpected
+from segment_librato.interruption import is_interruption
 from segment_librato.librato.mapper import MAX_VALUE, gauge_name
 from segment_librato.message.fields import check_event, plain
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["configure", "gauge_fields", "gauge_settings"]
 
 SUMMARIES = ("average", "sum", "count", "min", "max")
+TIMES = {"m", "M"}  # numpy's letters for times and spans of time
 DOT_SEGMENTS = {".", ".."}  # they would lead to another path, even percent-encoded
 RESERVED = '"all", which Librato reserves'
 
@@ -109,9 +112,11 @@ def _number(value: Any) -> int | float | Decimal:  # noqa: ANN401  Real and Deci
     To compare a `numpy.float32` with the limit would warn of an overflow.
     """
     value = plain("value", value)
-    if hasattr(type(value), "item") and getattr(value, "shape", None) == ():  # a tensor, perhaps
-        value = value.item()
-    if not isinstance(value, (numbers.Real, Decimal)) or isinstance(value, bool):
+    is_time = False
+    if is_array(value) and tuple(value.shape) == ():  # a tensor, perhaps
+        is_time = getattr(value.dtype, "kind", "") in TIMES  # to numpy, they are integers
+        value = value if is_time else array_item(value)
+    if is_time or not isinstance(value, (numbers.Real, Decimal)) or isinstance(value, bool):
         raise ValidationError(unexpected("value", "a number", value))
     try:
         number: int | float | Decimal
@@ -120,7 +125,9 @@ def _number(value: Any) -> int | float | Decimal:  # noqa: ANN401  Real and Deci
         else:
             number = int(value) if isinstance(value, numbers.Integral) else float(value)
         is_within_range = -MAX_VALUE <= number <= MAX_VALUE
-    except ArithmeticError:  # NaN as a Decimal, a Fraction beyond all floats
+    except ArithmeticError as error:  # NaN as a Decimal, a Fraction beyond all floats
+        if is_interruption(error):
+            raise
         is_within_range = False
     if not is_within_range:
         raise ValidationError("value: expected a finite number of at most 1e126 in magnitude")

@@ -132,7 +132,9 @@ def _is_local(value: datetime, now: float) -> bool:
         return False
     try:
         return 0 <= now - value.timestamp() < LOCAL_TIME_SECONDS
-    except (OSError, OverflowError, ValueError):  # too old for the platform's local time
+    except (OSError, OverflowError, ValueError) as error:  # too old for the local time here
+        if is_interruption(error):
+            raise
         return False
 
 

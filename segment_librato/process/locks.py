@@ -1,7 +1,7 @@
 """Locks and conditions that survive signals.
 
 Every lock of the library is held, and every wait made, through this module; see the rules of the
-package. Must not know anything else of the library.
+package. Of the library, it must know nothing but whose exception one is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import threading
 from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
+
+from segment_librato.interruption import is_interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,6 +95,8 @@ class Waiter:
         """End the wait, or the next one; return False if that has been done already."""
         try:
             self._lock.release()
-        except RuntimeError:
+        except RuntimeError as error:
+            if is_interruption(error):
+                raise
             return False
         return True

@@ -29,6 +29,7 @@ from segment_librato.errors import MessageTooLargeError
 from segment_librato.interruption import is_interruption
 from segment_librato.librato import map_message
 from segment_librato.message import build as message_build
+from segment_librato.process.locks import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -268,3 +269,30 @@ def test_near_the_end_of_the_stack_a_message_has_all_its_values_or_is_rejected()
         "message: no memory or stack left to encode it",
         "the stack",
     }
+
+
+@pytest.mark.parametrize("base", [OSError, RuntimeError, ArithmeticError])
+def test_a_time_limit_that_looks_like_an_error_of_the_call_reaches_the_caller(
+    base: type[Exception], make_client: MakeClient
+) -> None:
+    """As some catch that very type: for a naive time, a number and a wake-up."""
+    exception = type("Limit", (base,), {})
+    client = make_client(upload_interval=60, upload_size=1, max_queue_size=0)
+    now = datetime.now()  # noqa: DTZ005  a naive one is looked at as local time
+    place = 0
+    while outcome := strike(lambda: client.gauge("g", 1, timestamp=now), place + 1, exception):
+        place += 1
+        assert type(outcome) is exception, f"place {place}"
+    assert place > 15
+
+
+def test_a_time_limit_reaches_who_wakes_a_waiter() -> None:
+    exception = type("Limit", (RuntimeError,), {})
+    place = 0
+    while True:
+        outcome = strike(Waiter().wake, place + 1, exception)
+        if outcome is False:
+            break
+        place += 1
+        assert type(outcome) is exception, f"place {place}"
+    assert place > 0

@@ -672,6 +672,24 @@ class TestGauge:
         with pytest.raises(ValidationError, match="expected a finite number of at most 1e126"):
             make_client(send=False).gauge("depth", value)
 
+    @pytest.mark.parametrize(
+        "value",
+        [
+            np.ma.masked,
+            np.ma.array(5, mask=True),
+            np.timedelta64(1_500_000_000, "ns"),
+            np.datetime64("2026-01-02T03:04:05", "ns"),
+            np.array(1_500_000_000, "timedelta64[ns]"),
+        ],
+        ids=["masked", "masked array", "timedelta64", "datetime64", "array of timedelta64"],
+    )
+    def test_rejects_what_only_looks_like_a_number(
+        self, make_client: MakeClient, value: Any
+    ) -> None:
+        """A masked value would be 0, and a time the number of its nanoseconds."""
+        with pytest.raises(ValidationError, match="value: expected a number, got "):
+            make_client(send=False).gauge("depth", value)
+
 
 class TestConfigureGauge:
     def test_sets_what_the_documentation_asks_for_and_may_be_repeated(
