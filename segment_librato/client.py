@@ -211,7 +211,8 @@ class Client:
             self._report: Reporter = Reporter(self.config.on_error)
             self._router: Router = Router(self.config, self._report, self._clock)
         except ConfigError as error:
-            del options, write_key, proxies, oauth_client_key  # an error tracker would upload them
+            # An error tracker would upload them.
+            del options, write_key, host, proxies, oauth_client_key, oauth_auth_server, gauges
             raise without_frames(error)  # noqa: B904  it is the same one
         self.queue: MessageQueue = self._router.queue
         weakref.finalize(self, _close, self._router.queues).atexit = False

@@ -182,6 +182,24 @@ def test_what_interrupts_a_request_finds_no_secrets_in_its_frames() -> None:
     assert not [secret for secret in SECRETS if secret in told[0]]
 
 
+def test_what_interrupts_the_set_up_of_a_gauge_finds_no_secrets_in_its_frames() -> None:
+    def interrupt(*_: object) -> NoReturn:
+        raise HandlerError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with RawServer(lambda: [FOREVER]) as server:
+            client = Client(**ACCOUNTS["librato"](server.host))
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(HandlerError) as raised:
+                client.configure_gauge("g")
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            assert_nothing_is_uploaded_of(raised.value, "Basic ")
+            client.shutdown()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 WRONG: list[dict[str, Any]] = [
     {"timeout": -1},
     {"host": "ftp://nowhere"},
@@ -207,6 +225,24 @@ def test_an_option_that_is_rejected_shows_no_other_option(wrong: dict[str, Any])
 def test_an_account_that_is_rejected_shows_no_token(wrong: dict[str, Any]) -> None:
     with pytest.raises(SegmentError) as raised:
         LibratoConfig(**{"email": "a@b.c", "token": TOKEN, **wrong})
+    assert_nothing_is_uploaded_of(raised.value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: LibratoConfig("a@b.c", TOKEN, endpoint="https://librato.example"),  # type: ignore[call-arg]
+        lambda: LibratoConfig("a@b.c", TOKEN, email="a@b.c"),  # type: ignore[misc]
+        lambda: LibratoConfig(*["a@b.c"] * 8, *[TOKEN] * 8),  # type: ignore[arg-type]
+        lambda: OpenTelemetryConfig(f"http://u:{PASSWORD}@metrics.example"),
+        lambda: Client(WRITE_KEY, f"http://u:{PASSWORD}@segment.example"),
+        lambda: Client(WRITE_KEY, gauges=TOKEN),  # type: ignore[arg-type]
+    ],
+    ids=["unexpected", "twice", "many", "endpoint", "host", "gauges"],
+)
+def test_a_call_that_makes_no_sense_shows_no_secret(make: Callable[[], object]) -> None:
+    with pytest.raises((SegmentError, TypeError)) as raised:
+        make()
     assert_nothing_is_uploaded_of(raised.value)
 
 

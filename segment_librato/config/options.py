@@ -83,17 +83,12 @@ class Options:
         cls._secrets |= set(secrets)
 
     def __init__(self, *values: object, **options: object) -> None:
-        kind = type(self).__name__
-        if len(values) > len(self._positional):
-            expected = f"at most {len(self._positional)} positional arguments"
-            raise TypeError(f"{kind}: expected {expected}, got {len(values)}")
         given = dict(zip(self._positional, values, strict=False))
-        if twice := given.keys() & options.keys():
-            raise TypeError(f"{kind}: got options twice: {', '.join(sorted(twice))}")
-        names = self.names()
-        if unknown := options.keys() - set(names):
-            raise TypeError(f"{kind}: got unexpected options: {', '.join(sorted(unknown))}")
+        if problem := self._problem_of_names(len(values), given, options):
+            del values, options, given  # an error tracker would upload them
+            raise TypeError(f"{type(self).__name__}: {problem}")
         given |= options
+        names = self.names()
         values_of = vars(self)
         values_of.update({name: given.get(name, getattr(type(self), name)) for name in names})
         try:
@@ -101,11 +96,31 @@ class Options:
                 values_of[name] = _plain(name, values_of[name])
             self._check()
         except ConfigError as error:
-            del values, options, given, values_of  # an error tracker would upload them
+            values_of.clear()  # an error tracker would upload them
+            del values, options, given
             raise without_frames(error)  # noqa: B904  it is the same one
         for name, value in values_of.items():
             if isinstance(value, Mapping):
                 values_of[name] = dict(value)
+
+    @classmethod
+    def _problem_of_names(
+        cls, count: int, given: Mapping[str, object], options: Mapping[str, object]
+    ) -> str:
+        """Return what is wrong with the names of options, or their number; empty if nothing is.
+
+        Args:
+            count: how many were given by position.
+            given: these, as far as there are so many.
+            options: those that were given by name.
+        """
+        if count > len(cls._positional):
+            return f"expected at most {len(cls._positional)} positional arguments, got {count}"
+        if twice := given.keys() & options.keys():
+            return f"got options twice: {', '.join(sorted(twice))}"
+        if unknown := options.keys() - set(cls.names()):
+            return f"got unexpected options: {', '.join(sorted(unknown))}"
+        return ""
 
     def _check(self) -> None:
         """Raise a ConfigError that names the first option with a wrong type or value."""

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from segment_librato._version import VERSION
 from segment_librato.config.gauges import DEFAULT_TIMEOUT
 from segment_librato.errors import APIError, DeliveryError
-from segment_librato.frames import raised_anew
+from segment_librato.frames import clear_locals, raised_anew
 from segment_librato.gauge_delivery.wire import gauges_body, measurements_body, read_time
 from segment_librato.http.response import NOT_FOUND, REDIRECT, SUCCESS, UNAUTHORIZED, redact
 from segment_librato.http.session import Session, Sessions
@@ -117,8 +117,13 @@ def put_gauge(account: LibratoConfig, name: str, properties: dict[str, Any]) -> 
         NetworkError: no response came.
     """
     url = f"{account.host.rstrip('/')}/v1/metrics/{name}"
-    with Session(url, account.proxies, account.timeout or DEFAULT_TIMEOUT) as session:
-        response = session.send("PUT", _encode({"type": "gauge", **properties}), _headers(account))
+    try:
+        with Session(url, account.proxies, account.timeout or DEFAULT_TIMEOUT) as session:
+            body = _encode({"type": "gauge", **properties})
+            response = session.send("PUT", body, _headers(account))
+    except BaseException as error:  # Ctrl-C, or what a signal handler raises
+        clear_locals(error)
+        raise
     if response.status not in SUCCESS:
         raise _error(account, response, "PUT", "/v1/metrics/{name}")
 
