@@ -103,7 +103,7 @@ class _Defaults:
     @property
     def client(self) -> Client | None:
         """The default client, if there is one."""
-        client: Client | None = self.settings["default_client"]
+        client: Client | None = self.settings.get("default_client")
         return client
 
     def assign(self, client: Client | None) -> None:
@@ -115,7 +115,7 @@ class _Defaults:
 
     def publish(self, change: _Change, client: Client) -> Client | None:
         """Make this the default client, unless the settings have changed; return the one before."""
-        before: Client | None = self.settings["default_client"]
+        before: Client | None = self.settings.get("default_client")
         if self.change is change:  # up to the end, no call and no jump
             self.settings["default_client"] = client
             self.applied = change
@@ -201,6 +201,12 @@ class _SettingsModule(ModuleType):
         elif not (is_known or isinstance(value, ModuleType)):  # an import sets submodules
             _hint_at_spelling(name)
 
+    def __delattr__(self, name: str) -> None:
+        """Take a setting that is deleted, as tests do, for one that has its default."""
+        super().__delattr__(name)
+        if name in _SETTINGS:
+            _defaults.change = _Change()
+
     def __reduce__(self) -> tuple[object, tuple[str]]:
         """Let pickle and its kin refer to the module by its name, as they do for any other."""
         return importlib.import_module, (self.__name__,)
@@ -229,7 +235,7 @@ def _client() -> Client:
     notice_fork()
     current, retired, problem = _renewed_client(_defaults)
     if problem:
-        report_setting(current, problem, _defaults.settings["on_error"])
+        report_setting(current, problem, _defaults.settings.get("on_error"))
     if retired:
         send_at_once(retired)
         _defaults.bound_former()
@@ -275,7 +281,8 @@ def _renewed_client(defaults: _Defaults) -> tuple[Client, Client | None, ConfigE
 def _choose(defaults: _Defaults) -> _Choice:
     """Return a client for the settings as they are now: the present, a former or a new one."""
     current = defaults.client
-    options = {name: defaults.settings[name] for name in _SETTINGS}
+    settings = defaults.settings
+    options = {name: settings[name] for name in _SETTINGS if name in settings}
     try:
         config = Config(**options)
         if current and _serves(current, config):

@@ -137,6 +137,18 @@ def test_a_call_without_a_write_key_raises_and_makes_nothing(call: str, made: li
     assert not made
 
 
+@pytest.mark.parametrize("name", [*Config.names(), "default_client"])
+def test_a_setting_that_was_deleted_has_its_default(name: str) -> None:
+    analytics.send = False  # not to the default host
+    track()
+    delattr(analytics, name)
+    assert analytics.track("user-1", "Signed Up")[0]
+    if name not in {"write_key", "default_client"}:  # without a key, the earlier client goes on
+        client = analytics.default_client
+        assert client
+        assert getattr(client, name) == getattr(Config, name)
+
+
 @pytest.mark.parametrize("call", ["flush", "join", "shutdown"])
 def test_the_client_is_made_by_what_finishes_too(call: str, made: list[Client]) -> None:
     assert getattr(analytics, call)()
