@@ -33,7 +33,7 @@ KEPT = frozenset(
     }
 )
 STATUS_LINE = re.compile(rb"HTTP/1\.\d+\s+([1-9]\d\d)(?!\S)")
-HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*\r\n")
+HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*\r?\n")
 SWITCHING_PROTOCOLS = 101
 EMPTY_LINE = frozenset({b"\r\n", b"\n"})
 
@@ -85,7 +85,7 @@ def _with_headers(status_line: bytes, stream: _Lines, *, is_odd: bool) -> Head:
     try:
         for line in _header_lines(stream):
             header = HEADER.fullmatch(line)
-            is_odd |= header is None
+            is_odd |= header is None or not line.endswith(b"\r\n")
             if header and (name := header[1].lower()) in KEPT and len(kept) < MAX_HEADERS:
                 kept.append(line)
                 if name in {b"content-length", b"transfer-encoding"}:

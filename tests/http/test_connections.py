@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
 
 import pytest
 import requests
@@ -286,6 +287,18 @@ def test_a_connection_over_which_anything_odd_came_is_not_used_again(
         assert server.connections == 2
 
 
+@pytest.mark.timeout(20)
+def test_the_end_of_a_body_is_known_if_lines_end_in_a_line_feed_alone(
+    make: Transports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each answer of such a server is waited for until the time for bodies is over."""
+    monkeypatch.setattr(deadlines, "MAX_BODY_SECONDS", FOREVER)
+    answer = b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}"
+    server = RawServer(lambda: [answer], keep_alive=True)
+    with server, sender(make, server.host, timeout=FOREVER) as send:
+        assert send() == 200
+
+
 def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one(make: Transports) -> None:
     go_on, sent = threading.Event(), threading.Event()
     numbers = iter(range(2))
@@ -517,6 +530,16 @@ def test_a_response_without_a_raw_one_is_a_response(
     with Session("http://127.0.0.1:1", None, 1) as session:
         response = post(session)
     assert (response.status, response.body) == (418, content or b"")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("target", [requests.Session, requests.adapters.HTTPAdapter])
+def test_a_mock_in_the_place_of_a_response_has_a_body_that_ends(
+    make: Transports, monkeypatch: pytest.MonkeyPatch, target: type
+) -> None:
+    monkeypatch.setattr(target, "send", MagicMock(**{"return_value.status_code": 200}))
+    with sender(make, "http://127.0.0.1:1") as send:
+        assert send() == 200
 
 
 def test_each_request_is_an_object_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
