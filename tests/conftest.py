@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import signal
 import ssl
@@ -46,6 +47,15 @@ def ctrl_c() -> None:
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave coverage out of child processes, for tests of what is imported there."""
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def sockets_collected(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let no later test meet the sockets that an interruption has left to the collector."""
+    yield
+    filters = [one for mark in request.node.iter_markers("filterwarnings") for one in mark.args]
+    if any("unclosed" in one or "<socket" in one for one in filters):
+        gc.collect()
 
 
 @pytest.fixture
