@@ -21,7 +21,6 @@ FLOORS = [
     "devserver",
     "segment_librato",
     "compat",
-    "finders, incumbent",
     "global_client",
     "client",
     "router",

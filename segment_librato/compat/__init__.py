@@ -1,6 +1,7 @@
 """`install_as_segment_analytics()`: this package under the name of the incumbent.
 
-Owns what it is called there, and when that is refused. Must not know clients or settings.
+Owns what it is called there, and when that is refused; `finders` has the import system find it, and
+`incumbent` has the few names that are only there. Must not know clients or settings.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ NAMES = ("segment.analytics", "analytics")
 
 # Modules of the incumbent that have other names here.
 ALIASES = {
-    "consumer": "incumbent",
-    "request": "incumbent",
-    "utils": "incumbent",
+    "consumer": "compat.incumbent",
+    "request": "compat.incumbent",
+    "utils": "compat.incumbent",
     "version": "_version",
 }
 
@@ -44,7 +45,7 @@ def install_as_segment_analytics(name: str = "segment.analytics") -> None:
     package = sys.modules[PACKAGE]
     if sys.modules.get(name, package) is not package:
         raise ConfigError(f"{name} was imported before; call install_as_segment_analytics() first")
-    from segment_librato.finders import find_as, is_found_as  # few need it
+    from segment_librato.compat.finders import find_as, is_found_as  # few need it
 
     if name == "analytics" and not is_found_as(name):
         _check_that_nobody_has(name)
