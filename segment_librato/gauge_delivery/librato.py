@@ -19,8 +19,9 @@ from segment_librato.config.gauges import DEFAULT_TIMEOUT
 from segment_librato.errors import APIError, DeliveryError
 from segment_librato.frames import clear_locals, raised_anew
 from segment_librato.gauge_delivery.wire import gauges_body, measurements_body, read_time
+from segment_librato.http.pool import Sessions
 from segment_librato.http.response import NOT_FOUND, REDIRECT, SUCCESS, UNAUTHORIZED, redact
-from segment_librato.http.session import Session, Sessions
+from segment_librato.http.session import Session
 from segment_librato.transport.base import Receipt
 
 if TYPE_CHECKING:

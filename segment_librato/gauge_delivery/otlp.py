@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError, ConfigError, DeliveryError
 from segment_librato.gauge_delivery.otlp_endpoint import find_endpoint
+from segment_librato.http.pool import Sessions
 from segment_librato.http.response import NOT_FOUND, REDIRECT, SUCCESS, UNAUTHORIZED, redact
-from segment_librato.http.session import Sessions
 from segment_librato.log import log
 from segment_librato.transport.base import Receipt
 

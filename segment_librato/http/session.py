@@ -1,7 +1,7 @@
-"""HTTP sessions: one request after another to one URL, each with an end in time.
+"""An HTTP session: one request after another to one URL, each with an end in time.
 
-Owns connections and their pool, proxies, certificates, and the size limit of a response. Must not
-know what is sent, what a response or a failure means, or how deadlines are kept.
+Owns proxies, certificates, the second try over a new connection, and the size limit of a response.
+Must not know what is sent, what a response or a failure means, or how deadlines are kept.
 
 The status line decides: once it and the headers are there, nothing that happens to the body turns
 a success into a failure, or delays it for long.
@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
 from http.client import HTTPException
 from ipaddress import ip_address
 from time import time as wall_clock
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
@@ -23,7 +22,6 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
-from segment_librato.errors import NetworkError, SegmentError
 from segment_librato.http.adapter import DeadlineAdapter, PlainSession
 from segment_librato.http.deadlines import timeout_within
 from segment_librato.http.failures import causes, explain
@@ -33,13 +31,13 @@ from segment_librato.log import log
 from segment_librato.process.clock import monotonic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from typing_extensions import Self
 
     from segment_librato.config.validators import Timeout
 
-__all__ = ["Pool", "Session", "Sessions"]
+__all__ = ["Session"]
 
 MAX_BODY_BYTES = 64 * 1024
 # What `requests`, urllib3 and `http.client` raise, and responses that a test made; nothing that a
@@ -167,7 +165,7 @@ class Session:
                 received_at=wall_clock(),
             )
         finally:
-            if response.raw is not None:  # one that a test made
+            if response.raw is not None:  # as in a response that a test made
                 response.close()
             self._adapter.note_use()
 
@@ -200,98 +198,6 @@ class Session:
     def close(self) -> None:
         """Close the connections."""
         self._requests.close()
-
-
-class _Closable(Protocol):
-    def close(self) -> None: ...
-
-
-Lent = TypeVar("Lent", bound=_Closable)
-
-# Objects of a parent process. Closing one here could wait for a lock whose holder does not exist
-# here, so they are kept.
-_inherited: list[list[Any]] = []
-
-
-class Pool(Generic[Lent]):
-    """Objects that are each used by one thread at a time, made on demand and kept. Thread-safe."""
-
-    def __init__(self, make: Callable[[], Lent]) -> None:
-        self._make = make
-        self._idle: list[Lent] = []
-        self._closed = False
-
-    @contextmanager
-    def lend(self) -> Iterator[Lent]:
-        """Lend an object for the length of a `with` block.
-
-        It is closed if the block ends by anything but an error of ours: Ctrl-C, say, may have left
-        it in the middle of something.
-        """
-        lent = self._take_idle() or self._make()
-        try:
-            yield lent
-        except SegmentError:
-            self._take_back(lent)
-            raise
-        except BaseException:
-            lent.close()
-            raise
-        self._take_back(lent)
-
-    def close(self) -> None:
-        """Close the objects; one that is lent is closed when it is returned."""
-        self._closed = True
-        while (idle := self._take_idle()) is not None:
-            idle.close()
-
-    def reset_after_fork(self) -> None:
-        """Leave the objects to the parent, untouched, and start with none."""
-        _inherited.append(self._idle)
-        self._idle = []
-
-    def _take_back(self, lent: Lent) -> None:
-        self._idle.append(lent)
-        if self._closed:
-            self.close()
-
-    def _take_idle(self) -> Lent | None:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return None
-
-
-class Sessions(Pool[Session]):
-    """Sessions to one URL, one for each thread that sends at a time. Thread-safe."""
-
-    def __init__(
-        self,
-        url: str,
-        proxies: Mapping[str, str] | None,
-        timeout: Timeout,
-        *,
-        verify: bool | str = True,
-        cert: str | tuple[str, str] | None = None,
-    ) -> None:
-        """Make no session yet; see `Session` for the arguments."""
-        super().__init__(lambda: Session(url, proxies, timeout, verify=verify, cert=cert))
-        self.host: str | None = urlsplit(url).hostname
-
-    def post(
-        self, body: bytes, headers: Mapping[str, str], seconds: float | None = None
-    ) -> Response:
-        """Post a body; see `Session.post`.
-
-        Raises:
-            NetworkError: no response came; `bytes_sent` is the size of the body.
-        """
-        with self.lend() as session:
-            try:
-                return session.post(body, headers, seconds)
-            except NetworkError as error:
-                error.bytes_sent = len(body)
-                raise
 
 
 _warned: set[str] = set()

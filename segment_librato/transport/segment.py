@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError
 from segment_librato.http.deadlines import seconds_until
+from segment_librato.http.pool import Sessions
 from segment_librato.http.response import NOT_FOUND, REDIRECT, SUCCESS, UNAUTHORIZED, redact
-from segment_librato.http.session import Sessions
 from segment_librato.log import log
 from segment_librato.process.clock import monotonic
 from segment_librato.transport.base import Receipt

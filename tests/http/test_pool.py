@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from segment_librato.errors import NetworkError
-from segment_librato.http.session import Pool
+from segment_librato.http.pool import Pool
 
 
 class Lent:
