@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["as_str", "is_text", "stands_for"]
+__all__ = ["as_str", "is_text", "resolved", "stands_for"]
 
 MAX_PROXIES = 10  # of one another
 
@@ -52,3 +52,13 @@ def as_str(value: object) -> str:
         Exception: anything, as the code of the text may run.
     """
     return str.__str__(value if issubclass(type(value), str) else str(value))
+
+
+def resolved(value: object) -> Any:  # noqa: ANN401  any value
+    """Return what a value stands for, and a text as a plain str.
+
+    Raises:
+        Exception: anything, as the code of the value may run.
+    """
+    target = stands_for(value)
+    return as_str(target) if is_text(target) else target

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from segment_librato.errors import ConfigError
 from segment_librato.frames import without_frames
 from segment_librato.interruption import is_interruption
-from segment_librato.stand_ins import as_str, is_text, stands_for
+from segment_librato.stand_ins import resolved
 
 if TYPE_CHECKING:
     from dataclasses import KW_ONLY
@@ -165,8 +165,8 @@ def _plain(name: str, value: object) -> object:
     if value is None or type(value) is str:
         return value
     try:
-        target = stands_for(value)
-        return as_str(target) if is_text(target) else value
+        target = resolved(value)
+        return target if type(target) is str else value
     except Exception as error:
         if is_interruption(error):
             raise

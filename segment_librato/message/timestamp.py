@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from segment_librato.errors import ValidationError, unexpected
 from segment_librato.interruption import is_interruption
-from segment_librato.stand_ins import as_str, is_text, stands_for
+from segment_librato.stand_ins import resolved
 
 __all__ = ["MILLISECONDS", "Timestamp", "format_second", "format_timestamp", "latest_second"]
 
@@ -53,9 +53,7 @@ def format_timestamp(value: Timestamp, now: float) -> str:
         ValidationError: the value is not a time.
     """
     try:
-        value = stands_for(value)
-        if is_text(value):
-            value = as_str(value)
+        value = resolved(value)
         is_known = isinstance(value, _TIMESTAMP_TYPES) and not isinstance(value, bool)
         moment = _moment(value, now) if is_known else None
     except Exception as error:
