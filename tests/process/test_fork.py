@@ -247,6 +247,18 @@ def test_the_default_client_works_in_a_forked_child(server: LocalSegment) -> Non
     assert sequence_numbers(server) == [1, 2]
 
 
+def run_file(server: LocalSegment, script: Path, method: str) -> None:
+    """Run a script that starts processes by this method; it must be a file, and say nothing."""
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [sys.executable, *fork_warning, str(script), server.host, method],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
+
+
 @needs_fork
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_children_of_multiprocessing_deliver_when_they_end(
@@ -285,14 +297,7 @@ def test_children_of_multiprocessing_deliver_when_they_end(
             """
         )
     )
-    process = subprocess.run(  # noqa: S603  the tests' own script
-        [sys.executable, *fork_warning, str(script), server.host, method],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
+    run_file(server, script, method)
     assert sorted(sequence_numbers(server)) == [0, 1, 2, 10, 11, 12, 20, 21, 22]
     assert server.duplicates == 0
 
@@ -379,14 +384,7 @@ def test_what_a_pool_tracks_arrives_if_with_ends_it(
 ) -> None:
     script = tmp_path / "pool.py"
     script.write_text(textwrap.dedent(PREAMBLE) + textwrap.dedent(POOL))
-    process = subprocess.run(  # noqa: S603  the tests' own script
-        [sys.executable, *fork_warning, str(script), server.host, method],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
+    run_file(server, script, method)
     assert sorted(sequence_numbers(server)) == [0, 1, 2, 3, 4]
 
 
