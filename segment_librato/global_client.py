@@ -4,7 +4,8 @@ Owns when that client is made, replaced and retired. The settings and `default_c
 attributes of `segment_librato` itself, which hands its namespace over by `adopt`. (This module
 cannot be named after `default_client`: a submodule is an attribute of its package, too.)
 
-Must not know threads, HTTP or what a call does.
+Must not know HTTP or what a call does. It is long because calls on several threads may choose a
+client at the same time, and none of them may wait for another.
 """
 
 from __future__ import annotations

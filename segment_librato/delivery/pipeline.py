@@ -1,7 +1,8 @@
 """Delivers queued messages: consumers, transport, error reports.
 
 Owns when consumers are started and stopped, and what flush, join, shutdown, exit and fork mean
-for them. Must not know what a message says, or HTTP.
+for them. Must not know what a message says, or HTTP. It is long because all of these wait for the
+same consumers, and each has to know which of the others is under way.
 """
 
 from __future__ import annotations
