@@ -20,8 +20,7 @@ from segment_librato.config.validators import Timeout
 from segment_librato.counters import Stats
 from segment_librato.delivery.consumer import Consumer
 from segment_librato.delivery.report import Reporter
-from segment_librato.errors import ConfigError, ValidationError, unexpected
-from segment_librato.frames import without_frames
+from segment_librato.errors import ConfigError, ValidationError, unexpected, without_frames
 from segment_librato.gauge_delivery.calls import configure, gauge_fields, gauge_settings
 from segment_librato.message.build import (
     add_alias_fields,

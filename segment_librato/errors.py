@@ -14,14 +14,21 @@
 
 The second base classes are those that segment-analytics-python raises, so that existing
 handlers keep catching. Texts name fields, options, types, counts and hosts; never a
-payload, a write key or a token. All of them are printable, whatever a server sent.
+payload, a write key or a token. All of them are printable, whatever a server sent. They leave the
+library without their frames, whose local variables error trackers upload.
 
 Must not know anything else of the library.
 """
 
 from __future__ import annotations
 
-from segment_librato.printable import printable
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from segment_librato.foreign.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "APIError",
@@ -35,8 +42,14 @@ __all__ = [
     "SegmentError",
     "ShutdownTimeoutError",
     "ValidationError",
+    "raised_anew",
     "unexpected",
+    "without_frames",
 ]
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+Error = TypeVar("Error", bound="SegmentError")
 
 
 class SegmentError(Exception):
@@ -219,3 +232,22 @@ def unexpected(name: str, expected: str, value: object) -> str:
     """Return an error text: what `name` should be, and the type that it has instead."""
     came = "an empty str" if type(value) is str and not value else type(value).__name__
     return f"{name}: expected {expected}, got {came}"
+
+
+def without_frames(error: Error) -> Error:
+    """Return an error without its traceback, cause and context, all of which have frames."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    return error
+
+
+def raised_anew(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Have a function raise our errors without the frames of what it calls."""
+
+    @wraps(function)
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        try:
+            return function(*args, **kwargs)
+        except SegmentError as error:
+            raise without_frames(error)  # noqa: B904  it is the same one
+
+    return call

@@ -24,8 +24,7 @@ from segment_librato.client import (
 )
 from segment_librato.config.client import Config
 from segment_librato.counters import Stats
-from segment_librato.errors import ConfigError
-from segment_librato.frames import raised_anew
+from segment_librato.errors import ConfigError, raised_anew
 from segment_librato.log import log
 from segment_librato.process.clock import monotonic
 from segment_librato.process.fork import notice_fork

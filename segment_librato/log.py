@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from segment_librato.interruption import is_interruption
-from segment_librato.printable import printable
+from segment_librato.foreign.interruption import is_interruption
+from segment_librato.foreign.printable import printable
 
 __all__ = ["log"]
 

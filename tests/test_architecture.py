@@ -31,9 +31,8 @@ FLOORS = [
     "transport, encoding",
     "http, queue, message",
     "process, config",
-    "frames",
     "counters, errors, log, librato, _version",
-    "interruption, printable, stand_ins",
+    "foreign",
 ]
 THIRD_PARTIES = {
     "requests": {"http"},

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from segment_librato.errors import ConfigError
-from segment_librato.frames import without_frames
-from segment_librato.interruption import is_interruption
-from segment_librato.stand_ins import resolved
+from segment_librato.errors import ConfigError, without_frames
+from segment_librato.foreign.interruption import is_interruption
+from segment_librato.foreign.stand_ins import resolved
 
 if TYPE_CHECKING:
     from dataclasses import KW_ONLY

@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING
 
 from segment_librato.delivery.report import Failure
 from segment_librato.delivery.retry import Decision, RetrySchedule
-from segment_librato.errors import DeliveryError, NetworkError, SegmentError, ShutdownTimeoutError
-from segment_librato.frames import clear_locals, without_frames
-from segment_librato.interruption import being_handled, let_through
+from segment_librato.errors import (
+    DeliveryError,
+    NetworkError,
+    SegmentError,
+    ShutdownTimeoutError,
+    without_frames,
+)
+from segment_librato.foreign.interruption import being_handled, clear_locals, let_through
 from segment_librato.log import log
 from segment_librato.process.frameworks import ends_greenlet
 from segment_librato.queue.batch import Batch

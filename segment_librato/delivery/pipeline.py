@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from segment_librato.delivery.consumer import Consumer, Delivery
 from segment_librato.delivery.report import Failure
 from segment_librato.errors import DeliveryError, ShutdownTimeoutError
-from segment_librato.interruption import being_handled, let_through
+from segment_librato.foreign.interruption import being_handled, let_through
 from segment_librato.log import log
 from segment_librato.process.clock import ALREADY_OVER
 from segment_librato.process.exit import (

@@ -13,8 +13,8 @@ import traceback
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 
-from segment_librato.frames import without_frames
-from segment_librato.interruption import being_handled, let_through
+from segment_librato.errors import without_frames
+from segment_librato.foreign.interruption import being_handled, let_through
 from segment_librato.log import log
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from segment_librato.devserver.librato.api import is_librato_route
 from segment_librato.devserver.librato.rules import find_excess
 from segment_librato.devserver.librato.samples import Sample
 from segment_librato.devserver.terminal import shorten
+from segment_librato.foreign.printable import printable
 from segment_librato.librato import explain, map_message
-from segment_librato.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,9 +34,9 @@ from segment_librato.encoding.kinds import (
     table_rows,
 )
 from segment_librato.errors import MessageTooLargeError
-from segment_librato.interruption import is_interruption, is_out_of_stack
+from segment_librato.foreign.interruption import is_interruption, is_out_of_stack
+from segment_librato.foreign.stand_ins import as_str, is_text, stands_for
 from segment_librato.log import log
-from segment_librato.stand_ins import as_str, is_text, stands_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from segment_librato.encoding.flat import encode_flat
 from segment_librato.encoding.strict import encode, to_json
-from segment_librato.interruption import being_handled, is_interruption, let_through
+from segment_librato.foreign.interruption import being_handled, is_interruption, let_through
 from segment_librato.log import log
 from segment_librato.message.fields import MAX_MESSAGE_BYTES
 

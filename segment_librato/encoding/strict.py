@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from segment_librato.encoding.coerce import MAX_DEPTH, MAX_PLAIN_INTEGER, coerce
 from segment_librato.errors import MessageTooLargeError
-from segment_librato.interruption import is_interruption
+from segment_librato.foreign.interruption import is_interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

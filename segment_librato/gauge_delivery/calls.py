@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from segment_librato.config.gauges import MAX_PERIOD_SECONDS, MIN_PERIOD_SECONDS, LibratoConfig
 from segment_librato.encoding.kinds import array_item, is_array
 from segment_librato.errors import ConfigError, ValidationError, unexpected
-from segment_librato.interruption import is_interruption
+from segment_librato.foreign.interruption import is_interruption
 from segment_librato.librato.mapper import MAX_VALUE, gauge_name
 from segment_librato.message.fields import check_event, plain
 

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
 from segment_librato.config.gauges import DEFAULT_TIMEOUT
-from segment_librato.errors import APIError, DeliveryError
-from segment_librato.frames import clear_locals, raised_anew
+from segment_librato.errors import APIError, DeliveryError, raised_anew
+from segment_librato.foreign.interruption import clear_locals
 from segment_librato.gauge_delivery.wire import gauges_body, measurements_body, read_time
 from segment_librato.http.pool import Sessions
 from segment_librato.http.response import NOT_FOUND, REDIRECT, SUCCESS, UNAUTHORIZED, redact

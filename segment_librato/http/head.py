@@ -12,7 +12,7 @@ import http.client
 import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from segment_librato.interruption import being_handled, let_through
+from segment_librato.foreign.interruption import being_handled, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from segment_librato.printable import printable
+from segment_librato.foreign.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

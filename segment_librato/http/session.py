@@ -22,11 +22,11 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
+from segment_librato.foreign.interruption import being_handled, let_through
 from segment_librato.http.adapter import DeadlineAdapter, PlainSession
 from segment_librato.http.deadlines import timeout_within
 from segment_librato.http.failures import causes, explain
 from segment_librato.http.response import Response
-from segment_librato.interruption import being_handled, let_through
 from segment_librato.log import log
 from segment_librato.process.clock import monotonic
 

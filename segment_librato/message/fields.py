@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from segment_librato._version import VERSION
 from segment_librato.errors import MessageTooLargeError, ValidationError, unexpected
-from segment_librato.interruption import is_interruption
+from segment_librato.foreign.interruption import is_interruption
+from segment_librato.foreign.stand_ins import as_str, is_text, stands_for
 from segment_librato.log import log
-from segment_librato.stand_ins import as_str, is_text, stands_for
 
 __all__ = [
     "LIBRARY",

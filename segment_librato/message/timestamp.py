@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from segment_librato.errors import ValidationError, unexpected
-from segment_librato.interruption import is_interruption
-from segment_librato.stand_ins import resolved
+from segment_librato.foreign.interruption import is_interruption
+from segment_librato.foreign.stand_ins import resolved
 
 __all__ = ["MILLISECONDS", "Timestamp", "format_second", "format_timestamp", "latest_second"]
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
-from segment_librato.interruption import is_interruption
+from segment_librato.foreign.interruption import is_interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable

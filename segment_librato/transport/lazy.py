@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from segment_librato.errors import DeliveryError
-from segment_librato.interruption import being_handled, let_through
+from segment_librato.foreign.interruption import being_handled, let_through
 from segment_librato.process.imports import import_once
 
 if TYPE_CHECKING:

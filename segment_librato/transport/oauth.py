@@ -17,12 +17,11 @@ import uuid
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from segment_librato.errors import APIError, ConfigError, NetworkError
-from segment_librato.frames import raised_anew
+from segment_librato.errors import APIError, ConfigError, NetworkError, raised_anew
+from segment_librato.foreign.interruption import being_handled, let_through
 from segment_librato.http.deadlines import seconds_until
 from segment_librato.http.response import NOT_FOUND
 from segment_librato.http.session import Session
-from segment_librato.interruption import being_handled, let_through
 from segment_librato.process.clock import monotonic
 from segment_librato.process.locks import synchronized
 

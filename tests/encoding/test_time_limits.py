@@ -26,7 +26,7 @@ from segment_librato.encoding import coerce as coerce_module
 from segment_librato.encoding.coerce import coerce
 from segment_librato.encoding.encoder import message_encoder
 from segment_librato.errors import MessageTooLargeError
-from segment_librato.interruption import is_interruption
+from segment_librato.foreign.interruption import is_interruption
 from segment_librato.librato import map_message
 from segment_librato.message import build as message_build
 from segment_librato.process.locks import Waiter

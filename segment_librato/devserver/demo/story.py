@@ -21,7 +21,7 @@ from segment_librato.devserver.demo.plan import (
     event_of,
     list_items,
 )
-from segment_librato.printable import printable
+from segment_librato.foreign.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

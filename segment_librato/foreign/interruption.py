@@ -6,21 +6,24 @@ caller, and not an outcome of what the library was doing: a `TimeoutError` may c
 or from an alarm during a wait for that socket. So whoever catches what other code may raise lets
 such an exception pass.
 
-Owns how the two are told apart. Must not know anything else of the library.
+Owns how the two are told apart, and what such an exception may hold of ours. Must not know
+anything else of the library.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
-__all__ = ["being_handled", "is_interruption", "is_out_of_stack", "let_through"]
+__all__ = ["being_handled", "clear_locals", "is_interruption", "is_out_of_stack", "let_through"]
 
-PACKAGE = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120  compared as text
+PACKAGE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")  # noqa: PTH118, PTH120  text
 
 OPERATION_ERRORS = (
     ArithmeticError,
@@ -35,6 +38,8 @@ OPERATION_ERRORS = (
     Warning,
 )
 """What operations written in C raise: to convert, compare, look up, allocate, ..."""
+
+REQUEST_MODULES = {"segment_librato", "requests", "urllib3", "http", "jwt"}
 
 VARARGS = 0x04  # `inspect.CO_VARARGS`, without an import that takes 4 ms
 
@@ -95,6 +100,19 @@ def is_out_of_stack(error: Exception) -> bool:
     while frame:
         depth, frame = depth + 1, frame.f_back
     return sys.getrecursionlimit() - depth < SHORT_STACK
+
+
+def clear_locals(error: BaseException) -> None:
+    """Clear the local variables of those frames of a request that an error went through.
+
+    Error trackers upload them, and they hold write keys, tokens, passwords of proxies and whole
+    batches. Our own errors have no frames (`without_frames`); a signal handler's keeps its own.
+    """
+    for frame, _ in walk_tb(error.__traceback__):
+        module: str = frame.f_globals.get("__name__", "")
+        if module.partition(".")[0] in REQUEST_MODULES:
+            with suppress(RuntimeError):  # it is still running
+                frame.clear()
 
 
 def _foreign(error: BaseException, handled: BaseException | None) -> BaseException | None:

@@ -15,9 +15,9 @@ from support.raw_server import RawServer
 
 from segment_librato import Client, LibratoConfig, OpenTelemetryConfig
 from segment_librato.errors import APIError, SegmentError
+from segment_librato.foreign.printable import printable
 from segment_librato.http.response import MAX_TEXT_LENGTH, redact
 from segment_librato.log import log
-from segment_librato.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

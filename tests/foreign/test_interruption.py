@@ -11,7 +11,7 @@ import pytest
 from support.interruptions import SoftTimeLimit
 from support.script import run, start
 
-from segment_librato.interruption import being_handled, let_through
+from segment_librato.foreign.interruption import being_handled, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
