@@ -17,10 +17,10 @@ one C call. Per version of CPython:
 - 3.14: all dicts are tracked, and so all are looked into. `is_partly_hidden` holds as well.
 - PyPy has no `gc.is_tracked`: every message goes to `strict.encode`.
 
-Three things the collector cannot tell. Keys that are not str are found by counting referents, and
-NaN, which orjson writes as null, by counting the nulls in the result. A text that is longer than
-a message may be would be copied several times, six-fold if it is full of control characters: so
-all lengths are added up before anything is written.
+Three things the collector cannot tell. NaN, which orjson writes as null, is found by counting the
+nulls in the result. A text that is longer than a message may be would be copied several times,
+six-fold if it is full of control characters: so all lengths are added up before anything is
+written. And so the keys are at hand, to see whether all are str.
 
 Must not know threads or the network.
 """
@@ -31,7 +31,6 @@ import gc
 import sys
 from functools import cache
 from gc import get_referents
-from itertools import filterfalse
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -48,13 +47,10 @@ if TYPE_CHECKING:
 
 __all__ = ["EncodeMessage", "load_encoder", "message_encoder"]
 
-MAX_VALUES = 100  # that are not looked into: at worst, the largest of them is written 100 times
 MAX_LEVELS = 8
 
 _ATOMS = frozenset({int, bool, type(None)})
 LIBRARY_ONLY = ["library"]  # the keys of a usual context
-
-_CONTAINERS = frozenset({dict, list, tuple})
 
 MAY_HIDE = sys.version_info >= (3, 13)  # see above
 
@@ -139,8 +135,8 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
                 data = dumps(message, None, options)[:-1]
                 if not is_flat:  # it writes NaN as null: there are more nulls than None then
                     nones = [message["userId"], message["anonymousId"], *values].count(None)
-                    if (nulls := data.count(b"null")) != nones:
-                        check_nones(nulls, message)
+                    if not has_nulls(data, nones):
+                        check_nones(data.count(b"null"), message)
             if len(data) <= MAX_MESSAGE_BYTES:
                 return data, message
         except Exception as error:  # the message is not plain
@@ -156,104 +152,87 @@ def check_nested(dicts: list[dict[str, Any]], *, keys: bool) -> list[Any]:
 
     Args:
         dicts: the dicts.
-        keys: check their keys, too: json accepts others than str.
+        keys: check that all keys are str, too: json accepts others.
 
     Returns:
-        The values in them and in containers among these, except those of dicts that are not
+        The values in them and in what is nested in them, except those in dicts that are not
         tracked.
 
     Raises:
         ValueError: there are too many values, characters or levels.
         TypeError: they are not plain.
     """
-    values = get_referents(*dicts)
-    room = MAX_MESSAGE_BYTES - sum(map(length_hint, values))
-    below = get_referents(*values[:MAX_VALUES]) if room >= 0 else []
-    is_deep = len(values) + len(below) > MAX_VALUES
-    is_deep = is_deep or (MAY_HIDE and any(map(is_partly_hidden, values)))
-    # An object of a Python class comes with its class, which is tracked.
-    if is_deep or any(map(is_tracked, below)):
-        values, below = collect_values(values, check_lengths([], dicts, room)), []
+    inside = get_referents(*dicts)
+    values, tracked_dicts = inside, [*dicts]
+    room = MAX_MESSAGE_BYTES
+    for _ in range(MAX_LEVELS):
+        level = [*filter(is_tracked, inside)]
+        if not level:
+            break
+        for one in level:
+            kind = type(one)
+            if kind is dict:
+                tracked_dicts.append(one)
+            elif kind is not list and kind is not tuple:  # an object of a Python class, or a set
+                raise TypeError("not plain")
+            room -= len(one)
+        if room < 0:
+            raise ValueError("many values")
+        inside = get_referents(*level)
+        values += inside
     else:
-        check_lengths(below, [*dicts, *values, *below], room)
-    if keys:
-        check_keys([*dicts, *values, *below])
+        raise ValueError("many levels")
+    if MAY_HIDE and any(map(is_partly_hidden, values)):
+        raise TypeError("not plain")
+    all_keys = check_lengths(tracked_dicts, values, room)
+    if keys and not {str}.issuperset(map(type, all_keys)):
+        raise TypeError("not plain")
     return values
 
 
-def collect_values(values: list[Any], room: int) -> list[Any]:
-    """Check that what is nested in some values is plain, and not too much.
-
-    Args:
-        values: what a dict holds.
-        room: how many characters there may be in what is nested in them.
-
-    Returns:
-        The values and those nested in them, except those in dicts that are not tracked.
-
-    Raises:
-        ValueError: there are too many values, bytes of text or levels.
-        TypeError: they are not plain.
-    """
-    met: list[Any] = []
-    for _ in range(MAX_LEVELS):
-        met += values
-        room = check_lengths([*filterfalse(is_tracked, values)], values, room)
-        if MAY_HIDE and any(map(is_partly_hidden, values)):
-            raise TypeError("not plain")
-        tracked = [*filter(is_tracked, values)]
-        if not _CONTAINERS.issuperset(map(type, tracked)):
-            raise TypeError("not plain")
-        if not tracked:
-            return met
-        values = get_referents(*tracked)
-        room -= sum(map(length_hint, values))
-    raise ValueError("many levels")
-
-
-def check_lengths(containers: list[Any], dicts: list[Any], room: int) -> int:
-    """Check that the values of some containers, and the keys of some dicts, are not too long.
+def check_lengths(tracked_dicts: list[dict[str, Any]], values: list[Any], room: int) -> set[Any]:
+    """Check that the texts and keys of what is encoded are not too long; return the keys.
 
     A text of megabytes would be copied several times before the message is found to be too large.
-    Only C code looks at each of them, as this happens for each message that is nested.
 
     Args:
-        containers: dicts and tuples, or anything else, which does not count.
-        dicts: dicts, or anything else, which does not count.
-        room: how many characters they may have.
-
-    Returns:
-        What remains of `room`.
+        tracked_dicts: the dicts whose values are among `values`.
+        values: all but those in dicts that are not tracked.
+        room: how many characters there may be, and values in dicts that are not tracked.
 
     Raises:
-        ValueError: nothing remains.
+        ValueError: there are more.
         TypeError: a key has no length.
     """
-    room -= sum(map(length_hint, containers))
-    if room >= 0:  # so there are not too many values either
-        keys = set().union(*[one for one in dicts if type(one) is dict])
-        room -= sum(map(len, keys)) + sum(map(length_hint, get_referents(*containers)))
+    flat = []
+    for one in values:
+        kind = type(one)
+        if kind is str:
+            room -= len(one)
+        elif kind is dict and not is_tracked(one):
+            flat.append(one)
+            room -= len(one)
+        else:
+            room -= length_hint(one)  # of a subclass of str, too
+    if room >= 0:
+        keys = set().union(*tracked_dicts, *flat)
+        room -= sum(map(length_hint, get_referents(*flat))) + sum(map(len, keys))
     if room < 0:
         raise ValueError("many bytes")
-    return room
+    return keys
+
+
+def has_nulls(data: bytes, count: int) -> bool:
+    """Return whether "null" is in some JSON this often; sooner than `data.count` would."""
+    end = len(data)
+    while count >= 0 and (end := data.rfind(b"null", 0, end)) >= 0:
+        count -= 1
+    return count == 0
 
 
 def is_partly_hidden(value: object) -> bool:
     """Return whether it is a dict some of whose values the collector does not see."""
     return type(value) is dict and len(get_referents(value)) < len(value)
-
-
-def check_keys(values: list[Any]) -> None:
-    """Check that all keys of the dicts among some values are str.
-
-    The collector lists only the values of such a dict.
-
-    Raises:
-        TypeError: they are not.
-    """
-    dicts = [one for one in values if isinstance(one, dict)]
-    if [*map(len, map(get_referents, dicts))] != [*map(len, dicts)]:
-        raise TypeError("not plain")
 
 
 def check_nones(count: int, value: dict[str, Any]) -> None:
