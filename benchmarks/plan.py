@@ -80,6 +80,9 @@ def _absolute(limit: float) -> Target:
     return Target(limit, limit, relative=False)
 
 
+GIL_ROUND = 31 * 5.0
+"""Milliseconds until each of 31 other threads has had its turn at the interpreter."""
+
 MEASUREMENTS = (
     Measurement("cpu", "cpu", {"events": 20_000}, {"events": 5_000}),
     Measurement("gzip", "cpu", {"events": 20_000, "gzip": True}, {"events": 5_000}),
@@ -90,8 +93,12 @@ MEASUREMENTS = (
         {"events": 375, "per_second": 500, "large": True},
         turns=3,
     ),
-    Measurement("threads", "threads", {"events": 50_000, "producers": 8}, {"events": 10_000}),
-    Measurement("many-threads", "threads", {"events": 50_000, "producers": 32}, {"events": 10_000}),
+    Measurement(
+        "threads", "threads", {"events": 50_000, "producers": 8}, {"events": 10_000}, turns=3
+    ),
+    Measurement(
+        "many-threads", "threads", {"events": 50_000, "producers": 32}, {"events": 10_000}, turns=3
+    ),
     Measurement("memory", "memory", {"events": 100_000}, {"events": 10_000}, max_rounds=2),
     Measurement("backlog", "backlog", {"events": 50_000}),
     Measurement("one-event", "one_event", {"events": 3}),
@@ -118,7 +125,9 @@ METRICS = (
     Metric("one-event", "p50_ms", "`track` and `flush` of one event", "ms", _absolute(3)),
     Metric("idle", "wake_ups_per_second", "idle: wake-ups per second", "/s", _absolute(0)),
     Metric("threads", "p99_us", "8 threads: `track()` p99", "µs", Target(0.30, 0.30)),
-    Metric("many-threads", "worst_ms", "32 threads: worst `track()`", "ms", Target(1, 1)),
+    Metric(
+        "many-threads", "worst_ms", "32 threads: worst `track()`", "ms", _absolute(2 * GIL_ROUND)
+    ),
     Metric("backlog", "worst_ms", "worst `track()` up to 50,000 queued", "ms", Target(0.30, 0.30)),
     Metric("import", "import_ms", "import: time", "ms", Target(0.35, 0.45)),
     Metric("import", "megabytes", "import: memory", "MB", Target(0.60, 0.60)),
