@@ -139,10 +139,9 @@ class _Conversion:
         kind = type(value)
         if kind in _STORED:
             return self._container(value)
-        if value.__class__ is not kind:
-            target = stands_for(value)
-            if target is not value:
-                return self._again(target)
+        target = stands_for(value)
+        if target is not value:
+            return self._again(target)
         if isinstance(value, Enum):
             return self._again(value.value)
         # Also UserString, and the lazy texts of web frameworks, which look like lists.

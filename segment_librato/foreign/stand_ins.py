@@ -22,14 +22,19 @@ def stands_for(value: Any) -> Any:  # noqa: ANN401  any value
     - `__wrapped__`: those of wrapt and lazy-object-proxy,
     - `_wrapped`, once it was asked for anything: `SimpleLazyObject` of Django.
 
+    What `lazy` of Django makes keeps its own class; it has `__cast()`, under its private name.
+
     Raises:
         Exception: anything, as the code of the proxy runs.
     """
     for _ in range(MAX_PROXIES):
         kind = type(value)
         if value.__class__ is kind:
-            return value
-        if hasattr(kind, "_get_current_object"):
+            # The name first: to ask for a method that is not there takes longer than all else.
+            if kind.__name__ != "__proxy__" or not hasattr(kind, "_proxy____cast"):
+                return value
+            value = value._proxy____cast()  # noqa: SLF001  there is no other way
+        elif hasattr(kind, "_get_current_object"):
             value = value._get_current_object()  # noqa: SLF001  documented
         elif hasattr(kind, "__wrapped__"):
             value = value.__wrapped__

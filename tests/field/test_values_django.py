@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 import django
@@ -9,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.db import connection, models
 from django.utils.functional import SimpleLazyObject
+from django.utils.functional import lazy as django_lazy
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
 
@@ -41,11 +43,44 @@ def lazy(value: object) -> Any:
     return SimpleLazyObject(lambda: value)
 
 
-@pytest.mark.parametrize("value", ["text", 7, 1.5, True, None, [1, {"a": 2}], {"a": 1}])
-def test_a_lazy_object_is_what_it_stands_for(value: object) -> None:
-    assert client.track("user", "event", {"value": lazy(value)})[1]["properties"] == {
-        "value": value
+def made_by_lazy(value: object) -> Any:
+    return django_lazy(lambda: value, type(value))()
+
+
+LAZIES = pytest.mark.parametrize("make", [lazy, made_by_lazy])
+
+
+@LAZIES
+@pytest.mark.parametrize("value", ["text", "töxt", 7, 1.5, True, None, [1, {"a": 2}], {"a": 1}])
+def test_a_lazy_value_is_what_it_stands_for(make: Any, value: object) -> None:
+    properties = {"value": make(value), "nested": [{"value": make(value)}]}
+    assert client.track("user", "event", properties)[1]["properties"] == {
+        "value": value,
+        "nested": [{"value": value}],
     }
+
+
+@LAZIES
+def test_so_are_arguments(make: Any) -> None:
+    _, message = client.track("user", "event", make({"a": make([1])}), make({"b": 2}))
+    assert message["properties"] == {"a": [1]}
+    assert message["context"]["b"] == 2
+    assert client.identify(make(7), make({"a": 1}))[1]["traits"] == {"a": 1}
+    at = make(datetime(2026, 1, 2, tzinfo=timezone.utc))
+    _, message = client.gauge("depth", make(3), timestamp=at)
+    assert message["properties"] == {"value": 3}
+    assert message["timestamp"] == "2026-01-02T00:00:00.000+00:00"
+
+
+@LAZIES
+def test_none_is_none(make: Any) -> None:
+    none = make(None)
+    _, message = client.track(none, "event", none, none, none, "anonymous", none, none)
+    assert (message["userId"], message["properties"]) == (None, {})
+    assert len(message["messageId"]) >= 32
+    assert message["timestamp"].endswith("+00:00")
+    _, message = client.gauge("depth", 3, none, none)
+    assert (message["userId"], message["anonymousId"]) == (None, "depth")
 
 
 @pytest.mark.parametrize("make", [lazy, gettext_lazy, mark_safe])

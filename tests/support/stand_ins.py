@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["STAND_INS", "Lazy", "LocalProxy", "Unbound", "Wrapped"]
+__all__ = ["STAND_INS", "Lazy", "LocalProxy", "Unbound", "Wrapped", "lazy_call"]
 
 
 class Wrapped:
@@ -52,6 +52,25 @@ class Lazy:
         return self._wrapped.__class__
 
 
+def lazy_call(value: object) -> Any:
+    """Return what Django's `lazy(function, type)` makes of a call.
+
+    It has the methods of the type, but neither its class nor the registration of an ABC.
+    """
+
+    class __proxy__:  # noqa: N801  the name is part of that of the method
+        def __cast(self) -> object:  # not unused: what needs the value calls it
+            return value
+
+    def delegate(name: str) -> Callable[..., Any]:
+        return lambda _, *args: getattr(value, name)(*args)
+
+    for name in set(dir(type(value))) - set(dir(__proxy__)):
+        if callable(getattr(type(value), name)):
+            setattr(__proxy__, name, delegate(name))
+    return __proxy__()
+
+
 class Unbound:
     """A proxy of the current request, outside of any."""
 
@@ -63,4 +82,4 @@ class Unbound:
         return str
 
 
-STAND_INS: list[Callable[[object], Any]] = [Wrapped, LocalProxy, Lazy]
+STAND_INS: list[Callable[[object], Any]] = [Wrapped, LocalProxy, Lazy, lazy_call]
