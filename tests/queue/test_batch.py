@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+from collections import deque
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +17,7 @@ from segment_librato.errors import DeliveryError
 from segment_librato.message.fields import MAX_MESSAGE_BYTES
 from segment_librato.queue.batch import Batch
 from segment_librato.queue.message_queue import MessageQueue
+from segment_librato.queue.schedule import count_fitting
 from segment_librato.router import _batch_rules
 from segment_librato.transport.envelope import build_body, max_message_bytes
 
@@ -164,3 +166,30 @@ def test_outcomes_come_in_order_as_runs() -> None:
 
 def test_a_batch_without_failures_is_one_run() -> None:
     assert list(Batch((b"0", b"1")).outcomes({})) == [(None, (b"0", b"1"))]
+
+
+@given(st.lists(st.integers(0, 9), max_size=9), st.integers(1, 9), st.integers(1, 60))
+def test_as_many_of_the_oldest_fit_as_the_limits_let(
+    sizes: list[int], max_messages: int, max_bytes: int
+) -> None:
+    waiting = deque(bytes(size) for size in sizes)
+    fits = [
+        number
+        for number in range(1, min(len(sizes), max_messages) + 1)
+        if sum(sizes[:number]) + number <= max_bytes
+    ]
+    assert count_fitting(waiting, max_messages, max_bytes) == max(fits, default=1)
+
+
+def test_what_comes_while_they_are_counted_is_not_among_them() -> None:
+    waiting: deque[Any] = deque()
+
+    class Gauge:
+        def __len__(self) -> int:
+            if len(waiting) < 20:
+                waiting.append(b"put in meanwhile")
+            return 10
+
+    waiting.extend(Gauge() for _ in range(3))
+    assert count_fitting(waiting, 10, 33) == 3
+    assert len(waiting) > 3
