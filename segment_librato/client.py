@@ -404,8 +404,7 @@ class Client:
         Raises:
             ValidationError: an argument has a wrong type or value.
         """
-        properties, context = gauge_fields(name, value, source)
-        anonymous_id = (source or name) if user_id is None else None
+        properties, context, anonymous_id = gauge_fields(name, value, source, user_id)
         return self.track(user_id, name, properties, context, timestamp, anonymous_id)
 
     def configure_gauge(

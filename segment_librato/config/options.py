@@ -160,12 +160,12 @@ class Options:
 
 
 def _plain(name: str, value: object) -> object:
-    """Return the str that a proxy or a lazy text stands for; any other value as it is."""
+    """Return the str or None that a proxy or a lazy text stands for; any other value as it is."""
     if value is None or type(value) is str:
         return value
     try:
         target = resolved(value)
-        return target if type(target) is str else value
+        return target if target is None or type(target) is str else value
     except Exception as error:
         if is_interruption(error):
             raise

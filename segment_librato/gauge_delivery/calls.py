@@ -18,6 +18,7 @@ from segment_librato.message.fields import check_event, plain
 
 if TYPE_CHECKING:
     from segment_librato.config.gauges import OpenTelemetryConfig
+    from segment_librato.message.fields import Identifier
 
 __all__ = ["configure", "gauge_fields", "gauge_settings"]
 
@@ -28,9 +29,9 @@ RESERVED = '"all", which Librato reserves'
 
 
 def gauge_fields(
-    name: object, value: object, source: object
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the properties and the context of the `track` message for a measurement.
+    name: str, value: object, source: str | None, user_id: Identifier | None
+) -> tuple[dict[str, Any], dict[str, Any], str | None]:
+    """Return the properties, the context and the anonymous id of the `track` message for a gauge.
 
     Raises:
         ValidationError: an argument has a wrong type or value; the text names it.
@@ -42,7 +43,8 @@ def gauge_fields(
         raise ValidationError(unexpected("source", "a non-empty str or None", source))
     if source and source.lower() == "all":
         raise ValidationError(f"source: expected another source than {RESERVED}")
-    return {"value": value}, {"Librato": {"source": source}} if source else {}
+    anonymous_id = (source or name) if plain("user_id", user_id) is None else None
+    return {"value": value}, {"Librato": {"source": source}} if source else {}, anonymous_id
 
 
 def gauge_settings(
@@ -53,6 +55,8 @@ def gauge_settings(
     Raises:
         ValidationError: an argument has a wrong type or value; the text names it.
     """
+    period, summarize = plain("period", period), plain("summarize", summarize)
+    aggregate, display_name = plain("aggregate", aggregate), plain("display_name", display_name)
     if not isinstance(period, int) or isinstance(period, bool):
         raise ValidationError(unexpected("period", "an int", period))
     if not MIN_PERIOD_SECONDS <= period <= MAX_PERIOD_SECONDS:

@@ -89,6 +89,7 @@ def build(
         expected = "a non-empty str or a number"
         raise ValidationError(unexpected("user_id or anonymous_id", expected, user_id))
     now = time.time() if now is None else now
+    moment = None if timestamp is None else format_timestamp(timestamp, now)
     milliseconds = int(now * 1_000)
     second, text = latest_second[0]
     if second != milliseconds // 1_000:
@@ -96,13 +97,11 @@ def build(
     return {
         "integrations": {} if integrations is None else copy_mapping("integrations", integrations),
         "anonymousId": anonymous_id,
-        "timestamp": text + MILLISECONDS[milliseconds % 1_000]
-        if timestamp is None
-        else format_timestamp(timestamp, now),
+        "timestamp": moment or text + MILLISECONDS[milliseconds % 1_000],
         "context": {"library": LIBRARY.copy()} if context is None else copy_context(context),
         "userId": user_id,
         "type": message_type,
-        "messageId": new_id() if message_id is None else check_message_id(message_id),
+        "messageId": (message_id is not None and check_message_id(message_id)) or new_id(),
     }
 
 

@@ -206,14 +206,14 @@ def keep_number(field: str, value: Identifier | None) -> str | int | float:
     return float.__float__(number) if isinstance(number, float) else text
 
 
-def check_message_id(value: Identifier) -> str:
-    """Return the message id as text.
+def check_message_id(value: Identifier) -> str | None:
+    """Return the message id as text; None if the value stands for None.
 
     Raises:
         ValidationError: the value cannot be one.
     """
-    text = check_identifier("message_id", value)
-    if not 0 < len(text) <= MAX_MESSAGE_ID_LENGTH:
+    text = check_optional_identifier("message_id", value)
+    if text is not None and not 0 < len(text) <= MAX_MESSAGE_ID_LENGTH:
         expected = f"1 to {MAX_MESSAGE_ID_LENGTH} characters"
         raise ValidationError(f"message_id: expected {expected}, got {len(text)}")
     return text

@@ -46,14 +46,16 @@ def format_second(second: int) -> str:
     return text
 
 
-def format_timestamp(value: Timestamp, now: float) -> str:
-    """Return the time as UTC text with milliseconds.
+def format_timestamp(value: Timestamp, now: float) -> str | None:
+    """Return the time as UTC text with milliseconds; None if the value stands for None.
 
     Raises:
         ValidationError: the value is not a time.
     """
     try:
         value = resolved(value)
+        if value is None:
+            return None
         is_known = isinstance(value, _TIMESTAMP_TYPES) and not isinstance(value, bool)
         moment = _moment(value, now) if is_known else None
     except Exception as error:

@@ -61,6 +61,17 @@ def test_so_is_a_timestamp(proxy: Any) -> None:
     assert message["timestamp"] == "2026-01-02T00:00:00.000+00:00"
 
 
+@PROXIES
+def test_none_is_none(proxy: Any) -> None:
+    none = proxy(None)
+    _, message = client.track(none, "event", none, none, none, "anonymous", none, none)
+    assert (message["userId"], message["properties"]) == (None, {})
+    assert len(message["messageId"]) >= 32
+    assert message["timestamp"].endswith("+00:00")
+    _, message = client.gauge("depth", 3, none, none)
+    assert (message["userId"], message["anonymousId"]) == (None, "depth")
+
+
 def test_a_proxy_of_the_request_outside_of_one_is_rejected_or_null() -> None:
     def current() -> str:
         raise RuntimeError("outside of a request")

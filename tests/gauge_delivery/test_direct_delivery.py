@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from support.signal_handlers import call_with_handler
-from support.stand_ins import Wrapped
+from support.stand_ins import STAND_INS, Wrapped
 
 import segment_librato as analytics
 from segment_librato import (
@@ -690,8 +690,40 @@ class TestGauge:
         with pytest.raises(ValidationError, match="value: expected a number, got "):
             make_client(send=False).gauge("depth", value)
 
+    @pytest.mark.parametrize("stand_in", STAND_INS)
+    def test_takes_what_stands_for_its_arguments(
+        self, make_client: MakeClient, stand_in: Callable[[object], Any]
+    ) -> None:
+        client, none = make_client(send=False), stand_in(None)
+        name, value = stand_in("depth"), stand_in(7)
+        _, message = client.gauge(name, value, none, none, timestamp=none)
+        assert (message["event"], message["properties"]) == ("depth", {"value": 7})
+        assert (message["userId"], message["anonymousId"]) == (None, "depth")
+        assert message["context"].keys() == {"library"}
+        _, message = client.gauge(name, value, stand_in("web-1"), stand_in(5))
+        assert (message["userId"], message["anonymousId"]) == ("5", None)
+        assert message["context"]["Librato"] == {"source": "web-1"}
+        with pytest.raises(ValidationError, match="value: expected a number, got NoneType"):
+            client.gauge("depth", none)
+
 
 class TestConfigureGauge:
+    @pytest.mark.parametrize("stand_in", STAND_INS)
+    def test_takes_what_stands_for_its_arguments(
+        self,
+        server: LocalSegment,
+        make_client: MakeClient,
+        account: Account,
+        stand_in: Callable[[object], Any],
+    ) -> None:
+        client = make_client(gauges=account())
+        name, period, summarize, aggregate, none = map(stand_in, ("E", 120, "max", False, None))
+        client.configure_gauge(name, period, summarize, aggregate, none)
+        metric = server.librato.metrics["E"]
+        assert metric["period"] == 120
+        assert metric["attributes"]["summarize_function"] == "max"
+        assert metric["attributes"]["aggregate"] is False
+
     def test_sets_what_the_documentation_asks_for_and_may_be_repeated(
         self, server: LocalSegment, make_client: MakeClient, account: Account
     ) -> None:

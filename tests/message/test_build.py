@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -814,6 +815,33 @@ def test_so_is_any_other_argument(stand_in: Callable[[object], Any]) -> None:
     page = call("page", category=stand_in("docs"), name=UserString("home"))
     assert (page["category"], page["name"]) == ("docs", "home")
     assert call("group", group_id=stand_in(5))["groupId"] == 5
+
+
+@pytest.mark.parametrize("stand_in", STAND_INS)
+@pytest.mark.parametrize("message_type", MINIMAL)
+def test_what_stands_for_none_is_left_out(
+    message_type: str, stand_in: Callable[[object], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: NOW)
+    none = stand_in(None)
+    names = {"context", "timestamp", "integrations", "message_id", "properties", "traits"}
+    taken = signature(getattr(Client, message_type)).parameters.keys() & names
+    with_none = call(message_type, **dict.fromkeys(taken, none))
+    assert len(with_none.pop("messageId")) >= 32
+    without = call(message_type)
+    del without["messageId"]
+    assert with_none == without
+
+
+@pytest.mark.parametrize("stand_in", STAND_INS)
+@pytest.mark.parametrize(
+    "message_type, field", [("group", "group_id"), ("alias", "previous_id"), ("alias", "user_id")]
+)
+def test_a_required_id_that_stands_for_none_is_missing(
+    message_type: str, field: str, stand_in: Callable[[object], Any]
+) -> None:
+    with pytest.raises(ValidationError, match=f"^{field}: expected a str or a number, got None"):
+        call(message_type, **{field: stand_in(None)})
 
 
 @pytest.mark.parametrize("field", ["user_id", "event", "properties", "message_id"])
