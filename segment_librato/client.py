@@ -461,7 +461,7 @@ class Client:
     async def aflush(self, timeout: float | None = None) -> bool:
         """Flush without blocking the event loop.
 
-        Takes and returns the same as `flush`. Cancelling it only stops the waiting: accepted
+        Takes, returns and logs the same as `flush`. Cancelling it only stops the waiting: accepted
         messages are sent all the same.
         """
         _check_timeout(timeout)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from segment_librato.delivery.notices import WaitNotices
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -24,13 +26,22 @@ def begin_flush(pipelines: Sequence[Pipeline]) -> Callable[[], bool] | None:
     """Have all pipelines send what was accepted so far, without waiting.
 
     Returns:
-        A function that says whether all of it has an outcome; None if no thread can be started
-        to send it.
+        A function that says whether all of it has an outcome, and logs now and then why it takes
+        so long; None if no thread can be started to send it.
     """
     marks = [(pipeline, pipeline.begin_flush()) for pipeline in pipelines]
     if not all(is_served for _, (_, is_served) in marks):
         return None
-    return lambda: all(pipeline.is_settled(mark) for pipeline, (mark, _) in marks)
+    notices = [WaitNotices(pipeline.queue) for pipeline in pipelines]
+
+    def is_settled() -> bool:
+        for (pipeline, (mark, _)), notice in zip(marks, notices, strict=True):
+            if not pipeline.is_settled(mark):
+                notice.log_if_due()
+                return False
+        return True
+
+    return is_settled
 
 
 async def poll(condition: Callable[[], bool], clock: Clock, deadline: float | None) -> bool:

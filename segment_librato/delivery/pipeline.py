@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from segment_librato.delivery.consumer import Consumer, Delivery
+from segment_librato.delivery.notices import WaitNotices
 from segment_librato.delivery.report import Failure
 from segment_librato.errors import DeliveryError, ShutdownTimeoutError
 from segment_librato.foreign.interruption import being_handled, let_through
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
-FIRST_NOTICE_SECONDS = 5  # of a flush that waits
-NOTICE_SECONDS = 30
 MAX_ROUNDS = 10  # of reports; after that, each call of `on_error` seems to track
 
 
@@ -139,21 +138,13 @@ class Pipeline:
 
     def _wait_until_settled(self, mark: int, deadline: float | None) -> bool | None:
         """Wait as the queue does; log now and then why it takes so long."""
-        clock, queue = self.queue.clock, self.queue
-        began = clock.now()
-        notice = began + FIRST_NOTICE_SECONDS
-        while deadline is None or notice < deadline:
-            is_settled = queue.wait_until_settled(mark, notice)
+        notices = WaitNotices(self.queue)
+        while deadline is None or notices.next_at < deadline:
+            is_settled = self.queue.wait_until_settled(mark, notices.next_at)
             if is_settled is not False:
                 return is_settled
-            self._log_wait(clock.now() - began)
-            notice = clock.now() + NOTICE_SECONDS
-        return queue.wait_until_settled(mark, deadline)
-
-    def _log_wait(self, seconds: float) -> None:
-        ledger = self.queue.ledger
-        pending, reason = ledger.stats().pending, ledger.last_error() or "no response yet"
-        log.warning("waiting for %.0f s; messages pending: %d; %s", seconds, pending, reason)
+            notices.log_if_due()
+        return self.queue.wait_until_settled(mark, deadline)
 
     def begin_flush(self) -> tuple[int, bool]:
         """Send all that was accepted so far, without waiting.
