@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Router"]
 
 MASK = "***"
+MIN_KEY_LENGTH = 8  # of a real write key; those of Segment have 32 characters, early ones 10
 
 
 class Router:
@@ -216,16 +217,22 @@ class Router:
 
 
 def _logged(encode: EncodeMessage, config: Config) -> EncodeMessage:
-    """Return an encoder that logs each message, but for the write key, if that is in it."""
+    """Return an encoder that logs each message, but for the write key, if that is in it.
+
+    A key that is too short to be a real one is masked only where it is all of a text.
+    """
     key = config.write_key  # without `send` it may be anything
-    keys = {key, repr(key)[1:-1]} if key and isinstance(key, str) else set()
+    masks: dict[str, str] = {}
+    if key and isinstance(key, str):
+        is_real = len(key) >= MIN_KEY_LENGTH
+        masks = {key: MASK, repr(key)[1:-1]: MASK} if is_real else {repr(key): repr(MASK)}
 
     def encode_and_log(message: Message) -> tuple[bytes, Message]:
         data, as_sent = encode(message)
         if log.isEnabledFor(logging.DEBUG):
             text = repr(json.loads(data))  # nobody can change it meanwhile
-            for key in keys:
-                text = text.replace(key, MASK)
+            for hidden, mask in masks.items():
+                text = text.replace(hidden, mask)
             log.debug("queueing: %s", text)
         return data, as_sent
 

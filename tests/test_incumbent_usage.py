@@ -141,6 +141,34 @@ def test_the_write_key_is_masked_in_the_debug_log(application: Any, server: Loca
     assert server.messages[0]["properties"] == {"url": f"/?key={WRITE_KEY}&a=1"}
 
 
+def logged(client: Client, properties: dict[str, Any], logs: pytest.LogCaptureFixture) -> Any:
+    """Return what the debug log holds of the properties of a message."""
+    client.track("user-1", "event", properties)
+    (line,) = (line for line in logs.messages if line.startswith("queueing: "))
+    client.shutdown(1)
+    return ast.literal_eval(line.removeprefix("queueing: "))["properties"]
+
+
+@pytest.mark.parametrize("key", ["t", "key", "testing"])
+def test_a_key_too_short_to_be_one_is_masked_only_where_it_is_all_of_a_text(
+    key: str, server: LocalSegment, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client(key, server.host, debug=True)
+    properties = {"text": f"testing the {key}, its {key}s", "value": key, "list": [key]}
+    masked = {**properties, "value": "***", "list": ["***"]}
+    assert logged(client, properties, caplog) == masked
+
+
+@pytest.mark.parametrize("key", ["8 letter", "x" * 32, "Wr1te\\Key", "Wr1te'Key"])
+def test_any_other_is_masked_wherever_it_stands(
+    key: str, server: LocalSegment, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client(key, server.host, debug=True)
+    properties = {"text": f"a{key}b", f"{key}s": key}
+    assert logged(client, properties, caplog) == {"text": "a***b", "***s": "***"}
+    assert key not in caplog.text
+
+
 @pytest.mark.parametrize("key", [None, "", b"bytes", 5])
 def test_a_dry_run_with_debug_needs_no_key(
     key: Any, server: LocalSegment, caplog: pytest.LogCaptureFixture
