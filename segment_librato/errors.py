@@ -121,7 +121,7 @@ class MessageTooLargeError(SegmentError, RuntimeError):
             size: about how many bytes the message has, for an error that does not know.
         """
         known = self.size or size
-        about = "" if self.size else f"; it has about {size} bytes"
+        about = "" if self.size else f", got about {size}"
         return MessageTooLargeError(f"{self.message}{about}; the largest part is {part}", known)
 
     def __reduce__(self) -> tuple[type[MessageTooLargeError], tuple[str, int], dict[str, object]]:

@@ -82,11 +82,9 @@ def test_a_message_that_is_too_large_has_the_arguments_that_applications_look_at
 
 
 def test_the_size_of_a_message_that_is_too_large_is_estimated_if_nobody_knows_it() -> None:
-    error = MessageTooLargeError("message: expected less").with_largest("traits", 40_000)
+    error = MessageTooLargeError("message: expected so much").with_largest("traits", 40_000)
     assert error.size == len(error.args[2]) == 40_000
-    assert str(error) == (
-        "message: expected less; it has about 40000 bytes; the largest part is traits"
-    )
+    assert str(error) == "message: expected so much, got about 40000; the largest part is traits"
 
 
 def test_every_error_has_a_code_of_its_own() -> None:

@@ -120,10 +120,7 @@ class _Conversion:
         """Take bytes from the budget; once it is overdrawn, every level gives up."""
         self._room -= size
         if self._room < 0:
-            limit = self._limit
-            raise MessageTooLargeError(
-                f"message: expected at most {limit} bytes of JSON, got more than {limit}"
-            )
+            raise MessageTooLargeError(f"message: expected at most {self._limit} bytes of JSON")
 
     def _expect(self, size: int) -> None:
         """Give up now if spending this many bytes would overdraw the budget."""

@@ -15,7 +15,7 @@ from segment_librato.message.fields import MAX_MESSAGE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["estimated_size", "largest_part"]
+__all__ = ["estimated_size", "largest_part", "text_size"]
 
 MAX_LOOKS = 10_000
 MAX_NAME_LENGTH = 100
@@ -23,7 +23,7 @@ MAX_NAME_LENGTH = 100
 
 def estimated_size(message: Mapping[str, Any]) -> int:
     """Return about how many bytes of JSON a message that is too large has."""
-    return max(_size([message]), MAX_MESSAGE_BYTES + 1)
+    return max(text_size([message]), MAX_MESSAGE_BYTES + 1)
 
 
 def largest_part(message: Mapping[str, Any]) -> str:
@@ -42,10 +42,10 @@ def largest_part(message: Mapping[str, Any]) -> str:
 
 def _largest(container: Any) -> tuple[Any, Any]:
     entries: Iterable[tuple[Any, Any]] = islice(dict.items(container), MAX_LOOKS)
-    return max(entries, key=lambda entry: _size([entry]))
+    return max(entries, key=lambda entry: text_size([entry]))
 
 
-def _size(values: Iterable[Any]) -> int:
+def text_size(values: Iterable[Any]) -> int:
     """Return about how many bytes of text are in some values and in all that they contain."""
     size, left = 0, list(values)
     for _ in range(MAX_LOOKS):

@@ -14,6 +14,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from segment_librato.encoding.coerce import MAX_DEPTH, MAX_PLAIN_INTEGER, coerce
+from segment_librato.encoding.sizes import text_size
 from segment_librato.errors import MessageTooLargeError
 from segment_librato.foreign.interruption import is_interruption
 
@@ -85,7 +86,8 @@ def _encode_coerced(value: object, limit: int) -> tuple[dict[str, Any], bytes]:
     except (MemoryError, RecursionError) as error:
         if is_interruption(error):
             raise
-        raise MessageTooLargeError("message: no memory or stack left to encode it") from None
+        problem = "message: no memory or stack left to encode it"
+        raise MessageTooLargeError(problem, text_size([value])) from None
 
 
 def _scan(  # noqa: C901  one loop without calls, as it runs for many messages

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
 from typing import Any
 
 import pytest
 from support.values import Hostile
 
+from segment_librato import Client, MessageTooLargeError
 from segment_librato.encoding.sizes import MAX_LOOKS, estimated_size, largest_part
 
 TEXT = "x" * 40_000
+
+client = Client("test-key", send=False)
+EMPTY = len(json.dumps(client.track("user", "event", {"log": ""})[1], separators=(",", ":")))
 
 
 class Text(str):
@@ -72,3 +78,30 @@ def test_what_contains_itself_ends_too() -> None:
 )
 def test_the_size_is_estimated(properties: dict[str, Any], least: int, most: int) -> None:
     assert least <= estimated_size({"type": "track", "properties": properties}) <= most
+
+
+@pytest.mark.parametrize(
+    "properties, size",
+    [
+        ({"log": "é" * 16_500}, str(EMPTY + 33_000)),
+        ({"log": TEXT * 9}, r"about 360\d\d\d"),
+        ({"log": [TEXT.encode()], "when": date(2026, 1, 2)}, r"about 40\d\d\d"),
+    ],
+)
+def test_the_error_says_each_once_the_limit_the_size_and_the_largest_part(
+    properties: dict[str, Any], size: str
+) -> None:
+    expected = f"message: expected at most 32768 bytes of JSON, got {size}; the largest part is "
+    with pytest.raises(MessageTooLargeError, match=f"^{expected}properties.log$"):
+        client.track("user", "event", properties)
+
+
+def test_without_stack_left_it_gives_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def coerce(*_: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("segment_librato.encoding.strict.coerce", coerce)
+    problem = "message: no memory or stack left to encode it; the largest part is properties.tree"
+    with pytest.raises(MessageTooLargeError, match=f"^{problem}$") as caught:
+        client.track("user", "event", {"tree": {"a": {1, 2}, "b": "c" * 300}})
+    assert 300 < caught.value.size < 1_000

@@ -120,9 +120,7 @@ def test_the_limit_is_exact_for_a_plain_mapping() -> None:
 def test_a_rejection_never_repeats_the_payload() -> None:
     with pytest.raises(MessageTooLargeError) as caught:
         encode({"secret": "hunter2" * 10_000}, LIMIT)
-    assert str(caught.value) == (
-        "message: expected at most 32768 bytes of JSON, got more than 32768"
-    )
+    assert str(caught.value) == "message: expected at most 32768 bytes of JSON"
     assert caught.value.__cause__ is None
 
 
@@ -145,7 +143,7 @@ def test_a_rejection_never_repeats_the_payload() -> None:
 )
 def test_a_huge_or_endless_value_is_rejected_soon(value: object) -> None:
     started = time.monotonic()
-    with pytest.raises(MessageTooLargeError, match="got more than 32768"):
+    with pytest.raises(MessageTooLargeError, match="expected at most 32768 bytes"):
         encode({"value": value}, LIMIT)
     assert time.monotonic() - started < 10
 
