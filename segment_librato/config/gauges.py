@@ -15,13 +15,13 @@ from segment_librato.config.options import KW_ONLY, Options
 from segment_librato.config.validators import (
     Timeout,
     check_count,
-    check_flag,
     check_header_text,
     check_proxies,
     check_seconds,
     check_text,
     check_timeout,
     check_url,
+    truth,
 )
 from segment_librato.errors import ConfigError, unexpected
 
@@ -68,7 +68,7 @@ class DirectDelivery(Options, secrets=("proxies",)):
 
     def _check(self) -> None:
         check_count("aggregate", self.aggregate, 0, MAX_AGGREGATE_SECONDS)
-        check_flag("segment_too", self.segment_too)
+        vars(self)["segment_too"] = truth("segment_too", self.segment_too)
         for name in ("max_queue_size", "max_retries"):
             check_count(name, getattr(self, name), 0)
         for name in ("upload_interval", "max_total_backoff_duration", "max_rate_limit_duration"):
@@ -184,7 +184,7 @@ class OpenTelemetryConfig(DirectDelivery, secrets=("headers",)):
         super()._check()
         if self.endpoint is not None:
             check_url("endpoint", self.endpoint, OTLP_ENDPOINT)
-        check_flag("gzip", self.gzip)
+        vars(self)["gzip"] = truth("gzip", self.gzip)
         _check_headers(self.headers)
         if self.resource_attributes is not None:
             _check_attributes("resource_attributes", self.resource_attributes)

@@ -20,7 +20,6 @@ __all__ = [
     "Timeout",
     "check_callback",
     "check_count",
-    "check_flag",
     "check_header_text",
     "check_proxies",
     "check_seconds",
@@ -48,12 +47,6 @@ def check_text(name: str, value: object, expected: str = "a str") -> None:
     """Reject anything but a str."""
     if not isinstance(value, str):
         raise ConfigError(unexpected(name, expected, value))
-
-
-def check_flag(name: str, value: object) -> None:
-    """Reject anything but True and False."""
-    if not isinstance(value, bool):
-        raise ConfigError(unexpected(name, "a bool", value))
 
 
 def truth(name: str, value: object) -> bool:

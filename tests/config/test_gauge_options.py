@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 
 from segment_librato import ConfigError, LibratoConfig, OpenTelemetryConfig
@@ -42,7 +43,7 @@ WRONG_TYPES: list[tuple[str, Any, str, str]] = [
 WRONG_TYPES_OF_BOTH: list[tuple[str, Any, str, str]] = [
     ("aggregate", True, "an int", "bool"),
     ("aggregate", 1.5, "an int", "float"),
-    ("segment_too", "yes", "a bool", "str"),
+    ("segment_too", np.zeros(2), "a bool", "ndarray"),
     ("max_queue_size", None, "an int", "NoneType"),
     ("max_retries", "5", "an int", "str"),
     ("upload_interval", None, "a number of seconds", "NoneType"),
@@ -57,7 +58,7 @@ WRONG_TYPES_OF_OPEN_TELEMETRY: list[tuple[str, Any, str, str]] = [
     ("headers", {"Authorization": SECRET.encode()}, "a dict of str to str", "bytes"),
     ("headers", {1: "x"}, "a dict of str to str", "int"),
     ("resource_attributes", [], ATTRIBUTES, "list"),
-    ("gzip", 1, "a bool", "int"),
+    ("gzip", np.zeros(2), "a bool", "ndarray"),
 ]
 WRONG_VALUES: list[tuple[str, Any]] = [
     ("email", "ada@example.com\r\nX-Injected: yes"),
@@ -103,6 +104,17 @@ def test_a_wrong_type_for_open_telemetry_is_named(
 ) -> None:
     error = rejection(OpenTelemetryConfig, **{name: value})
     assert str(error) == f"{name}: expected {expected}, got {got}"
+
+
+@pytest.mark.parametrize(
+    "kind, name",
+    [(librato, "segment_too"), (OpenTelemetryConfig, "segment_too"), (OpenTelemetryConfig, "gzip")],
+)
+@pytest.mark.parametrize(
+    "value, truth", [("", False), (None, False), (0, False), ("1", True), (1, True), ([0], True)]
+)
+def test_a_flag_is_the_truth_of_its_value(kind: Any, name: str, value: Any, truth: bool) -> None:
+    assert getattr(kind(**{name: value}), name) is truth
 
 
 @pytest.mark.parametrize("name, value", WRONG_VALUES)
