@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Collection, Mapping
 from functools import partial
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ __all__ = [
     "check_timeout",
     "check_url",
     "is_http_url",
+    "is_loopback",
     "truth",
     "with_scheme",
 ]
@@ -86,6 +87,14 @@ def check_url(name: str, value: object, example: str) -> None:
 def is_http_url(text: str) -> bool:
     """Return whether this is an absolute HTTP URL that requests can be sent to."""
     return _is_url(text, {"http", "https"})
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether this is a name or an address of this machine that no other machine reaches."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def check_count(name: str, value: object, minimum: int, maximum: int | None = None) -> None:

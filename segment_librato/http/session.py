@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 from http.client import HTTPException
-from ipaddress import ip_address
 from time import time as wall_clock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
+from segment_librato.config.validators import is_loopback
 from segment_librato.foreign.interruption import being_handled, let_through
 from segment_librato.http.adapter import DeadlineAdapter, PlainSession
 from segment_librato.http.deadlines import timeout_within
@@ -207,16 +207,9 @@ def _warn_of_plain_http(url: str) -> None:
     """Warn, once per host, that anybody on the network path can read what is sent."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if parts.scheme == "http" and host not in _warned and not _is_loopback(host):
+    if parts.scheme == "http" and host not in _warned and not is_loopback(host):
         _warned.add(host)
         log.warning("keys and messages travel to %s unencrypted; use https", host)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _ca_bundle() -> str | None:

@@ -7,10 +7,10 @@ which a page cannot change. Must not know what a request is for.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from segment_librato.config.validators import is_loopback
 from segment_librato.devserver.http.exchange import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -40,14 +40,10 @@ def check_sender(target: str, headers: Message) -> None:
 
 
 def _check(header: str, url: str) -> None:
-    if not _is_local(url):
+    try:
+        is_local = is_loopback(urlsplit(url).hostname or "")
+    except ValueError:  # it is no URL
+        is_local = False
+    if not is_local:
         text = f"the {header} is not localhost or 127.0.0.1: web pages have no access"
         raise InvalidRequestError(FORBIDDEN, text)
-
-
-def _is_local(url: str) -> bool:
-    try:
-        name = urlsplit(url).hostname or ""
-        return name == "localhost" or name.endswith(".localhost") or ip_address(name).is_loopback
-    except ValueError:
-        return False
