@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import ipaddress
 import signal
+import socket
 import ssl
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
@@ -83,6 +84,14 @@ def make_client(server: LocalSegment, errors: Errors) -> Iterator[Callable[..., 
     server.release()
     for client in made:
         client.shutdown(timeout=1)
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """Listen on a port for a server in another process."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.set_inheritable(True)
+        yield listening
 
 
 @pytest.fixture

@@ -8,10 +8,6 @@ uWSGI takes for busy ends without Python's exit hooks.
 from __future__ import annotations
 
 import http.client
-import os
-import signal
-import socket
-import subprocess
 import sys
 import textwrap
 from collections import defaultdict
@@ -20,12 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.server_process import running
 
 if TYPE_CHECKING:
+    import socket
+    import subprocess
     from collections.abc import Iterator
 
     from segment_librato.devserver import LocalSegment
 
+PROJECT = str(Path(__file__).parents[2])
 UWSGI = Path(sys.executable).with_name("uwsgi")
 APPLICATION = """
     import os
@@ -51,31 +51,15 @@ APPLICATION = """
 def uwsgi(
     server: LocalSegment, folder: Path, listener: socket.socket, *options: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run the application with two workers, in a process group that does not outlive the test."""
+    """Run the application with two workers."""
     (folder / "application.py").write_text(textwrap.dedent(APPLICATION))
-    process = subprocess.Popen(  # noqa: S603  the tests' own application
-        [
-            *(str(UWSGI), "--http-socket", f"fd://{listener.fileno()}", "--module", "application"),
-            *("--master", "--processes", "2", "--enable-threads", "--die-on-term"),
-            *("--disable-logging", "--virtualenv", sys.prefix, "--chdir", str(folder), *options),
-        ],
-        env={
-            **os.environ,
-            "SEGMENT_HOST": server.host,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-        },
-        close_fds=False,  # the listener is for the server
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
+    command = [
+        *(str(UWSGI), "--http-socket", f"fd://{listener.fileno()}", "--module", "application"),
+        *("--master", "--processes", "2", "--enable-threads", "--die-on-term"),
+        *("--disable-logging", "--virtualenv", sys.prefix, *options),
+    ]
+    with running(server, folder, *command, PYTHONPATH=PROJECT) as process:
         yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
 
 
 def request_of_each_worker(listener: socket.socket, query: str) -> dict[str, list[int]]:
@@ -92,13 +76,6 @@ def request_of_each_worker(listener: socket.socket, query: str) -> dict[str, lis
         numbers[worker].append(number)
         number += 1
     return numbers
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.set_inheritable(True)
-        yield listening
 
 
 @pytest.mark.parametrize(
@@ -119,8 +96,8 @@ def test_each_worker_delivers_what_it_tracks_with_ids_of_its_own(
         tracked = request_of_each_worker(listener, query)
         assert server.wait_for(imports + sum(map(len, tracked.values())))
         process.terminate()
-        output, _ = process.communicate(timeout=30)
-    assert "on_error" not in output
+        output, errors = process.communicate(timeout=30)
+    assert "on_error" not in output + errors
     arrived: dict[str, list[int]] = defaultdict(list)
     for message in server.messages:
         if message["properties"]["n"] >= 0:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
-import subprocess
 import sys
 import textwrap
 from collections import Counter
@@ -20,9 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support import server_process
 from support.script import fork_warning, wait_until_ready
 
 if TYPE_CHECKING:
+    import socket
+    import subprocess
     from collections.abc import Iterator
 
     from segment_librato.devserver import LocalSegment
@@ -45,28 +46,12 @@ def sequence_numbers(server: LocalSegment) -> list[int]:
 def running(
     server: LocalSegment, *command: str, **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run Python with this command line in a process group that does not outlive the test."""
-    process = subprocess.Popen(  # noqa: S603  the tests' own applications
-        [sys.executable, *command],
-        cwd=APPLICATIONS,
-        env={
-            **os.environ,
-            "SEGMENT_HOST": server.host,
-            "UPLOAD_INTERVAL": AT_THE_END,
-            **environment,
-        },
-        close_fds=False,  # the listener is for the server
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
+    """Run Python with this command line in the folder of the applications."""
+    environment = {"UPLOAD_INTERVAL": AT_THE_END, **environment}
+    with server_process.running(
+        server, APPLICATIONS, sys.executable, *command, **environment
+    ) as process:
         yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
 
 
 def expect_success(process: subprocess.Popen[str]) -> str:
@@ -113,13 +98,6 @@ def make_requests(listener: socket.socket, numbers: range) -> list[bytes]:
 
     with ThreadPoolExecutor(4) as threads:
         return list(threads.map(request, numbers))
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.set_inheritable(True)
-        yield listening
 
 
 @pytest.mark.parametrize("preload", [True, False])
