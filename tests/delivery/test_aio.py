@@ -163,10 +163,11 @@ def test_what_is_left_at_the_end_of_the_context_goes_to_on_error(
 def test_a_slow_on_error_at_the_end_of_the_context_does_not_hold_the_loop_up(
     server: LocalSegment,
 ) -> None:
-    let_go = threading.Event()
+    begun, let_go = threading.Event(), threading.Event()
     outcomes: list[bool] = []
 
     def on_error(error: Exception, messages: list[dict[str, Any]]) -> None:
+        begun.set()
         outcomes.append(let_go.wait(10))
 
     async def use() -> None:
@@ -175,7 +176,7 @@ def test_a_slow_on_error_at_the_end_of_the_context_does_not_hold_the_loop_up(
 
     async def main() -> None:
         using = asyncio.create_task(use())
-        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(begun.wait, 10)
         let_go.set()
         await using
 

@@ -228,7 +228,7 @@ def test_consumers_that_are_killed_at_random_moments_leave_nothing_behind(
                     ctypes.c_ulong(client.consumers[0].thread.ident),
                     ctypes.py_object(chance.choice([Killed, SystemExit, ValueError])),
                 )
-                time.sleep(chance.random() / 1_000)
+                time.sleep(chance.random() / 1_000)  # wherever the next one strikes then
         print(client.flush())
         stats = client.stats
         print(stats.accepted == accepted == stats.delivered + stats.failed, stats.pending)

@@ -37,7 +37,7 @@ def wait_until_full(pipe: int) -> None:
 
     before, now = -1, 0
     while before < now or now < PAGE:
-        time.sleep(0.05)
+        time.sleep(0.05)  # a writer that is stuck tells nobody
         waiting = array.array("i", [0])
         fcntl.ioctl(pipe, termios.FIONREAD, waiting)
         before, now = now, waiting[0]

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 LONG = 60.0
 
-# `begun` is set while a report is made; that takes longer than the exit would wait for delivery.
+# `begun` is set while a report is made; that takes longer than the exit would wait for delivery,
+# so it has to be in seconds.
 SLOW_ON_ERROR = """
 import logging
 logging.disable()
@@ -184,13 +185,17 @@ os.kill(os.getpid(), signal.SIGTERM)
     assert told_numbers(output) == [0, 1, 2, 3, 4]
 
 
+# `has_tracked` is set when several have been. Without pauses, the queue would be full at once.
 TRACK_FOR_EVER = """
+has_tracked = threading.Event()
 def track_for_ever(client):
     n = 5
     while True:
         if client.track("user", "event", {"n": n})[0]:
             os.write(1, f"accepted {n}\\n".encode())
         n += 1
+        if n == 20:
+            has_tracked.set()
         time.sleep(0.001)
 """
 
@@ -211,7 +216,7 @@ segment_librato.flush_on_sigterm()
 client = make(on_error=slow, exit_timeout=0.2, timeout=60)
 track(client, range(5))
 threading.Thread(target=track_for_ever, args=(client,), daemon=True).start()
-time.sleep(0.05)
+assert has_tracked.wait(20)
 {ending}
             """,
             expected_status=status,
@@ -257,7 +262,7 @@ client = make(on_error=slow, exit_timeout=0.5, timeout=60)
 track(client, range(5))
 def work():
     while exit_state.began is None:
-        time.sleep(0.001)
+        time.sleep(0.001)  # nothing tells
     late = make(on_error=slow, exit_timeout=0.5, timeout=60)
     if late.track("user", "event", {"n": 5})[0]:
         os.write(1, b"accepted 5\\n")
