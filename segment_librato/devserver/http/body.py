@@ -1,4 +1,4 @@
-"""From the bytes of a request body to a JSON value: size limit, gzip, UTF-8, strict JSON.
+"""From the bytes of a request body to a JSON object: size limit, gzip, UTF-8, strict JSON.
 
 Must not know sockets or what a message is.
 
@@ -16,9 +16,9 @@ import math
 import zlib
 from typing import Any, NoReturn
 
-from segment_librato.devserver.http.exchange import InvalidRequestError
+from segment_librato.devserver.http.exchange import InvalidRequestError, JsonObject
 
-__all__ = ["MAX_BODY_BYTES", "decompress", "parse"]
+__all__ = ["MAX_BODY_BYTES", "decompress", "parse_object"]
 
 # Far above the limit of the API: a request between the two is still read, to be reported.
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -44,11 +44,11 @@ def decompress(body: bytes, encoding: str) -> bytes:
     return body
 
 
-def parse(body: bytes) -> object:
-    """Parse strict JSON.
+def parse_object(body: bytes) -> JsonObject:
+    """Parse an object in strict JSON.
 
     Raises:
-        InvalidRequestError: The body is not UTF-8, not JSON, or not I-JSON.
+        InvalidRequestError: The body is not UTF-8, not JSON, not I-JSON, or not an object.
         RecursionError: The value is nested too deeply.
     """
     try:
@@ -58,6 +58,8 @@ def parse(body: bytes) -> object:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except ValueError as error:
         raise InvalidRequestError(400, f"the body is not strict JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InvalidRequestError(400, "the body is not an object")
     return value
 
 

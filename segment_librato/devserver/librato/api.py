@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from segment_librato.devserver.http.body import decompress, parse
+from segment_librato.devserver.http.body import decompress, parse_object
 from segment_librato.devserver.http.credentials import read_basic
 from segment_librato.devserver.http.exchange import (
     InvalidRequestError,
@@ -156,9 +156,7 @@ def _check_content_type(request: Request) -> None:
 
 
 def _read(request: Request, body: bytes) -> LibratoVerdict:
-    envelope = parse(body)
-    if not isinstance(envelope, dict):
-        raise InvalidRequestError(400, "the body is not an object")
+    envelope = parse_object(body)
     if request.method == "PUT":
         return _read_update(request, envelope)
     if request.path == METRICS_PATH:

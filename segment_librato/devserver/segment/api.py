@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from segment_librato.devserver.http.body import decompress, parse
+from segment_librato.devserver.http.body import decompress, parse_object
 from segment_librato.devserver.http.credentials import read_basic
 from segment_librato.devserver.http.exchange import (
     InvalidRequestError,
@@ -75,9 +75,7 @@ def _check_route(method: str, path: str) -> None:
 
 
 def _read(request: Request, body: bytes) -> SegmentVerdict:
-    envelope = parse(body)
-    if not isinstance(envelope, dict):
-        raise InvalidRequestError(400, "the body is not an object")
+    envelope = parse_object(body)
     write_key = _find_write_key(envelope, request.headers.get("Authorization", ""))
     sent = _list_messages(request.path, envelope)
     for position, message in enumerate(sent):
