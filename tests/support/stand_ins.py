@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from segment_librato import Client
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["STAND_INS", "Lazy", "LocalProxy", "Unbound", "Wrapped", "lazy_call"]
+__all__ = ["STAND_INS", "Lazy", "LocalProxy", "Unbound", "Wrapped", "expect_left_out", "lazy_call"]
 
 
 class Wrapped:
@@ -83,3 +85,14 @@ class Unbound:
 
 
 STAND_INS: list[Callable[[object], Any]] = [Wrapped, LocalProxy, Lazy, lazy_call]
+
+
+def expect_left_out(none: Any) -> None:
+    """Check that arguments which stand for None are as if they had been left out."""
+    client = Client("test-key", send=False)
+    _, message = client.track(none, "event", none, none, none, "anonymous", none, none)
+    assert (message["userId"], message["properties"]) == (None, {})
+    assert len(message["messageId"]) >= 32
+    assert message["timestamp"].endswith("+00:00")
+    _, message = client.gauge("depth", 3, none, none)
+    assert (message["userId"], message["anonymousId"]) == (None, "depth")
