@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock, MagicMock, Mock
 
 import pytest
+from support.stand_ins import STAND_INS
 
 from segment_librato.config.client import DEFAULT_HOST, Config
 from segment_librato.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 SECRET = "s3cr3t-that-must-not-show"  # noqa: S105  not a real one
 COUNTS = {
@@ -309,6 +310,16 @@ def test_a_timeout_that_is_not_positive_is_told_what_is_expected(timeout: Any, g
 )
 def test_a_flag_is_the_truth_of_its_value(name: str, value: Any, truth: bool) -> None:
     assert getattr(config(**{name: value}), name) is truth
+
+
+@pytest.mark.parametrize("stand_in", STAND_INS)
+def test_an_option_that_stands_for_none_is_left_out(stand_in: Callable[[object], Any]) -> None:
+    names = {name for name in Config.names() if getattr(Config, name) is None} - {"write_key"}
+    left_out = config(**{name: stand_in(None) for name in names})
+    assert left_out == config()
+    assert {name for name in names if getattr(left_out, name) is None} == names
+    with pytest.raises(ConfigError, match=r"^write_key: expected .*, got NoneType; set it: "):
+        config(write_key=stand_in(None))
 
 
 @pytest.mark.parametrize("name", ["timeout", "oauth_auth_server", "oauth_scope"])
