@@ -18,6 +18,7 @@ from segment_librato.delivery.sync import deliver_now
 from segment_librato.encoding.encoder import message_encoder
 from segment_librato.encoding.sizes import estimated_size, largest_part
 from segment_librato.errors import MessageTooLargeError, SegmentError
+from segment_librato.foreign.interruption import is_interruption
 from segment_librato.log import log
 from segment_librato.preload import preload
 from segment_librato.process.clock import Clock
@@ -183,7 +184,9 @@ class Router:
             )
         try:  # on another thread, because it calls `on_error` with what is left
             await asyncio.get_running_loop().run_in_executor(None, self.shutdown, 0)
-        except RuntimeError:  # no thread can be started
+        except RuntimeError as error:  # no thread can be started
+            if is_interruption(error):
+                raise
             self.shutdown(0)
         return settled
 

@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from segment_librato.errors import ConfigError, unexpected
+from segment_librato.foreign.interruption import is_interruption
 
 __all__ = [
     "Timeout",
@@ -54,7 +55,9 @@ def truth(name: str, value: object) -> bool:
     """Return the truth of a value: a flag may be the text of an environment variable, or None."""
     try:
         return bool(value)
-    except (TypeError, ValueError):  # an array has none
+    except (TypeError, ValueError) as error:  # an array has none
+        if is_interruption(error):
+            raise
         raise ConfigError(unexpected(name, "a bool", value)) from None
 
 
@@ -93,7 +96,9 @@ def is_loopback(host: str) -> bool:
     """Return whether this is a name or an address of this machine that no other machine reaches."""
     try:
         return ip_address(host).is_loopback
-    except ValueError:
+    except ValueError as error:
+        if is_interruption(error):
+            raise
         return host == "localhost" or host.endswith(".localhost")
 
 
@@ -174,7 +179,9 @@ def _is_url(text: str, schemes: Collection[str]) -> bool:
             IPv6Address(host)
         elif not HOST_NAME.fullmatch(host):
             return False
-    except ValueError:
+    except ValueError as error:
+        if is_interruption(error):
+            raise
         return False
     return url.scheme in schemes and port != 0
 

@@ -190,7 +190,9 @@ class _Conversion:
         data = view.tobytes()
         try:
             return self._text(data.decode())
-        except UnicodeDecodeError:
+        except UnicodeDecodeError as error:
+            if is_interruption(error):
+                raise
             return self._text(b64encode(data).decode("ascii"))
 
     def _array(self, value: Any) -> Any:
@@ -210,7 +212,7 @@ class _Conversion:
             return self._dict(self._entries(value, value.items))
         names = field_names(value)
         if names is not None:
-            return self._dict((name, getattr(value, attribute, None)) for name, attribute in names)
+            return self._dict((name, _attribute(value, attribute)) for name, attribute in names)
         dump = dump_method(type(value))
         if dump is not None:
             return self._again(getattr(value, dump)())
@@ -268,6 +270,16 @@ class _Conversion:
     def _replaced(self, value: object, *name: str) -> Any:
         """Report a value that becomes null; one that is not open yet needs its name."""
         report_replacement([*self._open.values(), *name], value, "null")
+
+
+def _attribute(value: object, name: str) -> Any:
+    """Return an attribute, None if it is missing: `getattr` would hide a time limit that struck."""
+    try:
+        return getattr(value, name)
+    except AttributeError as error:
+        if is_interruption(error):
+            raise
+        return None
 
 
 def _with_distinct_names(entries: list[tuple[str, bool, Any]], exact: set[str]) -> dict[str, Any]:

@@ -92,9 +92,11 @@ def load_encoder() -> EncodeMessage:
     """
     if not is_tracked:
         return lambda message: encode(message, MAX_MESSAGE_BYTES)
+    handled = being_handled()
     try:
         import orjson  # see above
-    except ImportError:
+    except ImportError as error:
+        let_through(error, handled)
         return _make_encoder(None, 0)
     options = (
         orjson.OPT_APPEND_NEWLINE  # to be cut off: a slice of all bytes would be no copy

@@ -36,7 +36,9 @@ def _make_encoder() -> Callable[[dict[str, Any]], str]:
     options = (None, encoder.default, encode_basestring, None, ":", ",", False, False, False)
     try:
         make_parts = make(*options)
-    except TypeError:
+    except TypeError as error:
+        if is_interruption(error):
+            raise
         return encoder.encode
     return lambda value: "".join(make_parts(value, 0))
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from traceback import walk_tb
 from typing import TYPE_CHECKING
 
@@ -111,8 +110,11 @@ def clear_locals(error: BaseException) -> None:
     for frame, _ in walk_tb(error.__traceback__):
         module: str = frame.f_globals.get("__name__", "")
         if module.partition(".")[0] in REQUEST_MODULES:
-            with suppress(RuntimeError):  # it is still running
+            try:
                 frame.clear()
+            except RuntimeError as problem:  # it is still running
+                if is_interruption(problem):
+                    raise
 
 
 def _foreign(error: BaseException, handled: BaseException | None) -> BaseException | None:

@@ -8,7 +8,6 @@ Must not know clocks, queues or requests.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -186,5 +185,5 @@ class MultiSample:
             while self._folding[0] is folded and len(samples) > 1 and samples[1] is not _SEAL:
                 samples[:2] = [samples[0].plus(samples[1])]
         finally:
-            with suppress(ValueError):  # Ctrl-C came before it was in
+            if folded in self._folding:  # unless Ctrl-C came before; then, no call in between
                 self._folding.remove(folded)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
 from segment_librato.errors import APIError, ConfigError, DeliveryError
+from segment_librato.foreign.interruption import being_handled, let_through
 from segment_librato.gauge_delivery.otlp_endpoint import find_endpoint
 from segment_librato.http.pool import Sessions
 from segment_librato.http.response import NOT_FOUND, REDIRECT, SUCCESS, UNAUTHORIZED, redact
@@ -50,6 +51,7 @@ class OpenTelemetryTransport:
         Raises:
             ConfigError: the extra is not installed.
         """
+        handled = being_handled()
         try:  # on the application's thread, so that sending imports nothing
             from google.rpc.status_pb2 import Status
             from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
@@ -61,7 +63,8 @@ class OpenTelemetryTransport:
             self._encode = encode_metrics
             self._resource = Resource.create(account.resource_attributes)
             self._endpoint = find_endpoint(account)
-        except ImportError:
+        except ImportError as error:
+            let_through(error, handled)
             needed = "pip install segment-librato[otel]"
             raise ConfigError(f"gauges: OpenTelemetryConfig needs the extra; {needed}") from None
         self._sessions = Sessions(
@@ -206,8 +209,10 @@ def _parse(message: Message, body: bytes) -> bool:
     """Parse a body into a message; return whether it is one."""
     from google.protobuf.message import DecodeError
 
+    handled = being_handled()
     try:
         message.ParseFromString(body)
-    except (DecodeError, ValueError):  # also for a text that is not UTF-8
+    except (DecodeError, ValueError) as error:  # also for a text that is not UTF-8
+        let_through(error, handled)
         return False
     return True

@@ -18,6 +18,7 @@ from segment_librato._version import VERSION
 from segment_librato.config.gauges import DEFAULT_TIMEOUT, OTLP_ENDPOINT
 from segment_librato.config.validators import check_header_text, check_timeout, is_http_url
 from segment_librato.errors import ConfigError
+from segment_librato.foreign.interruption import is_interruption
 from segment_librato.log import log
 
 if TYPE_CHECKING:
@@ -139,7 +140,9 @@ def _timeout_of_environment() -> float:
     try:
         seconds = float(text)
         check_timeout(seconds)
-    except ValueError:  # a ConfigError is one, too
+    except ValueError as error:  # a ConfigError is one, too
+        if is_interruption(error):
+            raise
         expected = "a number of seconds above 0"
         log.warning("OTEL_EXPORTER_OTLP_TIMEOUT: expected %s; using %d", expected, DEFAULT_TIMEOUT)
         return DEFAULT_TIMEOUT

@@ -15,11 +15,15 @@ from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
+from urllib3.exceptions import ClosedPoolError
+from urllib3.util.connection import is_connection_dropped
 
 from segment_librato.http.deadlines import Exchange, TimedResponse
 from segment_librato.process.clock import monotonic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from urllib3 import PoolManager
     from urllib3.connectionpool import HTTPConnectionPool
 
@@ -139,6 +143,8 @@ class _Pool:
 
     exchange: Exchange
     latest: Any = None
+    pool: Any  # of urllib3, as the next one
+    _new_conn: Callable[[], Any]
 
     def __init__(self, host: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  as urllib3 has it
         """Make a pool for a host.
@@ -160,18 +166,38 @@ class _Pool:
             self._connections: list[Any] = []
 
         def put(self, connection: object, block: bool = False) -> None:  # noqa: ARG002  as in `queue`
-            if len(self._connections) >= self._maxsize:
-                raise queue.Full
             self._connections.append(connection)
 
         def get(self, block: bool = False, timeout: float | None = None) -> Any:  # noqa: ANN401, ARG002  the same
-            try:
-                return self._connections.pop()
-            except IndexError:
-                raise queue.Empty from None
+            if not self._connections:
+                raise queue.Empty
+            return self._connections.pop()
+
+        def full(self) -> bool:
+            return len(self._connections) >= self._maxsize
 
         def qsize(self) -> int:
             return len(self._connections)
+
+    # The next two do what those of urllib3 do, which take an AttributeError or a `queue.Empty` of
+    # a signal handler for one of their own.
+
+    def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401, ARG002  the same
+        """Return the idle connection if it is still up, or a new one."""
+        if self.pool is None:
+            raise ClosedPoolError(self, "Pool is closed.")  # type: ignore[arg-type]  # it is mixed into one
+        idle = self.pool.get() if self.pool.qsize() else None
+        if idle is not None and is_connection_dropped(idle):
+            idle.close()
+            idle = None
+        return idle or self._new_conn()
+
+    def _put_conn(self, connection: Any) -> None:  # noqa: ANN401  the same
+        """Keep a connection; close it if there is one already, or if the pool is closed."""
+        if self.pool is not None and not self.pool.full():
+            self.pool.put(connection)
+        elif connection is not None:
+            connection.close()
 
     def ConnectionCls(self, **options: Any) -> Any:  # noqa: ANN401, N802  it stands for urllib3's class
         """Make a connection, of the class that urllib3 has now: others may replace it."""

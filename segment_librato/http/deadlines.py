@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from urllib3 import Timeout as DeadlineTimeout
 
+from segment_librato.foreign.interruption import is_interruption
 from segment_librato.http.head import read_head
 from segment_librato.process.clock import monotonic
 
@@ -182,7 +183,9 @@ class _Reader(io.BufferedReader):
         self.raw.end()
         try:
             self.raw.note_surplus(self.peek())
-        except ValueError:  # this call was interrupted before, and the buffer is gone
+        except ValueError as error:  # this call was interrupted before, and the buffer is gone
             self.raw.close()
+            if is_interruption(error):
+                raise
         else:
             super().close()

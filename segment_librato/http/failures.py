@@ -18,6 +18,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from urllib3.exceptions import LocationValueError
 
 from segment_librato.errors import ConfigError, NetworkError
+from segment_librato.foreign.interruption import being_handled, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -100,9 +101,11 @@ def _problem_of_cert(cert: str | tuple[str, str] | None) -> str:
 
 
 def _problem_of_file(path: str, load: Callable[[], object], unusable: str) -> str:
+    handled = being_handled()
     try:
         load()
     except OSError as error:
+        let_through(error, handled)
         reason = unusable if isinstance(error, ssl.SSLError) else error.strerror
         name = next((one for one in FILE_SETTINGS if os.environ.get(one) == path), "certifi")
         return f"the file of {name} cannot be used: {reason}"

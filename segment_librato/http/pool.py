@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from segment_librato.errors import NetworkError, SegmentError
+from segment_librato.foreign.interruption import is_interruption
 from segment_librato.http.session import Session
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ class Pool(Generic[Lent]):
     def _take_idle(self) -> Lent | None:
         try:
             return self._idle.pop()
-        except IndexError:
+        except IndexError as error:  # another thread may have taken the last one
+            if is_interruption(error):
+                raise
             return None
 
 

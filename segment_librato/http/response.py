@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from segment_librato.foreign.interruption import is_interruption
 from segment_librato.foreign.printable import printable
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ class Response:
         """Return the JSON object in the body, an empty one if there is none."""
         try:
             content = json.loads(self.body)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
+            if is_interruption(error):
+                raise
             return {}
         return content if isinstance(content, dict) else {}
 
@@ -83,7 +86,9 @@ class Response:
         try:
             target = urlsplit(urljoin(url, location or ""))
             port = f":{target.port}" if target.port else ""
-        except ValueError:
+        except ValueError as error:
+            if is_interruption(error):
+                raise
             return "nowhere"
         if not (location and target.hostname):
             return "nowhere"
@@ -113,7 +118,9 @@ def _parse_date(value: str) -> float:
     """Return the seconds since the epoch of an HTTP date, NaN if it is something else."""
     try:
         date = parsedate_to_datetime(value)
-    except (ArithmeticError, IndexError, TypeError, ValueError):
+    except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+        if is_interruption(error):
+            raise
         return math.nan
     if date.tzinfo is None:  # the zone is "-0000", that is UTC
         date = date.replace(tzinfo=timezone.utc)

@@ -125,10 +125,13 @@ def _read_midnight(text: str) -> int | None:
 def _read_date(text: str) -> datetime | None:
     """Return the aware date in `text`, None if `dateutil` cannot read it or would guess."""
     if _WIRE_TIME.fullmatch(text):
+        # No call stands in the `try`: a signal handler that runs after one may raise ValueError.
+        dates = map(datetime.fromisoformat, [text.replace("Z", "+00:00")])
         try:
-            return datetime.fromisoformat(text.replace("Z", "+00:00"))
+            [date] = dates
         except ValueError:
             return None
+        return date
     if text.lstrip().startswith(("+", "-")):
         # A number: dateutil skips the sign and would read "-100" as the year 100.
         return None

@@ -16,6 +16,7 @@ import os
 from time import time_ns
 from typing import TYPE_CHECKING
 
+from segment_librato.foreign.interruption import is_interruption
 from segment_librato.process.fork import register_after_fork
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ class _MessageIds:
             stock = self._stock  # a child has another, if a signal handler forks meanwhile
             try:
                 return self._stock.pop()
-            except IndexError:
+            except IndexError as error:
+                if is_interruption(error):
+                    raise
                 # The time leaves what is random as random as it was.
                 number = int.from_bytes(os.urandom(16), "big") ^ time_ns() << 8
                 bits = f"{number:032x}"

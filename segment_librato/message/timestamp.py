@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from segment_librato.errors import ValidationError, unexpected
-from segment_librato.foreign.interruption import is_interruption
+from segment_librato.foreign.interruption import being_handled, is_interruption, let_through
 from segment_librato.foreign.stand_ins import resolved
 
 __all__ = ["MILLISECONDS", "Timestamp", "format_second", "format_timestamp", "latest_second"]
@@ -130,11 +130,11 @@ def _is_local(value: datetime, now: float) -> bool:
     """
     if value.tzinfo is not None:
         return False
+    handled = being_handled()
     try:
         return 0 <= now - value.timestamp() < LOCAL_TIME_SECONDS
     except (OSError, OverflowError, ValueError) as error:  # too old for the local time here
-        if is_interruption(error):
-            raise
+        let_through(error, handled)
         return False
 
 

@@ -18,8 +18,9 @@ import mmap
 import os
 import threading
 import weakref
-from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
+
+from segment_librato.foreign.interruption import being_handled, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,14 +67,18 @@ def _make_mark() -> Mark:
     To ask for the id of the process is a system call, and takes ten times as long as to look at
     a page: 150 ns here, which is 6 % of a `track`.
     """
-    with suppress(AttributeError, OSError, ValueError):  # another system, or an old kernel
+    handled = being_handled()
+    try:
         page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         try:
             page.madvise(NO_ADVICE)
-        except OSError:  # so what it accepts, it also does; some emulators accept everything
+        except OSError as error:  # so what it accepts, it also does; some emulators accept all
+            let_through(error, handled)
             page.madvise(WIPE_ON_FORK)
             page[0] = 1
             return page
+    except (AttributeError, OSError, ValueError) as error:  # another system, or an old kernel
+        let_through(error, handled)
     return _ProcessId()
 
 

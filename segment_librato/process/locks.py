@@ -7,7 +7,6 @@ package. Of the library, it must know nothing but whose exception one is.
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -51,8 +50,11 @@ class SignalSafeCondition(threading.Condition):
 
     def notify_all(self) -> None:
         """Wake everybody; a signal handler may have done so in the middle of this call."""
-        with suppress(IndexError):
+        try:
             super().notify_all()
+        except IndexError as error:
+            if is_interruption(error):
+                raise
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait, and hold the lock afterwards even if Ctrl-C struck while it was released."""
@@ -67,7 +69,9 @@ class SignalSafeCondition(threading.Condition):
         """Return whether the calling thread holds the lock."""
         try:
             self.notify(0)
-        except RuntimeError:
+        except RuntimeError as error:
+            if is_interruption(error):
+                raise
             return False
         return True
 

@@ -9,11 +9,11 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from segment_librato.errors import ConfigError
+from segment_librato.foreign.interruption import is_interruption
 from segment_librato.process.clock import monotonic
 from segment_librato.process.exit import begin_drain, called_from_delivery, drain_all
 from segment_librato.process.frameworks import (
@@ -77,8 +77,11 @@ def flush_on_sigterm_in_child() -> bool:
         return True
     if threading.current_thread() is not threading.main_thread():
         return False
-    with suppress(ValueError):  # it is that of a subinterpreter
+    try:
         flush_on_sigterm()
+    except ValueError as error:  # it is the main thread of a subinterpreter
+        if is_interruption(error):
+            raise
     return True
 
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import suppress
 from itertools import repeat, starmap
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from segment_librato.errors import ClientClosedError, QueueFullError
+from segment_librato.foreign.interruption import is_interruption
 from segment_librato.process.clock import Clock
 from segment_librato.process.locks import SignalSafeCondition, Waiter, synchronized
 from segment_librato.queue.ledger import InFlightBatch, Ledger
@@ -172,10 +172,8 @@ class MessageQueue:
                 is_over = not self.clock.wait(Watch(me), deadline)
                 find_consumers()
         finally:
-            try:  # noqa: SIM105  Ctrl-C in `suppress` would leave it in the line forever
+            if me in line:  # unless Ctrl-C came before; then, no call in between
                 line.remove(me)
-            except ValueError:  # Ctrl-C came before it was in
-                pass
             self._call_first_in_line()
         return self._reject()
 
@@ -185,8 +183,11 @@ class MessageQueue:
         return any(waiter.thread_id == caller for waiter in self._line.copy())
 
     def _call_first_in_line(self) -> None:
-        with suppress(IndexError):
+        try:
             self._line[0].wake()
+        except IndexError as error:
+            if is_interruption(error):
+                raise
 
     def send_at_once(self) -> None:
         """Let what waits leave at once. Takes no lock."""
@@ -484,8 +485,11 @@ class MessageQueue:
         self.ledger.add(batch)
         # One call, and in C, so that Ctrl-C finds each message here or there. A signal handler
         # may have taken some since they were counted.
-        with suppress(IndexError):
+        try:
             batch.messages.extend(starmap(self._waiting.popleft, repeat((), fitting)))
+        except IndexError as error:
+            if is_interruption(error):
+                raise
         size = sum(map(len, batch.messages)) + len(batch.messages)
         self._waiting_bytes -= size  # with no call in it: others add to the number meanwhile
         if not self._waiting:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
-from contextlib import suppress
 from itertools import accumulate, count, islice
 from operator import add
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from segment_librato.foreign.interruption import is_interruption
 
 if TYPE_CHECKING:
     from collections import deque
@@ -84,8 +85,11 @@ def count_fitting(waiting: deque[Any], max_messages: int, max_bytes: int) -> int
         if size <= max_messages and sum(map(len, waiting)) + size <= max_bytes:
             return max(1, size)  # as usual, and in a third of the time
     while True:
-        with suppress(RuntimeError):  # a call put another message in
+        try:
             head = [*islice(waiting, max_messages)]
             break
+        except RuntimeError as error:  # a call put another message in
+            if is_interruption(error):
+                raise
     sizes = accumulate(map(len, head))
     return max(1, bisect_right([*map(add, sizes, count(1))], max_bytes))

@@ -8,7 +8,6 @@ messages, or what a consumer does.
 from __future__ import annotations
 
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from segment_librato.process.locks import synchronized
@@ -138,7 +137,7 @@ class Workers:
 
     def get_up(self, waiter: Waiter) -> None:
         """Forget a wait that is over, if it has begun."""
-        with suppress(ValueError):
+        if waiter in self._sleepers:  # no call between this and the next line
             self._sleepers.remove(waiter)
 
     def wake(self) -> bool:

@@ -52,19 +52,21 @@ class TokenProvider:
             ConfigError: PyJWT is missing, or the key is not an RSA private key.
         """
         missing = "oauth_client_id: needs PyJWT; pip install segment-librato[oauth]"
+        handled = being_handled()
         try:
             import jwt
-        except ImportError:
+        except ImportError as error:
+            let_through(error, handled)
             raise ConfigError(missing) from None
         self._config = config
         self._server = config.oauth_auth_server.rstrip("/")
         self._sign = jwt.encode
         self._clock_skew = 0.0
         self.reset_after_fork()
-        handled = being_handled()
         try:
             self._assertion(time.time())
-        except NotImplementedError:  # PyJWT is there, but without cryptography
+        except NotImplementedError as error:  # PyJWT is there, but without cryptography
+            let_through(error, handled)
             raise ConfigError(missing) from None
         except Exception as error:  # noqa: BLE001  PyJWT and cryptography raise many types
             let_through(error, handled)
