@@ -14,14 +14,22 @@ from collections import UserDict
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
-from itertools import product
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import numpy as np
 import pytest
-from support.interruptions import SoftTimeLimit, strike
+from support.interruptions import (
+    EACH_TYPE,
+    OF_ALL_TYPES,
+    SoftTimeLimit,
+    interrupted,
+    one_at_a_time,
+    strike,
+)
 
+from segment_librato import LibratoConfig
 from segment_librato.encoding import coerce as coerce_module
 from segment_librato.encoding.coerce import coerce
 from segment_librato.encoding.encoder import message_encoder
@@ -81,7 +89,14 @@ RICH = {
     "surrogate": "\ud800",
     1: 2,
 }
-EVENTS: dict[str, dict[Any, Any]] = {"flat": FLAT, "nested": NESTED, "rich": RICH}
+DATED = {"at": MOMENT, "seats": 7}
+EVENTS: dict[str, dict[Any, Any]] = {
+    "flat": FLAT,
+    "nested": NESTED,
+    "dated": DATED,
+    "rich": RICH,
+}
+ALL_TYPES = [pytest.param(OF_ALL_TYPES, id="all"), *one_at_a_time(EACH_TYPE)]
 
 
 def arguments(properties: dict[Any, Any]) -> dict[str, Any]:
@@ -91,39 +106,51 @@ def arguments(properties: dict[Any, Any]) -> dict[str, Any]:
     return {"user_id": UUID(int=7), "event": Plan("pro").value, "timestamp": MOMENT}
 
 
-@pytest.mark.parametrize(
-    "name, exception, by",
-    [
-        *product(EVENTS, [SoftTimeLimit, TimeoutError], ["call"]),
-        # Where no code of a value runs, whose it would be then.
-        ("flat", SoftTimeLimit, "thread"),
-        ("nested", SoftTimeLimit, "thread"),
-    ],
-)
+@pytest.mark.parametrize("exceptions", ALL_TYPES)
+@pytest.mark.parametrize("name", EVENTS)
 def test_it_reaches_the_caller_and_what_is_queued_is_whole(
     server: LocalSegment,
     make_client: MakeClient,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
-    exception: type[Exception],
-    by: str,
+    exceptions: tuple[type[Exception], ...],
 ) -> None:
+    check_each_place(server, make_client, monkeypatch, name, exceptions)
+
+
+@pytest.mark.parametrize("name", ["flat", "nested"])  # no code of a value, whose it would be
+def test_so_does_one_that_another_thread_has_set(
+    server: LocalSegment, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    check_each_place(server, make_client, monkeypatch, name, (SoftTimeLimit,), by="thread")
+
+
+def check_each_place(
+    server: LocalSegment,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    exceptions: tuple[type[Exception], ...],
+    *,
+    by: str = "call",
+) -> None:
+    """Strike at each place of a call; one of many places is struck by only one exception."""
     properties = EVENTS[name]
     client = make_client(upload_interval=60, max_queue_size=0)
     _, whole = client.track(**arguments(properties), properties=properties)
-    place = 0
-    while True:
-        place += 1
-        monkeypatch.setattr(coerce_module, "_reported", {})  # so that it is logged again
 
-        def call() -> None:
-            client.track(**arguments(properties), properties=properties)
+    def call() -> None:
+        client.track(**arguments(properties), properties=properties)
 
-        outcome = strike(call, place, exception, by=by)
-        if outcome is False:
-            break
-        assert type(outcome) is exception, f"place {place}"
-    assert place > 15
+    for first in range(1 if name == "rich" else len(exceptions)):
+        in_turn = exceptions[first:] + exceptions[:first]
+        place = 0
+        got_that_far = True
+        while got_that_far:
+            place += 1
+            monkeypatch.setattr(coerce_module, "_reported", {})  # so that it is logged again
+            got_that_far = interrupted(call, place, in_turn, by=by)
+        assert place > 15
     assert client.flush(timeout=20)
     assert server.messages
     for message in server.messages:
@@ -131,22 +158,42 @@ def test_it_reaches_the_caller_and_what_is_queued_is_whole(
         assert message["userId"] == whole["userId"]
 
 
-@pytest.mark.parametrize("exception", [SoftTimeLimit, TimeoutError])
+@pytest.mark.parametrize("options", [{}, {"aggregate": 60}])
+@pytest.mark.parametrize("exceptions", ALL_TYPES)
+def test_it_reaches_the_caller_of_gauge(
+    server: LocalSegment,
+    make_client: MakeClient,
+    exceptions: tuple[type[Exception], ...],
+    options: dict[str, Any],
+) -> None:
+    account = LibratoConfig("a@b.c", "token", host=server.host, **options)
+    for first in range(len(exceptions)):
+        client = make_client(gauges=account, upload_interval=60, max_queue_size=0)
+        gauge = partial(client.gauge, "g", 1.5, timestamp="2014-09-03T24:00:00Z")
+        place = 0
+        got_that_far = True
+        while got_that_far:
+            gauge()  # which adds up what the interruption left, so that no place is passed over
+            place += 1
+            got_that_far = interrupted(gauge, place, exceptions[first:] + exceptions[:first])
+        assert place > 100
+        assert client.shutdown(timeout=20)
+
+
+@pytest.mark.parametrize("exceptions", ALL_TYPES)
 @pytest.mark.parametrize("name", EVENTS)
 def test_it_passes_through_each_line_of_the_encoder(
-    name: str, exception: type[Exception], monkeypatch: pytest.MonkeyPatch
+    name: str, exceptions: tuple[type[Exception], ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = message_build.build("track", "user", None, None, None, None, "id")
     message_build.add_track_fields(built, "event", EVENTS[name])
     encode_message = message_encoder()
     line = 0
-    while True:
+    got_that_far = True
+    while got_that_far:
         line += 1
         monkeypatch.setattr(coerce_module, "_reported", {})
-        outcome = strike(lambda: encode_message(built), line, exception, by="line")
-        if outcome is False:
-            break
-        assert type(outcome) is exception, f"line {line}"
+        got_that_far = interrupted(lambda: encode_message(built), line, exceptions, by="line")
     assert line > 10
 
 

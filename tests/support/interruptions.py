@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import inspect
+import queue
 import sys
 import threading
 import weakref
@@ -16,15 +17,20 @@ import pytest
 import segment_librato
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import CodeType, FrameType
 
+    from _pytest.mark.structures import ParameterSet
+
 __all__ = [
+    "EACH_TYPE",
     "INTERRUPTIONS",
+    "OF_ALL_TYPES",
     "OURS",
     "SoftTimeLimit",
     "interrupted",
     "is_ours",
+    "one_at_a_time",
     "strike",
     "within",
 ]
@@ -36,12 +42,66 @@ class SoftTimeLimit(Exception):  # noqa: N818  named as that of Celery is
     """What a time limit raises in a task, so that its `except Exception` can see to it."""
 
 
-# Ctrl-C, an exception that nothing else raises, and one that a socket may raise as well. urllib3
-# takes that for one of its own, and leaves the socket to the garbage collector.
-INTERRUPTIONS = [
-    KeyboardInterrupt,
+class AnyOSError(
+    TimeoutError,
+    IndexError,
+    KeyError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    queue.Empty,
+    queue.Full,
+):
+    """What an `except` takes that names any type that operations raise, but AttributeError."""
+
+
+class AnyAttributeError(
+    AttributeError,
+    IndexError,
+    KeyError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    queue.Empty,
+    queue.Full,
+):
+    """The same, but for OSError: a class cannot be both."""
+
+
+OF_ALL_TYPES = (AnyOSError, AnyAttributeError)
+
+EACH_TYPE = (
     SoftTimeLimit,
-    pytest.param(TimeoutError, marks=pytest.mark.filterwarnings("ignore:unclosed")),
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    IndexError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    TimeoutError,
+    TypeError,
+    ValueError,
+    queue.Empty,
+)
+
+
+def one_at_a_time(exceptions: Sequence[type[BaseException]]) -> list[ParameterSet]:
+    """Return parameters that are tuples of one type each, for the runs that may take long."""
+    slow = (pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed"))
+    return [pytest.param((one,), marks=slow, id=one.__name__) for one in exceptions]
+
+
+# Ctrl-C, and errors of a time limit: each place is struck by one of those, of all types. A socket
+# may raise such an error as well, so urllib3 leaves the socket to the garbage collector.
+INTERRUPTIONS = [
+    pytest.param((KeyboardInterrupt,), id="KeyboardInterrupt"),
+    pytest.param(OF_ALL_TYPES, id="all", marks=pytest.mark.filterwarnings("ignore:unclosed")),
+    *one_at_a_time(EACH_TYPE),
 ]
 
 
@@ -155,13 +215,17 @@ def strike(
 def interrupted(
     call: Callable[[], object],
     place: int,
-    exception: type[BaseException] = KeyboardInterrupt,
+    exceptions: Sequence[type[BaseException]] = (KeyboardInterrupt,),
     is_place: Callable[[CodeType], bool] = is_ours,
+    *,
+    by: str = "call",
 ) -> bool:
     """Make a call that is interrupted at this place; return whether it got that far.
 
-    The exception must reach the caller. By default, all places in the library count.
+    The exception must reach the caller. By default, all places in the library count. Of several
+    exceptions, the places get one after the other.
     """
-    outcome = strike(call, place, exception, is_place)
+    exception = exceptions[place % len(exceptions)]
+    outcome = strike(call, place, exception, is_place, by=by)
     assert outcome is False or type(outcome) is exception, f"place {place}: {outcome!r}"
     return outcome is not False
