@@ -179,8 +179,16 @@ class _Pool:
         def qsize(self) -> int:
             return len(self._connections)
 
-    # The next two do what those of urllib3 do, which take an AttributeError or a `queue.Empty` of
+    # The next three do what those of urllib3 do, which take an AttributeError or a `queue.Empty` of
     # a signal handler for one of their own.
+
+    def close(self) -> None:
+        """Close the idle connection, and lend none any more."""
+        kept, self.pool = self.pool, None
+        while kept is not None and kept.qsize():
+            idle = kept.get()
+            if idle is not None:
+                idle.close()
 
     def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401, ARG002  the same
         """Return the idle connection if it is still up, or a new one."""

@@ -30,7 +30,8 @@ _WIRE_TIME = re.compile(
 
 _NEXT_MIDNIGHT = re.compile(r"(?<![\d:])24:00(:00(?:\.0+)?)?(?![\d:.])", re.ASCII)
 
-# How dateutil fails on odd texts. What a signal handler raises meanwhile must pass.
+# How dateutil fails on odd texts. Any other exception is of a signal handler, and must pass; one of
+# these types may be, too, but dateutil itself would take it for its own.
 _PARSER_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -18,7 +18,9 @@ Rule 1: no call and no branch between two statements that belong together
     steps is one C call (`list.extend(starmap(popleft, ...))`) or one tuple assignment.
 
     What a handler raises need not be a KeyboardInterrupt: time limits raise an ordinary Exception.
-    An `except` for what other code may raise lets it pass (`segment_librato.interruption`).
+    An `except` for what other code may raise lets it pass (`segment_librato.foreign.interruption`):
+    also one for ValueError or IndexError, which a handler may raise as well, unless there is no
+    call in its `try`.
 
 Rule 2: a producing call takes no lock; all else takes one re-entrant C lock per queue
     A `__del__` may run anywhere, and may want any lock of the application; another thread may
