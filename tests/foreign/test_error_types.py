@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.interruptions import OF_ALL_TYPES, OURS, interrupted, within
 
-from segment_librato.config.validators import is_http_url, truth
+from segment_librato.config.validators import is_http_url, is_loopback, truth
 from segment_librato.encoding.coerce import coerce
 from segment_librato.foreign.interruption import clear_locals
 from segment_librato.gauge_delivery.otlp_endpoint import _timeout_of_environment
 from segment_librato.http.failures import _problem_of_file
 from segment_librato.http.pool import Pool
 from segment_librato.http.response import Response
-from segment_librato.http.session import _is_loopback
 from segment_librato.librato.values import read_time
 from segment_librato.message.ids import new_id
 from segment_librato.message.timestamp import _is_local
@@ -94,7 +93,7 @@ CALLS: dict[str, Callable[[], object]] = {
     "is_http_url": partial(is_http_url, "https://a.b:80/"),
     "truth": partial(truth, "debug", Undecided()),
     "_timeout_of_environment": _timeout_of_environment,
-    "_is_loopback": partial(_is_loopback, "127.0.0.1"),
+    "is_loopback": partial(is_loopback, "127.0.0.1"),
     "json_object": response().json_object,
     "retry_after": response(**{"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}).retry_after,
     "redirect_target": partial(response(Location="/here").redirect_target, "http://a.b"),
