@@ -81,9 +81,12 @@ class Schedule:
 def count_fitting(waiting: deque[Any], max_messages: int, max_bytes: int) -> int:
     """Return how many of the oldest messages fit in a batch; at least one."""
     size = len(waiting)
-    with suppress(RuntimeError):  # a call put another message in: look at a copy
+    try:
         if size <= max_messages and sum(map(len, waiting)) + size <= max_bytes:
             return max(1, size)  # as usual, and in a third of the time
+    except RuntimeError as error:  # a call put another message in: look at a copy
+        if is_interruption(error):
+            raise
     while True:
         try:
             head = [*islice(waiting, max_messages)]
