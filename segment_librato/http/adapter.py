@@ -7,6 +7,7 @@ what a response means, or how long to wait.
 from __future__ import annotations
 
 import queue
+import socket
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
-from urllib3.exceptions import ClosedPoolError
-from urllib3.util.connection import is_connection_dropped
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ClosedPoolError, HTTPError
+from urllib3.util.connection import allowed_gai_family, is_connection_dropped
 
+from segment_librato.foreign.interruption import being_handled, let_through
 from segment_librato.http.deadlines import Exchange, TimedResponse
 from segment_librato.process.clock import monotonic
 
@@ -220,7 +223,9 @@ class _Connection:
 
     exchange: Exchange
     sock: Any
+    port: int
     timeout: float
+    _dns_host: str
     _was_used = False
 
     @property
@@ -231,12 +236,47 @@ class _Connection:
         self._was_used = False
         super().connect()  # type: ignore[misc]  # of the class that this is mixed into
 
+    def _new_conn(self) -> Any:  # noqa: ANN401  the socket may be one of SOCKS
+        """Connect to the first address of the host that answers.
+
+        One at a time, because urllib3 goes on with the next one after any OSError, and a time
+        limit of the application may be one.
+        """
+        connect = super()._new_conn  # type: ignore[misc]  # the same
+        host = self._dns_host
+        is_usual = getattr(connect, "__func__", None) is HTTPConnection._new_conn  # noqa: SLF001  SOCKS has another
+        addresses = _addresses(host, self.port) if is_usual else []
+        if len(addresses) < 2:  # noqa: PLR2004  there is no other to go on with
+            return connect()
+        try:
+            for self._dns_host in addresses[:-1]:
+                handled = being_handled()
+                try:
+                    return connect()
+                except HTTPError as error:
+                    let_through(error, handled)
+            self._dns_host = addresses[-1]
+            return connect()
+        finally:
+            self._dns_host = host
+
     def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  urllib3 1 and 2 differ
         if self._was_used and self.sock is not None:
             self.timeout = min(self.timeout, self.exchange.keep_connection())
             self.sock.settimeout(self.timeout)  # to send the body; urllib3 does so from 1.26.13 on
         super().request(*args, **kwargs)  # type: ignore[misc]  # the same
         self._was_used = True  # `connect` may have been called meanwhile
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    """Return the addresses of a host; none if urllib3 has to say what is wrong with it."""
+    handled = being_handled()
+    try:
+        found = socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        let_through(error, handled)
+        return []
+    return [*dict.fromkeys(str(address[0]) for *_, address in found)]
 
 
 @cache

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
-from contextlib import contextmanager
+import socket
+import threading
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    from segment_librato import Client
     from segment_librato.devserver import LocalSegment
 
 
@@ -170,6 +174,71 @@ def test_a_time_limit_ends_the_wait_for_a_server(
         assert server.held == 1
     assert process.returncode == 0
     assert sorted(output.splitlines()) == [told, "raised 0"]
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Have each name stand for these addresses."""
+
+    def getaddrinfo(host: str, port: int, *_: object) -> list[Any]:
+        kind = socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, ""
+        found = [host] if host in addresses else addresses
+        return [(*kind, (address, port)) for address in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@contextmanager
+def full_listener() -> Iterator[int]:
+    """Listen at a port whose connects wait for an answer forever; yield the port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        for _ in range(2):
+            caller = stack.enter_context(socket.socket())
+            caller.setblocking(False)  # noqa: FBT003  it takes no keyword
+            caller.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def waiting_connects(port: int) -> int:
+    """Return how many connects to a port have no answer yet."""
+    rows = Path("/proc/net/tcp").read_text().splitlines()
+    return sum(f":{port:04X} 02 " in row for row in rows)
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system has no such file")
+def test_a_time_limit_ends_the_connect_to_a_host_of_several_addresses(
+    make_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """urllib3 goes on to the next address after any OSError."""
+    resolve_to(monkeypatch, "127.0.0.1", "127.0.0.2")
+
+    def limit_time(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError("the time is up")
+
+    with full_listener() as port, handling(limit_time):
+        before = waiting_connects(port)
+        main = threading.get_ident()
+
+        def strike() -> None:
+            while waiting_connects(port) == before:
+                pass
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+        client = make_client(host=f"http://several.example:{port}", sync_mode=True, max_retries=0)
+        striker = threading.Thread(target=strike)
+        striker.start()
+        with pytest.raises(TimeoutError, match="the time is up"):
+            client.track("user", "event")
+        striker.join()
+
+
+def test_a_host_is_reached_at_its_second_address(
+    server: LocalSegment, make_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1")
+    port = server.host.rpartition(":")[2]
+    client = make_client(host=f"http://localhost:{port}", sync_mode=True)
+    assert client.track("user", "event")[0]
+    assert len(server.messages) == 1
 
 
 def test_a_time_limit_that_has_struck_is_no_reason_to_raise_it_again(server: LocalSegment) -> None:
