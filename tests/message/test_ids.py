@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from segment_librato.devserver import LocalSegment
 
-STOCK = 128  # ids that differ in their last two digits only
+STOCK = 256  # ids that differ in their last two digits only
 
 
 def new_ids(count: int) -> list[str]:
