@@ -31,6 +31,7 @@ import gc
 import sys
 from functools import cache
 from gc import get_referents
+from itertools import chain
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -157,8 +158,8 @@ def check_nested(dicts: list[dict[str, Any]], *, keys: bool) -> list[Any]:
         keys: check that all keys are str, too: json accepts others.
 
     Returns:
-        The values in them and in what is nested in them, except those in dicts that are not
-        tracked.
+        The values in them and in what is nested in them, except those in dicts and tuples that are
+        not tracked.
 
     Raises:
         ValueError: there are too many values, characters or levels.
@@ -199,27 +200,34 @@ def check_lengths(tracked_dicts: list[dict[str, Any]], values: list[Any], room: 
 
     Args:
         tracked_dicts: the dicts whose values are among `values`.
-        values: all but those in dicts that are not tracked.
-        room: how many characters there may be, and values in dicts that are not tracked.
+        values: all but those in dicts and tuples that are not tracked.
+        room: how many characters there may be, and values in dicts and tuples that are not tracked.
 
     Raises:
-        ValueError: there are more.
+        ValueError: there are more, or a tuple is in a dict or tuple that is not tracked.
         TypeError: a key has no length.
     """
-    flat = []
+    flat_dicts, flat_tuples = [], []
     for one in values:
         kind = type(one)
         if kind is str:
             room -= len(one)
         elif kind is dict and not is_tracked(one):
-            flat.append(one)
+            flat_dicts.append(one)
             room -= len(one)
         else:
             room -= length_hint(one)  # of a subclass of str, too
-    if room >= 0:
-        keys = set().union(*tracked_dicts, *flat)
-        room -= sum(map(length_hint, get_referents(*flat))) + sum(map(len, keys))
+            if kind is tuple and not is_tracked(one):
+                flat_tuples.append(one)
     if room < 0:
+        raise ValueError("many values")
+    dicts = [*tracked_dicts, *flat_dicts]
+    inside = get_referents(*flat_dicts, *flat_tuples)
+    keys = set().union(*dicts)
+    length = sum(map(len, keys))
+    if length * len(dicts) > room:  # a key counts as often as it is met
+        length = sum(map(len, chain.from_iterable(dicts)))
+    if get_referents(*inside) or length + sum(map(length_hint, inside)) > room:
         raise ValueError("many bytes")
     return keys
 

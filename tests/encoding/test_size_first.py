@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -43,10 +44,14 @@ PROPERTIES: dict[str, Any] = {
     "in a dict": {"a": {"b": LONG}},
     "a key in a dict": {"a": {LONG: 1}},
     "in a tuple": {"a": (LONG,)},
+    "in a tuple beside a list": {"a": [1], "b": (LONG,)},
+    "in a tuple in a tuple": {"a": [1], "b": ((LONG,),)},
+    "in a tuple in a dict": {"a": [1], "b": {"c": (LONG,)}},
     "in a dict in a list": {"a": [{"b": LONG}]},
     "a key in a dict in a list": {"a": [{LONG: 1}]},
     "deep": {"a": [{"b": [{"c": {"d": LONG}}]}]},
     "a key that is deep": {"a": [{"b": [{"c": {LONG: 1}}]}]},
+    "a key of many dicts": {"a": [{LONG[:10_000]: 1} for _ in range(1_000)]},
     "in a set": {"a": {LONG}},
     "a subclass": {"a": Text(LONG)},
     "a subclass in a list": {"a": [Text(LONG)]},
@@ -62,6 +67,8 @@ PROPERTIES: dict[str, Any] = {
     "an array": {"a": np.zeros(LENGTH, np.int8)},
     "a long list": {"a": [0] * LENGTH},
 }
+gc.collect()  # which stops to track tuples of texts
+
 FIELDS: dict[str, dict[str, Any]] = {
     "user_id": {"user_id": LONG},
     "user_id of a subclass": {"user_id": Text(LONG)},
