@@ -276,7 +276,12 @@ def _addresses(host: str, port: int) -> list[str]:
     except (OSError, UnicodeError) as error:
         let_through(error, handled)
         return []
-    return [*dict.fromkeys(str(address[0]) for *_, address in found)]
+    return [*dict.fromkeys(_with_zone(*address) for *_, address in found)]
+
+
+def _with_zone(address: object, port: object, flow: object = 0, zone: object = 0) -> str:  # noqa: ARG001  as in `socket`
+    """Return the text of an address; a link-local one of IPv6 needs the number of its zone."""
+    return f"{address}%{zone}" if zone else f"{address}"
 
 
 @cache

@@ -26,6 +26,7 @@ from segment_librato.errors import APIError, NetworkError
 from segment_librato.gauge_delivery.librato import LibratoTransport
 from segment_librato.gauge_delivery.otlp import OpenTelemetryTransport
 from segment_librato.http import adapter, deadlines
+from segment_librato.http.adapter import _addresses
 from segment_librato.http.pool import Sessions
 from segment_librato.http.session import Session
 from segment_librato.queue.batch import Batch
@@ -586,3 +587,15 @@ def test_an_address_with_a_zone_is_connected_to() -> None:
         server.join()
     head = requests_seen[0].partition(b"\r\n\r\n")[0].split(b"\r\n")
     assert f"Host: [::1]:{port}".encode() in head
+
+
+def test_an_address_that_the_system_finds_keeps_its_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link-local address, as of `printer.local`, cannot be connected to without."""
+    kind = socket.SOCK_STREAM, socket.IPPROTO_TCP, ""
+    found = [
+        (socket.AF_INET6, *kind, ("fe80::1", 80, 0, 3)),
+        (socket.AF_INET6, *kind, ("2001:db8::1", 80, 0, 0)),
+        (socket.AF_INET, *kind, ("192.0.2.1", 80)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+    assert _addresses("printer.local", 80) == ["fe80::1%3", "2001:db8::1", "192.0.2.1"]
