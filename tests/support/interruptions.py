@@ -42,8 +42,7 @@ class SoftTimeLimit(Exception):  # noqa: N818  named as that of Celery is
     """What a time limit raises in a task, so that its `except Exception` can see to it."""
 
 
-class AnyOSError(
-    TimeoutError,
+class AnyError(
     IndexError,
     KeyError,
     NotImplementedError,
@@ -53,21 +52,15 @@ class AnyOSError(
     queue.Empty,
     queue.Full,
 ):
-    """What an `except` takes that names any type that operations raise, but AttributeError."""
+    """What an `except` takes that names any type that operations raise, but for the next two."""
 
 
-class AnyAttributeError(
-    AttributeError,
-    IndexError,
-    KeyError,
-    NotImplementedError,
-    TypeError,
-    ValueError,
-    ArithmeticError,
-    queue.Empty,
-    queue.Full,
-):
-    """The same, but for OSError: a class cannot be both."""
+class AnyOSError(TimeoutError, AnyError):
+    """The same, and an OSError."""
+
+
+class AnyAttributeError(AttributeError, AnyError):
+    """The same, and an AttributeError: a class cannot be both."""
 
 
 OF_ALL_TYPES = (AnyOSError, AnyAttributeError)
