@@ -10,8 +10,9 @@ it. `gc.is_tracked(dict)` is False only if the dict has never held a container o
 Python class; `gc.get_referents` lists the values of a dict (and its keys, unless all are str) in
 one C call. Per version of CPython:
 
-- 3.10 to 3.12: an untracked dict is flat. It holds str, numbers, None, and objects of other C
-  types, which every encoder rejects by itself. Tracked dicts are looked into.
+- 3.10 to 3.12: an untracked dict is flat. It holds str, numbers, None, tuples of these, and objects
+  of other C types, which every encoder rejects by itself; but orjson writes what an
+  `orjson.Fragment` holds. Tracked dicts are looked into.
 - 3.13: the collector does not see the values that an object keeps inline for its `__dict__`, so
   such a dict has fewer referents than entries (`is_partly_hidden`) and counts as not plain.
 - 3.14: all dicts are tracked, and so all are looked into. `is_partly_hidden` holds as well.
