@@ -26,7 +26,7 @@ from segment_librato.errors import APIError, NetworkError
 from segment_librato.gauge_delivery.librato import LibratoTransport
 from segment_librato.gauge_delivery.otlp import OpenTelemetryTransport
 from segment_librato.http import adapter, deadlines
-from segment_librato.http.adapter import _addresses
+from segment_librato.http.connections import _addresses
 from segment_librato.http.pool import Sessions
 from segment_librato.http.session import Session
 from segment_librato.queue.batch import Batch
