@@ -26,6 +26,7 @@ __all__ = [
     "drain_with_celery",
     "ends_greenlet",
     "is_child_of_multiprocessing",
+    "is_patched_by_gevent",
     "resolve_without_threads",
     "spawn_if_in_hub",
 ]
@@ -114,7 +115,7 @@ def spawn_if_in_hub(function: Callable[..., object], *args: object) -> bool:
     The hub runs all greenlets, so a wait in it would never end.
     """
     gevent = sys.modules.get("gevent")
-    if gevent and _is_patched_by_gevent() and gevent.getcurrent() is gevent.get_hub():
+    if gevent and is_patched_by_gevent() and gevent.getcurrent() is gevent.get_hub():
         gevent.spawn(function, *args)
         return True
     return False
@@ -128,11 +129,12 @@ def ends_greenlet(error: BaseException) -> bool:
 
 def resolve_without_threads() -> None:
     """Let gevent resolve host names itself: CPython 3.12 starts no threads during the exit."""
-    if _is_patched_by_gevent():
+    if is_patched_by_gevent():
         hub = sys.modules["gevent"].get_hub()
         hub.resolver = importlib.import_module("gevent.resolver.blocking").Resolver(hub)
 
 
-def _is_patched_by_gevent() -> bool:
+def is_patched_by_gevent() -> bool:
+    """Return whether sockets and threads are gevent's."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("socket"))

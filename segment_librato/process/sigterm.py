@@ -1,6 +1,6 @@
 """SIGTERM: deliver what waits, then do what the signal would have done without us.
 
-The only module that touches `signal`. Must not know messages.
+With `late_signals`, the only module that touches `signal`. Must not know messages.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from segment_librato.process.exit import begin_drain, called_from_delivery, drai
 from segment_librato.process.frameworks import (
     call_last_in_child,
     is_child_of_multiprocessing,
+    is_patched_by_gevent,
     spawn_if_in_hub,
 )
+from segment_librato.process.late_signals import Repeater
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,15 +72,20 @@ def flush_on_sigterm() -> None:
 def flush_on_sigterm_in_child() -> bool:
     """Call `flush_on_sigterm` if `multiprocessing` started this process and SIGTERM is default.
 
-    `Pool.terminate`, and so the end of `with Pool()`, stop idle processes by this signal. Returns
-    False if it has to be tried again, on the main thread.
+    `Pool.terminate`, and so the end of `with Pool()`, stop idle processes by this signal, and wait
+    for them without a limit: so it is sent again if the handler is late. Returns False if all this
+    has to be tried again, on the main thread.
     """
-    if not is_child_of_multiprocessing() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    handler = signal.getsignal(signal.SIGTERM)
+    is_free = handler is signal.SIG_DFL or handler is _flush_and_continue  # set before the fork
+    if not is_free or not is_child_of_multiprocessing():
         return True
     if threading.current_thread() is not threading.main_thread():
         return False
     try:
         flush_on_sigterm()
+        if not is_patched_by_gevent():  # its hub looks for signals by itself
+            _repeater.start()
     except ValueError as error:  # it is the main thread of a subinterpreter
         if is_interruption(error):
             raise
@@ -86,8 +93,11 @@ def flush_on_sigterm_in_child() -> bool:
 
 
 def _flush_and_continue(number: int, frame: FrameType | None) -> None:
-    if not spawn_if_in_hub(_terminate, number, frame):
+    if _repeater.begin() and not spawn_if_in_hub(_terminate, number, frame):
         _terminate(number, frame)
+
+
+_repeater = Repeater(signal.SIGTERM, _flush_and_continue)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
