@@ -192,6 +192,7 @@ def dive(levels: int, then: Callable[[], object]) -> None:
         then()
 
 
+@pytest.mark.usefixtures("uncollected")
 def test_near_the_end_of_the_stack_a_message_is_whole_or_rejected() -> None:
     value = {"a": nested(20, Decimal(1)), "b": [1]}
     whole = {"a": nested(20, 1), "b": [1]}

@@ -246,6 +246,7 @@ def test_a_url_that_an_option_may_have_is_one_that_requests_takes(url: str) -> N
     Session(url, None, 1).close()
 
 
+@pytest.mark.usefixtures("uncollected")
 def test_too_little_stack_to_send_on_is_no_outage(server: LocalSegment) -> None:
     """In `sync_mode` the request is made on the caller's stack; no retry would find more of it."""
 

@@ -393,6 +393,7 @@ def test_a_rate_limit_says_how_long_to_wait(
     assert (error.status, error.retry_after) == (429, retry_after)
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize(
     "body",
     [

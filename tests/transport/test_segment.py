@@ -537,6 +537,7 @@ def test_a_404_shows_no_write_key_that_is_part_of_the_path(server: LocalSegment)
     assert str(error) == "127.0.0.1 answered 404 to a POST to /of/***/v1/batch; check `host`"
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize(
     "body",
     [

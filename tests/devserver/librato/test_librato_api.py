@@ -193,6 +193,7 @@ class TestRequestForm:
         assert ask(server, "POST", "/v1/metrics", body, content_type=content_type).status == 200
 
     @pytest.mark.parametrize("path", ["/v1/metrics", "/v1/measurements"])
+    @pytest.mark.usefixtures("uncollected")
     @pytest.mark.parametrize(
         "body",
         [

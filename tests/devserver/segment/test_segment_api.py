@@ -159,6 +159,7 @@ class TestWriteKey:
 
 
 class TestRejection:
+    @pytest.mark.usefixtures("uncollected")
     @pytest.mark.parametrize(
         "body",
         [
