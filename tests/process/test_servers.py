@@ -188,6 +188,7 @@ def test_workers_of_celery_deliver_when_they_end(
     pytest.importorskip("gevent" if "gevent" in options else "celery")
     with celery_worker(server, tmp_path, "--pool", *options, tasks=6) as worker:
         stop(worker)
+    assert server.wait_for(2 + 6)  # Celery itself may end before a child of it
     assert sequence_numbers(server) == [IMPORTED, IMPORTED, *range(6)]
     assert server.duplicates == 0
 
