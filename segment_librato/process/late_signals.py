@@ -88,10 +88,12 @@ class Repeater:
         if self._thread or not hasattr(socket, "SO_PASSCRED") or sys.is_finalizing():
             return
         if self._reader is None:
-            self._reader, writer = socket.socketpair()
-            self._writer = writer.detach()  # never closed: Python writes to it until the end
-            os.set_blocking(self._writer, False)
-            self._reader.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            reader, writer = socket.socketpair()
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            writer.settimeout(0)
+            # Never closed, as Python writes to it until the end. One statement: a handler that
+            # raises before it leaves neither, and the next call makes another pair.
+            self._reader, self._writer = reader, writer.detach()
         before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         if before not in (NO_DESCRIPTOR, self._writer):
             signal.set_wakeup_fd(before, warn_on_full_buffer=False)
