@@ -8,6 +8,10 @@
     │   ├── QueueFullError          too many messages wait
     │   └── ClientClosedError       the client was shut down
     ├── ShutdownTimeoutError        left over at the deadline of a shutdown or of the exit
+    ├── SpoolError                  a message was in the spool, and is no more
+    │   ├── SpoolFullError          it was the oldest when the spool was full
+    │   ├── SpoolExpiredError       it was too old
+    │   └── SpoolCorruptError       its file was damaged
     └── DeliveryError               a request did not succeed
         ├── APIError                the server answered without success
         └── NetworkError            no response: connection, TLS, proxy, timeout
@@ -41,6 +45,10 @@ __all__ = [
     "RejectionError",
     "SegmentError",
     "ShutdownTimeoutError",
+    "SpoolCorruptError",
+    "SpoolError",
+    "SpoolExpiredError",
+    "SpoolFullError",
     "ValidationError",
     "raised_anew",
     "unexpected",
@@ -176,6 +184,44 @@ class ShutdownTimeoutError(SegmentError):
     """
 
     code = "shutdown_timeout"
+
+
+class SpoolError(SegmentError):
+    """Messages were in the spool, and will not be delivered."""
+
+    code = "spool"
+
+
+class SpoolFullError(SpoolError):
+    """Messages were the oldest when the spool was full."""
+
+    code = "spool_full"
+
+
+class SpoolExpiredError(SpoolError):
+    """Messages were in the spool for too long."""
+
+    code = "spool_expired"
+
+
+class SpoolCorruptError(SpoolError):
+    """A part of a file could not be read, and was moved away; how many messages is not known.
+
+    Attributes:
+        path: where it is now.
+        bytes: its size.
+    """
+
+    code = "spool_corrupt"
+
+    def __init__(self, path: str, size: int) -> None:
+        super().__init__(f"unreadable bytes of the spool: {size}, moved to {path}")
+        self.path = path
+        self.bytes = size
+
+    def __reduce__(self) -> tuple[type[SpoolCorruptError], tuple[str, int], dict[str, object]]:
+        """Let pickle and copy rebuild the error from its arguments, not from its text."""
+        return type(self), (self.path, self.bytes), vars(self)
 
 
 class DeliveryError(SegmentError):

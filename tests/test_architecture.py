@@ -30,6 +30,7 @@ FLOORS = [
     "delivery",
     "transport, encoding",
     "http, queue, message",
+    "spool",
     "process, config",
     "counters, errors, log, librato, _version",
     "foreign",

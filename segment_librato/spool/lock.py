@@ -1,0 +1,78 @@
+"""The lock on a run: held for as long as its process lives, whatever ends it.
+
+The kernel frees it when the last copy of its descriptor is closed, so there are no leases and no
+files of process ids that could be out of date. A forked child has such a copy, and must close it.
+Network file systems do not promise that any of this works.
+
+Owns the difference between systems. Must not know what is locked.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["FileLock"]
+
+_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class FileLock:
+    """A file that this process holds locked. Made by `make` or `take`."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def make(cls, path: Path) -> FileLock:
+        """Make the file, and hold it.
+
+        Raises:
+            OSError: it cannot be made, or the file system has no locks.
+        """
+        lock = cls(os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            _lock(lock._descriptor)
+        except OSError:
+            lock.release()
+            raise
+        return lock
+
+    @classmethod
+    def take(cls, path: Path) -> FileLock | None:
+        """Hold a file that exists; return None if another process holds it.
+
+        Raises:
+            OSError: the file is gone, or cannot be opened.
+        """
+        lock = cls(os.open(path, _FLAGS))
+        try:
+            _lock(lock._descriptor)
+        except OSError:
+            lock.release()
+            return None
+        return lock
+
+    def release(self) -> None:
+        """Let go of the file; in a forked child, close the copy of its parent's descriptor."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with suppress(OSError):
+                os.close(descriptor)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,139 @@
+"""Several segments read as one, in the order in which their messages were accepted.
+
+Threads that track at the same time write to different segments, and each record has a number from
+one sequence. Files are opened when their first record is due, so only those that were written at
+the same time are open together, and memory holds one piece of each.
+
+Owns the open files. Must not know what becomes of a record.
+"""
+
+from __future__ import annotations
+
+import os
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from segment_librato.spool.format import CorruptSegmentError, SegmentReader, UnknownVersionError
+from segment_librato.spool.segment import Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["MergedReader"]
+
+_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+Kind = TypeVar("Kind", bound=Segment)
+
+
+class _Open(Generic[Kind]):
+    """A segment that is being read."""
+
+    def __init__(self, segment: Kind) -> None:
+        self.segment = segment
+        self._file = open(segment.path, "rb", buffering=0, opener=_open)  # noqa: SIM115  kept open
+        try:
+            self._reader = SegmentReader(self._file)
+        except BaseException:
+            self._file.close()
+            raise
+        self._records = iter(self._reader)
+        self.payload = b""
+
+    def advance(self) -> int | None:
+        """Have the next record in `payload`; return its number, None if there is none, for now."""
+        for number, payload in self._records:
+            self.payload = payload
+            return number
+        self._records = iter(self._reader)  # it may grow
+        return None
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class MergedReader(Generic[Kind]):
+    """Reads segments in the order of their records. For one thread at a time."""
+
+    def __init__(
+        self,
+        on_end: Callable[[Kind], None],
+        on_trouble: Callable[[Kind, Exception], None],
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            on_end: called with a segment when all its records were read, and it is sealed.
+            on_trouble: called with one that cannot be read on, and with a CorruptSegmentError, an
+                UnknownVersionError or an OSError.
+        """
+        self._on_end = on_end
+        self._on_trouble = on_trouble
+        self._unopened: list[tuple[int, int, Kind]] = []
+        self._ahead: list[tuple[int, int, _Open[Kind]]] = []
+        self._exhausted: list[tuple[int, _Open[Kind]]] = []  # for now
+        self._added = 0
+
+    def add(self, segment: Kind, first: int) -> None:
+        """Read this segment as well; `first` is the sequence number of its first record."""
+        self._added += 1
+        heappush(self._unopened, (first, self._added, segment))
+
+    def read(self, bound: float) -> Iterator[tuple[Kind, bytes]]:
+        """Yield the records below this sequence number, in order, with their segments.
+
+        Below it, every record must have been written that ever will be.
+        """
+        exhausted, self._exhausted = self._exhausted, []
+        for number, opened in exhausted:
+            self._look_ahead(number, opened)
+        while True:
+            self._open_what_is_due(bound)
+            if not self._ahead or self._ahead[0][0] >= bound:
+                return
+            _, number, opened = heappop(self._ahead)
+            try:
+                yield opened.segment, opened.payload
+            finally:  # not before: the end of a segment is told when its last record is known
+                self._look_ahead(number, opened)
+
+    def close(self) -> None:
+        """Close the files."""
+        for _, _, opened in self._ahead:
+            opened.close()
+        for _, opened in self._exhausted:
+            opened.close()
+        self._unopened, self._ahead, self._exhausted = [], [], []
+
+    def _open_what_is_due(self, bound: float) -> None:
+        while self._unopened:
+            first = self._unopened[0][0]
+            if first >= bound or (self._ahead and self._ahead[0][0] < first):
+                return
+            _, number, segment = heappop(self._unopened)
+            try:
+                opened = _Open(segment)
+            except (CorruptSegmentError, OSError, UnknownVersionError) as error:
+                self._on_trouble(segment, error)
+            else:
+                self._look_ahead(number, opened)
+
+    def _look_ahead(self, number: int, opened: _Open[Kind]) -> None:
+        was_sealed = opened.segment.is_sealed  # asked before it is read
+        try:
+            first = opened.advance()
+        except (CorruptSegmentError, OSError) as error:
+            opened.close()
+            self._on_trouble(opened.segment, error)
+            return
+        if first is not None:
+            heappush(self._ahead, (first, number, opened))
+        elif was_sealed:
+            opened.close()
+            self._on_end(opened.segment)
+        else:
+            self._exhausted.append((number, opened))
+
+
+def _open(path: str, _flags: int) -> int:
+    return os.open(path, _FLAGS)

@@ -1,0 +1,226 @@
+"""What one client of one process writes: a locked folder of segments.
+
+A call writes its record itself, and holds no lock meanwhile: each thread borrows a segment that
+nobody else has, so at any time there are as many open segments as threads that are writing. A
+signal handler that tracks in the middle of a write borrows another one.
+
+Owns the folder until the end of the process. Must not know queues, or who reads what it wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from itertools import count
+from typing import TYPE_CHECKING
+
+from segment_librato.process.fork import register_after_fork
+from segment_librato.spool.folder import RUN_SUFFIX, sync_folder
+from segment_librato.spool.format import pack
+from segment_librato.spool.lock import FileLock
+from segment_librato.spool.segment import WrittenSegment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["LOCK", "SEGMENT_SUFFIX", "Lane", "Run", "remove_if_empty"]
+
+LOCK = "lock"
+SEGMENT_SUFFIX = ".seg"
+MAX_SEGMENT_BYTES = 512 * 1024
+MAX_SEGMENT_AGE = 30.0  # seconds; it bounds what is sent twice after a `kill -9`
+
+
+class Lane:
+    """Segments that are written one after another. Thread-safe, without a lock."""
+
+    def __init__(self, run: Run, on_new: Callable[[WrittenSegment, int], None]) -> None:
+        """Write nothing yet.
+
+        Args:
+            run: whose segments they are.
+            on_new: called with each new one, and the least number that a record in it may have.
+        """
+        self._run = run
+        self._on_new = on_new
+        self._idle: list[WrittenSegment] = []  # not being written at the moment
+
+    def append(self, payload: bytes) -> WrittenSegment:
+        """Write a message, and return the segment that has it.
+
+        Raises:
+            OSError: it was not written.
+        """
+        segment = self._borrow()
+        try:
+            segment.append(pack(next(self._run.sequence), payload))
+        except OSError:
+            self._run.seal(segment)
+            raise
+        finally:
+            if not segment.is_sealed:
+                self._idle.append(segment)
+        self._run.dirty.add(segment)
+        return segment
+
+    def retire(self, *, all_of_them: bool = False) -> None:
+        """Seal the segments that nobody is writing and whose messages have their outcome."""
+        kept = []
+        while (segment := self._take_idle()) is not None:
+            if all_of_them or segment.settled == segment.records:
+                self._run.seal(segment)
+            else:
+                kept.append(segment)
+        self._idle.extend(kept)
+
+    def reset_after_fork(self) -> None:
+        """Close what the parent writes, without another effect."""
+        idle, self._idle = self._idle, []
+        for segment in idle:
+            segment.seal()
+
+    def _borrow(self) -> WrittenSegment:
+        """Return a segment that nobody else has, and that has room."""
+        segment = self._take_idle()
+        if segment is not None:
+            age = time.monotonic() - segment.began
+            if segment.size < MAX_SEGMENT_BYTES and age < MAX_SEGMENT_AGE:
+                return segment
+            self._run.seal(segment)
+        first = next(self._run.sequence)
+        segment = self._run.make_segment(first)
+        self._on_new(segment, first)
+        return segment
+
+    def _take_idle(self) -> WrittenSegment | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+
+class _Folder:
+    """The folder of a run, locked."""
+
+    def __init__(self, parent: Path) -> None:
+        """Make it under another name first, so that nobody takes it for one that was left.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        name = f"{started}-{os.getpid()}-{os.urandom(4).hex()}"
+        made = parent / f"{name}.new"
+        made.mkdir(mode=0o700)
+        self.lock = FileLock.make(made / LOCK)
+        self.path: Path = made.rename(parent / f"{name}{RUN_SUFFIX}")
+
+    def remove(self) -> None:
+        """Remove it if no segment is in it; let go of it in any case."""
+        remove_if_empty(self.path)
+        self.lock.release()
+
+
+class Run:
+    """The segments of one client in one process. Thread-safe, without a lock.
+
+    Attributes:
+        sequence: the numbers of records, in the order of acceptance.
+        dirty: segments of which the disk may not hold everything yet.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        """Make no folder yet; the first message makes it inside this one."""
+        self._parent = parent
+        self.sequence = count()
+        self.dirty: set[WrittenSegment] = set()
+        self._folders: dict[str, _Folder] = {}  # at most one; `setdefault` makes it so
+        self._lanes: list[Lane] = []
+        register_after_fork(self)
+
+    @property
+    def path(self) -> Path | None:
+        """The folder; None before the first message."""
+        folder = self._folders.get("")
+        return folder.path if folder else None
+
+    def reset_after_fork(self) -> None:
+        """Close the copies of the parent's descriptors, and start with no folder.
+
+        The kernel frees the parent's lock only when they are closed, too.
+        """
+        for lane in self._lanes:
+            lane.reset_after_fork()
+        folders, self._folders = self._folders, {}
+        for folder in folders.values():
+            folder.lock.release()
+        self.dirty = set()
+
+    def lane(self, on_new: Callable[[WrittenSegment, int], None] = lambda *_: None) -> Lane:
+        """Return a new lane; see there."""
+        lane = Lane(self, on_new)
+        self._lanes.append(lane)
+        return lane
+
+    def make_segment(self, first: int) -> WrittenSegment:
+        """Make a file for records from this number on.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        folder = self._folders.get("")
+        if folder is None:
+            made = _Folder(self._parent)
+            folder = self._folders.setdefault("", made)
+            if folder is not made:  # another thread was faster
+                made.remove()
+        return WrittenSegment(folder.path / f"{first:016x}{SEGMENT_SUFFIX}", time.monotonic())
+
+    def seal(self, segment: WrittenSegment) -> None:
+        """Have nothing more written to a segment."""
+        segment.seal()
+        if segment.delete_if_settled():
+            self.dirty.discard(segment)
+
+    def sync(self) -> None:
+        """Wait until the disk holds all that was written before this call.
+
+        Raises:
+            OSError: it does not.
+        """
+        dirty, self.dirty = self.dirty, set()
+        try:
+            for segment in dirty:
+                with suppress(FileNotFoundError):  # it is settled meanwhile
+                    _sync(segment.path)
+            if dirty and (folder := self._folders.get("")):
+                sync_folder(folder.path)
+        except BaseException:
+            self.dirty |= dirty
+            raise
+
+    def close(self) -> None:
+        """Write no more, and let go of the folder; it stays if messages in it have no outcome."""
+        for lane in self._lanes:
+            lane.retire(all_of_them=True)
+        folders, self._folders = self._folders, {}
+        for folder in folders.values():
+            folder.remove()
+
+
+def remove_if_empty(path: Path) -> None:
+    """Remove the folder of a run whose lock is held, if it has no segment."""
+    with suppress(OSError):
+        if [each.name for each in path.iterdir()] == [LOCK]:
+            (path / LOCK).unlink()
+            path.rmdir()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

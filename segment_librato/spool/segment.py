@@ -1,0 +1,119 @@
+"""One file of records, and how many of them have their outcome.
+
+Owns a file until it is deleted, which is when all its messages have their outcome. Must not know
+which record is whose, or how a file is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from segment_librato.spool.format import HEADER
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Segment", "WrittenSegment"]
+
+_FLAGS = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_EXCL
+    | os.O_APPEND
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+class Segment:
+    """A file, and the count of its records. For one thread at a time.
+
+    Attributes:
+        path: the file.
+        records: how many it has, as far as known.
+        settled: how many of them have their outcome.
+        is_sealed: whether no more are written.
+        is_counted: whether `records` counts all of them.
+    """
+
+    __slots__ = ("__weakref__", "is_counted", "is_sealed", "path", "records", "settled")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.records = self.settled = 0
+        self.is_sealed: bool = True
+        self.is_counted: bool = False
+
+    def settle(self, count: int) -> None:
+        """Count records that have their outcome, and delete the file if they are the last."""
+        self.settled += count
+        self.delete_if_settled()
+
+    def delete_if_settled(self) -> bool:
+        """Delete the file if all its records are known and settled; return whether they are."""
+        if not (self.is_counted and self.settled == self.records):
+            return False
+        with suppress(OSError):
+            self.path.unlink()
+        return True
+
+
+class WrittenSegment(Segment):
+    """A file that this process writes; for one thread at a time, but for `settle`.
+
+    Attributes:
+        began: when it was made, by the clock of its run.
+        size: bytes that are in it.
+    """
+
+    __slots__ = ("_descriptor", "began", "size")
+
+    def __init__(self, path: Path, began: float) -> None:
+        """Make the file.
+
+        Raises:
+            OSError: it cannot be made; nothing is left of it.
+        """
+        self._descriptor = -1
+        super().__init__(path)
+        self.is_sealed = False
+        self.began = began
+        self.size = 0
+        self._descriptor = os.open(path, _FLAGS, 0o600)
+        try:
+            self._write(HEADER)
+        except BaseException:
+            self.seal()
+            self.delete_if_settled()
+            raise
+
+    def append(self, record: bytes) -> None:
+        """Write a record.
+
+        Raises:
+            OSError: it was not written, and the file is as before.
+        """
+        self._write(record)
+        self.records += 1
+
+    def seal(self) -> None:
+        """Write no more."""
+        descriptor, self._descriptor = self._descriptor, -1
+        self.is_sealed = self.is_counted = True
+        if descriptor >= 0:
+            with suppress(OSError):
+                os.close(descriptor)
+
+    def __del__(self) -> None:
+        """Close a file that Ctrl-C kept from its owner."""
+        self.seal()
+
+    def _write(self, data: bytes) -> None:
+        written = os.write(self._descriptor, data)
+        if written != len(data):  # the disk is full
+            os.ftruncate(self._descriptor, self.size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.size += written

@@ -1,0 +1,308 @@
+"""Runs: what a process writes, and what others find when it is gone, however it went."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.script import fork_warning, needs_fork
+
+from segment_librato.spool import run as run_module
+from segment_librato.spool.format import HEADER, pack
+from segment_librato.spool.orphan import find_orphans
+from segment_librato.spool.run import LOCK, Run
+
+if TYPE_CHECKING:
+    from segment_librato.errors import SpoolCorruptError
+
+
+class Corruption:
+    """Keeps what it is told of."""
+
+    def __init__(self) -> None:
+        self.errors: list[SpoolCorruptError] = []
+
+    def __call__(self, error: SpoolCorruptError) -> None:
+        self.errors.append(error)
+
+
+@pytest.fixture
+def corruption() -> Corruption:
+    return Corruption()
+
+
+def drain(folder: Path, corruption: Corruption) -> list[bytes]:
+    """Return what dead processes left, and settle it."""
+    found = []
+    for orphan in find_orphans(folder, corruption):
+        for segment, payload in orphan.messages():
+            found.append(payload)
+            segment.settle(1)
+        orphan.close()
+    return found
+
+
+def numbers(first: int, last: int) -> list[bytes]:
+    return [b"%d" % number for number in range(first, last)]
+
+
+def run_script(folder: Path, script: str, status: int = 0) -> str:
+    """Run a process that writes in a folder; check how it ended."""
+    preamble = """
+        import os, signal, sys, threading
+        from pathlib import Path
+        from segment_librato.spool.run import Run
+        run = Run(Path(sys.argv[1]))
+        lane = run.lane()
+        def write(first, last):
+            for number in range(first, last):
+                lane.append(b"%d" % number)
+    """
+    source = textwrap.dedent(preamble) + textwrap.dedent(script)
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [sys.executable, "-W", "error", *fork_warning, "-c", source, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (status, "")
+    return process.stdout
+
+
+def test_a_process_that_is_killed_leaves_all_it_wrote(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    run_script(tmp_path, "write(0, 1000); os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL)
+    assert drain(tmp_path, corruption) == numbers(0, 1000)
+    assert list(tmp_path.iterdir()) == []
+    assert corruption.errors == []
+
+
+def test_what_is_settled_is_deleted(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    lane = run.lane()
+    segments = [lane.append(payload) for payload in numbers(0, 10)]
+    for segment in segments:
+        segment.settle(1)
+    run.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_settled_stays_when_its_run_is_closed(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    run = Run(tmp_path)
+    lane = run.lane()
+    segments = [lane.append(payload) for payload in numbers(0, 10)]
+    segments[0].settle(9)
+    run.close()
+    assert drain(tmp_path, corruption) == numbers(0, 10)
+
+
+def test_nobody_takes_the_run_of_a_live_process(tmp_path: Path, corruption: Corruption) -> None:
+    run = Run(tmp_path)
+    run.lane().append(b"1")
+    assert drain(tmp_path, corruption) == []
+    run.close()
+    assert drain(tmp_path, corruption) == [b"1"]
+
+
+def test_a_run_that_was_taken_is_not_taken_again(tmp_path: Path, corruption: Corruption) -> None:
+    run = Run(tmp_path)
+    run.lane().append(b"1")
+    run.close()
+    with_first = find_orphans(tmp_path, corruption)
+    first = next(with_first)
+    assert list(find_orphans(tmp_path, corruption)) == []
+    first.close()
+    assert len(list(find_orphans(tmp_path, corruption))) == 1
+
+
+def test_a_run_without_a_message_makes_no_folder(tmp_path: Path) -> None:
+    Run(tmp_path).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_and_folders_are_private(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    segment = run.lane().append(b"1")
+    modes = [oct(path.stat().st_mode & 0o777) for path in (segment.path, segment.path.parent)]
+    assert modes == ["0o600", "0o700"]
+    assert oct((segment.path.parent / LOCK).stat().st_mode & 0o777) == "0o600"
+    run.close()
+
+
+def test_segments_rotate_and_are_read_in_order(
+    tmp_path: Path, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "MAX_SEGMENT_BYTES", 200)
+    run = Run(tmp_path)
+    made: list[int] = []
+    lane = run.lane(lambda _, first: made.append(first))
+    for payload in numbers(0, 100):
+        lane.append(payload)
+    assert len(made) > 5
+    run.close()
+    assert drain(tmp_path, corruption) == numbers(0, 100)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_segments_rotate_by_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(tmp_path)
+    lane = run.lane()
+    first = lane.append(b"1")
+    assert lane.append(b"2") is first
+    monkeypatch.setattr(run_module, "MAX_SEGMENT_AGE", 0)
+    assert lane.append(b"3") is not first
+    assert first.is_sealed
+    run.close()
+
+
+def test_the_messages_of_each_thread_stay_in_order(tmp_path: Path, corruption: Corruption) -> None:
+    run = Run(tmp_path)
+    lane = run.lane()
+
+    def write(name: bytes) -> None:
+        for number in range(500):
+            lane.append(b"%s %d" % (name, number))
+
+    threads = [threading.Thread(target=write, args=(b"%d" % n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    run.close()
+    found = drain(tmp_path, corruption)
+    assert len(found) == 8 * 500
+    for n in range(8):
+        mine = [payload.split()[1] for payload in found if payload.split()[0] == b"%d" % n]
+        assert mine == numbers(0, 500)
+
+
+@needs_fork
+def test_a_forked_child_has_a_run_of_its_own(tmp_path: Path, corruption: Corruption) -> None:
+    script = """
+        write(0, 10)
+        if os.fork() == 0:
+            write(10, 20)
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.wait()
+        write(20, 30)
+        os._exit(0)
+    """
+    run_script(tmp_path, script)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert sorted(drain(tmp_path, corruption), key=int) == numbers(0, 30)
+
+
+@needs_fork
+def test_the_lock_of_a_parent_does_not_outlive_it_in_a_child(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    script = """
+        write(0, 10)
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(writer)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(1, 2)
+            os.read(reader, 1)
+            os._exit(0)
+        print(child, flush=True)
+        os.set_inheritable(writer, True)
+        os.dup2(writer, 99)
+        os._exit(0)
+    """
+    child = int(run_script(tmp_path, script))
+    try:
+        assert drain(tmp_path, corruption) == numbers(0, 10)
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_disk_that_is_full_raises_and_leaves_the_file_whole(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    script = """
+        import resource
+        write(0, 10)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300, resource.RLIM_INFINITY))
+        written = 10
+        try:
+            for number in range(10, 1000):
+                lane.append(b"%d" % number)
+                written += 1
+        except OSError as error:
+            print(written, error.strerror)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        write(written, 30)
+        os._exit(0)
+    """
+    output = run_script(tmp_path, script)
+    assert output.split(maxsplit=1)[1] in {"No space left on device\n", "File too large\n"}
+    assert 10 < int(output.split()[0]) < 30
+    assert drain(tmp_path, corruption) == numbers(0, 30)
+
+
+def written_by_hand(folder: Path, *segments: bytes) -> Path:
+    """Make a run of a dead process with these segments."""
+    run = folder / "20260101T000000Z-1-00000000.run"
+    run.mkdir()
+    (run / LOCK).touch()
+    for number, data in enumerate(segments):
+        (run / f"{number * 100:016x}.seg").write_bytes(data)
+    return run
+
+
+def segment_of(first: int, count: int) -> bytes:
+    return HEADER + b"".join(pack(n, b"%d" % n) for n in range(first, first + count))
+
+
+def test_damage_costs_the_end_of_its_file_which_is_kept(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    damaged = bytearray(segment_of(0, 10))
+    behind = len(segment_of(0, 4))
+    damaged[behind + 10] ^= 1
+    written_by_hand(tmp_path, bytes(damaged), segment_of(100, 10))
+    assert drain(tmp_path, corruption) == numbers(0, 4) + numbers(100, 110)
+    (error,) = corruption.errors
+    assert Path(error.path).parent == tmp_path / "quarantine"
+    assert Path(error.path).read_bytes() == damaged[behind:]
+    assert error.bytes == len(damaged) - behind
+    assert [path.name for path in tmp_path.iterdir()] == ["quarantine"]
+
+
+def test_strange_files_do_no_harm(tmp_path: Path, corruption: Corruption) -> None:
+    run = written_by_hand(tmp_path, segment_of(0, 3))
+    (run / "notes.txt").write_text("mine")
+    (run / "0000000000000064.seg").mkdir()
+    (run / "0000000000000065.seg").symlink_to("/etc/passwd")
+    (tmp_path / "file.run").write_text("not a folder")
+    (tmp_path / "link.run").symlink_to(run)
+    (tmp_path / "other").mkdir()
+    assert drain(tmp_path, corruption) == numbers(0, 3)
+    assert corruption.errors == []
+    assert (run / "notes.txt").read_text() == "mine"
+
+
+@needs_fork
+def test_a_full_disk_keeps_the_damage_where_it_is(
+    tmp_path: Path, corruption: Corruption, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = written_by_hand(tmp_path, segment_of(0, 3) + b"damage!!")
+    (tmp_path / "quarantine").write_text("not a folder")
+    assert drain(tmp_path, corruption) == numbers(0, 3)
+    assert corruption.errors == []
+    assert "a segment of the spool is damaged, and stays: File exists" in caplog.text
+    assert len(list(run.glob("*.seg"))) == 1
