@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from decimal import Decimal  # noqa: F401  for `typing.get_type_hints` of the functions
@@ -31,6 +32,7 @@ from segment_librato.client import Client, Properties
 from segment_librato.compat import install_as_segment_analytics
 from segment_librato.config.client import Config, OnError
 from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
+from segment_librato.config.spool import SpoolConfig
 from segment_librato.config.validators import Timeout
 from segment_librato.counters import Stats
 from segment_librato.errors import (
@@ -44,6 +46,10 @@ from segment_librato.errors import (
     RejectionError,
     SegmentError,
     ShutdownTimeoutError,
+    SpoolCorruptError,
+    SpoolError,
+    SpoolExpiredError,
+    SpoolFullError,
     ValidationError,
 )
 from segment_librato.global_client import (
@@ -88,6 +94,11 @@ __all__ = [
     "RejectionError",
     "SegmentError",
     "ShutdownTimeoutError",
+    "SpoolConfig",
+    "SpoolCorruptError",
+    "SpoolError",
+    "SpoolExpiredError",
+    "SpoolFullError",
     "Stats",
     "Timeout",
     "Timestamp",
@@ -140,6 +151,7 @@ max_queue_bytes: int = Config.max_queue_bytes
 block_on_full: float = Config.block_on_full
 gauges: LibratoConfig | OpenTelemetryConfig | None = Config.gauges
 flush_in_children: bool = Config.flush_in_children
+spool: str | os.PathLike[str] | SpoolConfig | None = Config.spool
 # </options>
 
 default_client: Client | None = None

@@ -8,6 +8,7 @@ checkers.
 from __future__ import annotations
 
 import logging
+import os
 import weakref
 from collections.abc import Mapping
 from decimal import Decimal
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from segment_librato.config.client import Config, OnError
 from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
+from segment_librato.config.spool import SpoolConfig
 from segment_librato.config.validators import Timeout
 from segment_librato.counters import Stats
 from segment_librato.delivery.consumer import Consumer
@@ -126,6 +128,8 @@ class Client:
         gauges: Deliver gauges directly, to a Librato account or over OpenTelemetry.
         flush_in_children: Let the first message of a `multiprocessing` child call
             `flush_on_sigterm()`.
+        spool: Folder that keeps messages on disk until they have their outcome: a path, or a
+            `SpoolConfig` with more options.
 
     Raises:
         ConfigError: an option has a wrong type or value; the text names it.
@@ -167,6 +171,7 @@ class Client:
     block_on_full: _Option[float] = _Option()
     gauges: _Option[LibratoConfig | OpenTelemetryConfig | None] = _Option()
     flush_in_children: _Option[bool] = _Option()
+    spool: _Option[str | os.PathLike[str] | SpoolConfig | None] = _Option()
     # </options as attributes>
 
     def __init__(
@@ -202,6 +207,7 @@ class Client:
         block_on_full: float = Config.block_on_full,
         gauges: LibratoConfig | OpenTelemetryConfig | None = Config.gauges,
         flush_in_children: bool = Config.flush_in_children,
+        spool: str | os.PathLike[str] | SpoolConfig | None = Config.spool,
         # </options>
     ) -> None:
         options = {name: value for name, value in locals().items() if name != "self"}

@@ -30,7 +30,7 @@ FLOORS = [
     "delivery",
     "transport, encoding",
     "http, queue, message",
-    "spool",
+    "spooling",
     "process, config",
     "counters, errors, log, librato, _version",
     "foreign",

@@ -9,6 +9,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
@@ -31,6 +32,7 @@ from segment_librato import (
     NetworkError,
     QueueFullError,
     ShutdownTimeoutError,
+    SpoolConfig,
     ValidationError,
     global_client,
 )
@@ -226,6 +228,7 @@ OTHER_VALUES: dict[str, Any] = {
     "block_on_full": 3.5,
     "gauges": LibratoConfig("a@b.example", "token", host="http://127.0.0.1:9"),
     "flush_in_children": False,
+    "spool": SpoolConfig(Path(tempfile.gettempdir()) / "segment-spool"),
 }
 
 

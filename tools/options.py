@@ -23,7 +23,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segment_librato.config import client, gauges
+from segment_librato.config import client, gauges, spool
 
 if TYPE_CHECKING:
     from segment_librato.config.options import Options
@@ -36,6 +36,7 @@ CLASSES: dict[str, type[Options]] = {
         gauges.DirectDelivery,
         gauges.LibratoConfig,
         gauges.OpenTelemetryConfig,
+        spool.SpoolConfig,
     )
 }
 WIDTH = 100  # columns of a line of code

@@ -12,11 +12,13 @@ has to stand alone; the tables take all of it, in the order of the descriptions.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
 from segment_librato.config.options import KW_ONLY, Options
+from segment_librato.config.spool import SpoolConfig
 from segment_librato.config.validators import (
     Timeout,
     check_callback,
@@ -86,6 +88,11 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
         sync_timeout: Longest time, in seconds, that a call takes in `sync_mode`, with its retries.
             It also ends a request before its `timeout`.
 
+        spool: Folder that keeps messages on disk until they have their outcome: a path, or a
+            `SpoolConfig` with more options. What was accepted survives `kill -9` then, and an
+            outage costs disk instead of messages. None keeps them in memory only. See
+            docs/delivery.md#the-spool.
+
         on_error: Called as `on_error(error, messages)`, once for every message that will not be
             delivered. See docs/errors.md. It usually runs on a background thread, so it must be
             quick; whatever it raises is logged. A client whose `on_error` refers to the client
@@ -153,6 +160,7 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
     block_on_full: float = 0
     gauges: LibratoConfig | OpenTelemetryConfig | None = None
     flush_in_children: bool = True
+    spool: str | os.PathLike[str] | SpoolConfig | None = None
 
     def _check(self) -> None:
         values = vars(self)
@@ -190,6 +198,7 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             raise ConfigError(unexpected("log_handler", "a logging.Handler", self.log_handler))
         check_proxies(self.proxies)
         self._check_oauth()
+        self._check_spool()
 
     def _check_destinations(self) -> None:
         """Check where messages go: to Segment, to a Librato account, or to both."""
@@ -212,6 +221,22 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             missing = next(name for name in credentials if name not in given)
             raise ConfigError(f"{missing}: expected a str, because {given[0]} is set")
         check_url("oauth_auth_server", self.oauth_auth_server, DEFAULT_HOST)
+
+    def _check_spool(self) -> None:
+        if self.spool is None:
+            return
+        spool: object = self.spool
+        if not isinstance(spool, SpoolConfig):
+            if not isinstance(spool, (str, os.PathLike)):
+                expected = "the path of a folder, a SpoolConfig or None"
+                raise ConfigError(unexpected("spool", expected, spool))
+            try:
+                spool = SpoolConfig(spool)
+            except ConfigError as error:
+                raise ConfigError(error.message.replace("path", "spool", 1)) from None
+        if self.sync_mode:
+            raise ConfigError("spool: expected None with sync_mode, in which nothing waits")
+        vars(self)["spool"] = spool
 
     @property
     def batch_url(self) -> str:

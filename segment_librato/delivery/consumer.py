@@ -74,7 +74,7 @@ class Delivery:
         in the application's code) the caller must call `give_up`.
         """
         failure = None
-        batches = [Batch(tuple(self.batch.messages))]
+        batches = [Batch(self.batch.unclaimed)]
         splits_left = MAX_SPLITS
         while batches and not self.batch.abandoned:
             batch = batches.pop()

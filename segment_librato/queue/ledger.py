@@ -14,14 +14,14 @@ means, or the network.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segment_librato.counters import Stats
 from segment_librato.process.locks import synchronized
 from segment_librato.queue.workers import has_died
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from typing import Protocol
 
     from segment_librato.errors import SegmentError
@@ -40,7 +40,7 @@ class InFlightBatch:
     """Messages that are being delivered, held by the thread that made this object.
 
     Attributes:
-        messages: the JSON of each.
+        messages: the JSON of each, or what stands for it: its `bytes` are the JSON then.
         first: how many messages were in flight before these.
         claimed: how many of them, from the front, have an outcome.
         settled: how many of them are counted as delivered or failed.
@@ -65,8 +65,8 @@ class InFlightBatch:
         "thread_id",
     )
 
-    def __init__(self, *messages: bytes) -> None:
-        self.messages: list[bytes] = list(messages)
+    def __init__(self, *messages: Any) -> None:  # noqa: ANN401  of bytes and of `Item`
+        self.messages: list[Any] = list(messages)
         self.first: int = 0
         self.claimed: int = 0
         self.settled: int = 0
@@ -94,7 +94,11 @@ class InFlightBatch:
 
 
 class Ledger:
-    """The in-flight batches and the counters of a queue. Thread-safe."""
+    """The in-flight batches and the counters of a queue. Thread-safe.
+
+    Attributes:
+        freeze: makes of an entry of the queue what a batch has of it.
+    """
 
     def __init__(self, changed: SignalSafeCondition, waiting: Collection[object]) -> None:
         """Open a ledger with nothing in it.
@@ -104,11 +108,12 @@ class Ledger:
             waiting: the messages that were accepted and are not in flight yet.
         """
         self.lock: threading.RLock = changed.lock
+        self.freeze: Callable[[Any], Any] = bytes
         self._changed = changed
         self._waiting = waiting
         self._in_flight: set[InFlightBatch] = set()  # read as a copy: a handler may change it
         self._counts = dict.fromkeys(
-            ("delivered", "failed", "rejected", "retries", "requests", "bytes_sent"), 0
+            ("delivered", "failed", "left", "rejected", "retries", "requests", "bytes_sent"), 0
         )
 
     @synchronized
@@ -116,9 +121,10 @@ class Ledger:
         """Return a snapshot of the counters."""
         while True:
             counts = self._counts.copy()
-            settled, in_flight = counts["delivered"] + counts["failed"], self._count_unsettled()
-            pending = len(self._waiting) + in_flight
-            if self.taken == settled + in_flight:  # else a signal handler has delivered some
+            left, in_flight = counts.pop("left"), self._count_unsettled()
+            settled = counts["delivered"] + counts["failed"]
+            pending = len(self._waiting) + in_flight + left
+            if self.taken == settled + left + in_flight:  # else a signal handler delivered some
                 return Stats(accepted=settled + pending, pending=pending, gauges=None, **counts)
 
     @property
@@ -149,7 +155,8 @@ class Ledger:
                 self._take_back(orphan)
                 batch.first = orphan.first + orphan.claimed
                 self._in_flight.add(batch)
-                rest, done = [*orphan.unclaimed], orphan.messages[: orphan.claimed]
+                rest = [*map(self.freeze, orphan.messages[orphan.claimed :])]
+                done = orphan.messages[: orphan.claimed]
                 # One statement: Ctrl-C finds each message here or there.
                 batch.messages, orphan.messages = rest, done
                 self._settle(orphan, "failed", 0)
@@ -283,7 +290,7 @@ class Ledger:
             orphan.claimed = orphan.settled
 
     def _count_settled(self) -> int:
-        return self._counts["delivered"] + self._counts["failed"]
+        return self._counts["delivered"] + self._counts["failed"] + self._counts["left"]
 
     def _count_unsettled(self) -> int:
         return sum(len(batch.messages) - batch.settled for batch in self._in_flight.copy())

@@ -86,7 +86,7 @@ class MessageQueue:
         self._waiting: deque[Any] = deque()  # of bytes and of `Item`
         self._waiting_bytes = 0
         self._oldest_at = 0.0
-        self.ledger: Ledger = Ledger(self._changed, self._waiting)
+        self.ledger: Ledger = self._make_ledger()
         self.workers: Workers = Workers(self._changed, self.clock, closed=self._closed)
         self.is_unserved: bool = True
         # Consumers are woken when this many messages, or bytes, wait.
@@ -97,6 +97,9 @@ class MessageQueue:
         self._last_rejection: type[RejectionError] | None = None  # since there was room
         self._rejected = 0  # messages rejected since there was room
         self._resumed = 0  # messages rejected before there was room again, not logged yet
+
+    def _make_ledger(self) -> Ledger:
+        return Ledger(self._changed, self._waiting)
 
     # The application's side: without a lock
 
@@ -494,7 +497,7 @@ class MessageQueue:
         self._waiting_bytes -= size  # with no call in it: others add to the number meanwhile
         if not self._waiting:
             self._waiting_bytes = 0
-        batch.messages[:] = map(bytes, batch.messages)
+        batch.messages[:] = map(self.ledger.freeze, batch.messages)
         # Until a consumer waits again; if this one dies, a call notices when much more waits.
         self._wake_at_messages = 2 * max(len(self._waiting), self._schedule.trigger_messages)
         self._wake_at_bytes = UNBOUNDED

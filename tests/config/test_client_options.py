@@ -125,6 +125,9 @@ WRONG_TYPES: list[tuple[str, Any, str, str]] = [
     ("oauth_auth_server", 1, "a str", "int"),
     ("oauth_scope", 1, "a str", "int"),
     ("gauges", "token", "a LibratoConfig, an OpenTelemetryConfig or None", "str"),
+    ("spool", 1, "the path of a folder, a SpoolConfig or None", "int"),
+    ("spool", b"/spool", "the path of a folder, a SpoolConfig or None", "bytes"),
+    ("spool", "", "the path of a folder", "an empty str"),
 ]
 
 WRONG_VALUES: list[tuple[str, Any]] = [

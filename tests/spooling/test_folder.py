@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from segment_librato.errors import ConfigError
-from segment_librato.spool.folder import open_spool
+from segment_librato.spooling.folder import open_spool
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="permissions are not in the mode there")
 

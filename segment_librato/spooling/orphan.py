@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from segment_librato.errors import SpoolCorruptError
 from segment_librato.log import log
-from segment_librato.spool.folder import QUARANTINE, RUN_SUFFIX
-from segment_librato.spool.format import CorruptSegmentError, UnknownVersionError
-from segment_librato.spool.lock import FileLock
-from segment_librato.spool.merged import MergedReader
-from segment_librato.spool.run import LOCK, remove_if_empty
-from segment_librato.spool.segment import Segment
+from segment_librato.spooling.folder import QUARANTINE, RUN_SUFFIX
+from segment_librato.spooling.format import CorruptSegmentError, UnknownVersionError
+from segment_librato.spooling.lock import FileLock
+from segment_librato.spooling.merged import MergedReader
+from segment_librato.spooling.run import LOCK, remove_if_empty
+from segment_librato.spooling.segment import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

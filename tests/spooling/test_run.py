@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 from support.script import fork_warning, needs_fork
 
-from segment_librato.spool import run as run_module
-from segment_librato.spool.format import HEADER, pack
-from segment_librato.spool.orphan import find_orphans
-from segment_librato.spool.run import LOCK, Run
+from segment_librato.spooling import run as run_module
+from segment_librato.spooling.format import HEADER, pack
+from segment_librato.spooling.orphan import find_orphans
+from segment_librato.spooling.run import LOCK, Run
 
 if TYPE_CHECKING:
     from segment_librato.errors import SpoolCorruptError
@@ -58,7 +58,7 @@ def run_script(folder: Path, script: str, status: int = 0) -> str:
     preamble = """
         import os, signal, sys, threading
         from pathlib import Path
-        from segment_librato.spool.run import Run
+        from segment_librato.spooling.run import Run
         run = Run(Path(sys.argv[1]))
         lane = run.lane()
         def write(first, last):

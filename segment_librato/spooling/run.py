@@ -16,10 +16,10 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from segment_librato.process.fork import register_after_fork
-from segment_librato.spool.folder import RUN_SUFFIX, sync_folder
-from segment_librato.spool.format import pack
-from segment_librato.spool.lock import FileLock
-from segment_librato.spool.segment import WrittenSegment
+from segment_librato.spooling.folder import RUN_SUFFIX, sync_folder
+from segment_librato.spooling.format import pack
+from segment_librato.spooling.lock import FileLock
+from segment_librato.spooling.segment import WrittenSegment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

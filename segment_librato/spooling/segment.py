@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from segment_librato.spool.format import HEADER
+from segment_librato.spooling.format import HEADER
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment_librato.spool.format import (
+from segment_librato.spooling.format import (
     HEADER,
     MAX_PAYLOAD_BYTES,
     CorruptSegmentError,

@@ -13,8 +13,8 @@ import os
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from segment_librato.spool.format import CorruptSegmentError, SegmentReader, UnknownVersionError
-from segment_librato.spool.segment import Segment
+from segment_librato.spooling.format import CorruptSegmentError, SegmentReader, UnknownVersionError
+from segment_librato.spooling.segment import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
