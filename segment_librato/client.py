@@ -505,7 +505,10 @@ class Client:
         notice_fork()
         stats = self.queue.ledger.stats()
         gauges = self._router.gauges
-        return stats._replace(gauges=gauges.stats) if gauges else stats
+        if gauges:
+            stats = stats._replace(gauges=gauges.stats)
+        spool = self._router.spool
+        return stats._replace(spool=spool.stats()) if spool else stats
 
     @property
     def consumers(self) -> list[Consumer]:

@@ -7,7 +7,27 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Stats"]
+__all__ = ["SpoolStats", "Stats"]
+
+
+class SpoolStats(NamedTuple):
+    """What is on disk for one write key and host, and what was found there.
+
+    Attributes:
+        bytes: Size of the files, those of other processes included.
+        segments: Number of these files.
+        adopted: Messages that dead processes have left and this client has taken over.
+        recovered: Those of them that were delivered.
+        quarantined: Pieces of files that could not be read, and were moved to `quarantine/`.
+        errors: How often something could not be written or read.
+    """
+
+    bytes: int = 0
+    segments: int = 0
+    adopted: int = 0
+    recovered: int = 0
+    quarantined: int = 0
+    errors: int = 0
 
 
 class Stats(NamedTuple):
@@ -18,13 +38,14 @@ class Stats(NamedTuple):
         delivered: Messages for which the server reported success.
         failed: Accepted messages that will not be delivered; `on_error` was called with them.
         rejected: Messages not accepted, because the queue was full or the client was shut down.
-        pending: Messages that are queued or in flight.
+        pending: Messages that are queued or in flight, or left on disk at a shutdown.
         retries: Requests that repeated an earlier one.
         requests: Requests made, including retries.
         bytes_sent: Bytes of request bodies, after compression; without those of interrupted
             requests.
         gauges: The same counters for measurements that are delivered directly; None without the
             option `gauges`. Measurements folded into one count as one.
+        spool: What is on disk; None without the option `spool`.
     """
 
     accepted: int = 0
@@ -36,6 +57,7 @@ class Stats(NamedTuple):
     requests: int = 0
     bytes_sent: int = 0
     gauges: Stats | None = None
+    spool: SpoolStats | None = None
 
     @property
     def is_settled(self) -> bool:

@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from segment_librato.config.client import Config
+from segment_librato.config.spool import SpoolConfig
 from segment_librato.delivery.aio import begin_flush, poll
 from segment_librato.delivery.pipeline import Pipeline
 from segment_librato.delivery.retry import SEGMENT
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from segment_librato.encoding.encoder import EncodeMessage
     from segment_librato.gauge_delivery.pipeline import GaugePipeline
     from segment_librato.message.fields import Message
+    from segment_librato.spooling.spool import Spool
     from segment_librato.transport.base import Transport
     from segment_librato.transport.oauth import TokenProvider
 
@@ -51,6 +53,7 @@ class Router:
     Attributes:
         queue: the messages that wait for Segment.
         gauges: the measurements that are delivered directly, if any are.
+        spool: what is on disk of the messages for Segment, if they are spooled.
     """
 
     def __init__(self, config: Config, report: Reporter, clock: Clock | None = None) -> None:
@@ -68,10 +71,10 @@ class Router:
         self._report = report
         self._clock = clock or Clock()
         self._encode = _logged(message_encoder(), config) if config.debug else message_encoder()
-        self.queue: MessageQueue = MessageQueue(
-            config.max_queue_size, _batch_rules(config), config.max_queue_bytes, self._clock
-        )
-        self._segment = _make_pipeline(config, self.queue, report)
+        spool = _open_spool(config)
+        self.queue: MessageQueue = _make_queue(config, spool, self._clock)
+        self.spool: Spool | None = spool
+        self._segment = _make_pipeline(config, self.queue, report, spool)
         self.gauges: GaugePipeline | None = _make_gauges(config, report, self._clock)
         self._pipelines = [
             pipeline
@@ -259,13 +262,41 @@ def _batch_rules(config: Config) -> BatchRules:
     )
 
 
-def _make_pipeline(config: Config, queue: MessageQueue, report: Reporter) -> Pipeline | None:
+def _open_spool(config: Config) -> Spool | None:
+    """Open the spool of what goes to Segment, if anything does and there is one.
+
+    Raises:
+        ConfigError: its folder cannot be made, or is not safe.
+    """
+    if not (isinstance(config.spool, SpoolConfig) and config.send and config.write_key):
+        return None
+    from segment_librato.spooling.spool import Spool  # few need it
+
+    return Spool.open(config.spool, config.write_key, config.batch_url)
+
+
+def _make_queue(config: Config, spool: Spool | None, clock: Clock) -> MessageQueue:
+    bounds = (config.max_queue_size, _batch_rules(config), config.max_queue_bytes, clock)
+    if not spool:
+        return MessageQueue(*bounds)
+    from segment_librato.queue.spooled_queue import SpooledQueue  # few need it
+
+    return SpooledQueue(spool, *bounds)
+
+
+def _make_pipeline(
+    config: Config, queue: MessageQueue, report: Reporter, spool: Spool | None
+) -> Pipeline | None:
     """Make the pipeline to Segment, if messages go there."""
     if not (config.send and config.write_key):
         return None
     tokens = _make_token_provider(config) if config.uses_oauth else None
     transport = LazyTransport(lambda: _make_transport(config, tokens), preload)
-    return Pipeline(config, queue, transport, report, SEGMENT)
+    if spool and not spool.config.deliver:
+        from segment_librato.delivery.writing import WritingPipeline  # few need it
+
+        return WritingPipeline(config, queue, transport, report, SEGMENT, spool)
+    return Pipeline(config, queue, transport, report, SEGMENT, spool)
 
 
 def _make_token_provider(config: Config) -> TokenProvider:

@@ -18,6 +18,7 @@ from segment_librato.errors import (
     NetworkError,
     SegmentError,
     ShutdownTimeoutError,
+    SpoolExpiredError,
     without_frames,
 )
 from segment_librato.foreign.interruption import being_handled, clear_locals, let_through
@@ -73,8 +74,8 @@ class Delivery:
         messages undelivered, None if all were delivered. After any exception (Ctrl-C, or an exit
         in the application's code) the caller must call `give_up`.
         """
-        failure = None
-        batches = [Batch(self.batch.unclaimed)]
+        failure: SegmentError | None = self._fail_expired()
+        batches = [Batch(self.batch.unclaimed, retries=self.batch.turns)]
         splits_left = MAX_SPLITS
         while batches and not self.batch.abandoned:
             batch = batches.pop()
@@ -85,9 +86,13 @@ class Delivery:
             elif self._decide(outcome) is Decision.SPLIT and len(batch) > 1 and splits_left:
                 splits_left -= 1
                 batches.extend(reversed(batch.halves()))
+            elif self._set_aside(outcome):
+                failure = outcome
+                break
             else:
                 failure = outcome
                 self._fail(batch.messages, outcome)
+        self._queue.tidy(self.batch)
         if resumed := self._queue.take_resumed():  # last, because a log handler may block
             self._report.resumed(resumed)
         return failure
@@ -101,6 +106,28 @@ class Delivery:
             self._report.failure(failure)
         self._fail(batch.unclaimed, error)
         self._queue.ledger.mark_rest_failed(batch)
+        self._queue.tidy(batch)
+
+    def fail(self, error: SegmentError) -> None:
+        """Report all messages without sending them."""
+        self._fail(self.batch.unclaimed, error)
+        self._queue.tidy(self.batch)
+
+    def _fail_expired(self) -> SegmentError | None:
+        """Report messages that are too old; return why they are not sent, if there are any."""
+        count = self._queue.count_expired(self.batch)
+        if not count:
+            return None
+        error = SpoolExpiredError("too old: in the spool for longer than max_age")
+        self._fail(self.batch.unclaimed[:count], error)
+        return error
+
+    def _set_aside(self, error: SegmentError) -> bool:
+        """Keep what is left for another try if it is on disk, and a later try may succeed."""
+        is_late = isinstance(error, ShutdownTimeoutError)
+        if not (is_late or self._decide(error) is Decision.RETRY):
+            return False
+        return self._queue.set_aside(self.batch, error.retry_after)
 
     def _decide(self, error: SegmentError) -> str:
         return self._table.decide(error, uses_oauth=self._config.uses_oauth)
@@ -141,7 +168,7 @@ class Delivery:
                 break
             now = clock.now()
             wait = schedule.next_wait(outcome, now)
-            if wait is None:
+            if wait is None or self.batch.turns:
                 break
             if end is not None and now + wait > end:
                 if end != deadline:

@@ -12,9 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from segment_librato.delivery.consumer import Consumer, Delivery
+from segment_librato.delivery.keeper import Keeper
 from segment_librato.delivery.notices import WaitNotices
 from segment_librato.delivery.report import Failure
-from segment_librato.errors import DeliveryError, ShutdownTimeoutError
+from segment_librato.errors import DeliveryError, ShutdownTimeoutError, SpoolFullError
 from segment_librato.foreign.interruption import being_handled, let_through
 from segment_librato.log import log
 from segment_librato.process.clock import ALREADY_OVER
@@ -28,6 +29,7 @@ from segment_librato.process.exit import (
 from segment_librato.process.fork import register_after_fork
 from segment_librato.process.imports import call_when_imported, is_importing_here
 from segment_librato.process.sigterm import flush_on_sigterm_in_child
+from segment_librato.queue.ledger import InFlightBatch
 from segment_librato.queue.message_queue import REFUSED
 
 if TYPE_CHECKING:
@@ -37,13 +39,14 @@ if TYPE_CHECKING:
     from segment_librato.delivery.report import Reporter
     from segment_librato.delivery.retry import RetryTable
     from segment_librato.errors import RejectionError
-    from segment_librato.queue.ledger import InFlightBatch
     from segment_librato.queue.message_queue import MessageQueue
     from segment_librato.queue.schedule import Item
+    from segment_librato.spooling.spool import Spool
     from segment_librato.transport.lazy import LazyTransport
 
 __all__ = ["Pipeline"]
 
+SECONDS_TO_MAKE_ROOM = 0.1  # after which somebody makes room in a spool that nobody syncs
 MAX_ROUNDS = 10  # of reports; after that, each call of `on_error` seems to track
 
 
@@ -60,6 +63,7 @@ class Pipeline:
         transport: LazyTransport,
         report: Reporter,
         table: RetryTable,
+        spool: Spool | None = None,
     ) -> None:
         self.config = config
         self.queue = queue
@@ -71,6 +75,8 @@ class Pipeline:
         self.consumers: list[Consumer] = [
             Consumer(queue, self.begin, self._consumer_left) for _ in range(config.thread)
         ]
+        self._spool = spool
+        self._keeper = self._make_keeper() if spool else None
         self._starting_threads: set[int] = set()
         self._can_start = True
         self._left_to_parent: int | None = None  # messages, until the fork has been logged
@@ -87,6 +93,38 @@ class Pipeline:
         for consumer in self.consumers:
             consumer.thread = None  # which Python may still take for alive
         self._transport.reset_after_fork()
+        if self._keeper:
+            self._keeper.reset()
+
+    def _make_keeper(self) -> Keeper | None:
+        """Return what has the disk hold messages, and makes room; None if there is no need."""
+        spool = self._spool
+        if not (spool and spool.config.deliver and (spool.config.fsync or spool.drops_oldest)):
+            return None
+        keeper = Keeper(
+            self._keep_spool, spool.config.fsync or SECONDS_TO_MAKE_ROOM, self.queue.clock
+        )
+        spool.on_dirty = keeper.wake
+        return keeper
+
+    def _keep_spool(self) -> None:
+        """Have the disk hold what was written; if there is too much, fail the oldest messages."""
+        spool = self._spool
+        if not spool:
+            return
+        spool.sync()
+        spool.keep_measured()
+        while spool.drops_oldest and spool.excess():
+            delivery = self.begin(InFlightBatch())
+            try:
+                if not self.queue.take_oldest(delivery.batch):
+                    break
+                delivery.fail(SpoolFullError("the spool was full, and these were the oldest"))
+            except BaseException as interruption:
+                delivery.give_up(interruption)
+                raise
+            spool.run.retire()
+            spool.measure()
 
     def accept(self, message: bytes | Item) -> bool:
         """Take a message in, to be sent in the background; return whether it was accepted.
@@ -178,6 +216,9 @@ class Pipeline:
                 clock = self.queue.clock
                 for thread in threads:
                     thread.join(None if deadline is None else max(0, deadline - clock.now()))
+            if has_left and self._keeper:
+                self._keeper.stop()
+                self._keeper.join(1)
         return is_settled
 
     def shutdown(self, deadline: float | None) -> bool:
@@ -193,9 +234,17 @@ class Pipeline:
         self._abandon()
         self._wait_for_reports(REPORT_GRACE)
         self._transport.close()
+        self._close_spool()
         if self.queue.is_settled():
             unregister_at_exit(self)
         return is_settled
+
+    def _close_spool(self) -> None:
+        """Let go of the spool, unless somebody still reports what is in it."""
+        if self._keeper:
+            self._keeper.stop()
+        if self.queue.is_settled():
+            self.queue.close_files()
 
     def called_from_delivery(self) -> bool:
         """Return whether the calling thread delivers, as `on_error` does, and must not wait.
@@ -204,6 +253,8 @@ class Pipeline:
         the imports.
         """
         if is_importing_here() or self.queue.ledger.called_from_delivery():
+            return True
+        if self._keeper and self._keeper.runs_caller():
             return True
         return any(consumer.runs_caller() for consumer in self.consumers)
 
@@ -232,10 +283,17 @@ class Pipeline:
                 self._abandon()
                 self._wait_for_reports(exit_state.grace())
             self._transport.close()
+            self._tidy_spool()
         finally:
             after = self.queue.ledger.stats()
             delivered, failed = after.delivered - before.delivered, after.failed - before.failed
             log.debug("drain ended; delivered: %d, failed: %d", delivered, failed)
+
+    def _tidy_spool(self) -> None:
+        """Have the disk hold what is left, and delete the rest."""
+        if self._spool:
+            self._spool.sync()
+            self._spool.run.tidy()
 
     def finish_flush(self, elapsed: float) -> None:
         """Deliver what waits up to the exit timeout, of which `elapsed` seconds have passed."""
@@ -336,6 +394,8 @@ class Pipeline:
             self._transport.prepare()
             for consumer in self.consumers:
                 consumer.start()
+            if self._keeper:
+                self._keeper.start()
             self._can_start = True
         except (DeliveryError, RuntimeError) as error:  # mostly, the interpreter exits
             let_through(error, handled)
@@ -355,6 +415,8 @@ class Pipeline:
     def _consumer_left(self) -> None:
         if self.queue.closed:
             self._transport.close()
+            if not self.queue.workers.count:
+                self._close_spool()
         self.keep_for_exit()
 
     def _abandon(self) -> None:
@@ -370,6 +432,9 @@ class Pipeline:
                 self._report_left_over(left_over)
             if not self._has_tracked_here:
                 break
+        left, folder = self.queue.take_left()
+        if left:
+            log.info("messages: %d wait in %s", left, folder)
 
     def _wait_for_reports(self, seconds: float) -> None:
         """Wait until other threads have reported what they have claimed, or time is up."""

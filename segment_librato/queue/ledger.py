@@ -21,7 +21,7 @@ from segment_librato.process.locks import synchronized
 from segment_librato.queue.workers import has_died
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Sized
     from typing import Protocol
 
     from segment_librato.errors import SegmentError
@@ -50,6 +50,8 @@ class InFlightBatch:
         thread: of the holder, if that is a consumer.
         is_orphan: whether the holder is gone, and another consumer may adopt what it has left.
         report: of the messages that were claimed last.
+        turns: how often it was set aside.
+        retry_at: when it is due again, if it is set aside, by the clock of its queue.
     """
 
     __slots__ = (
@@ -60,9 +62,11 @@ class InFlightBatch:
         "last_error",
         "messages",
         "report",
+        "retry_at",
         "settled",
         "thread",
         "thread_id",
+        "turns",
     )
 
     def __init__(self, *messages: Any) -> None:  # noqa: ANN401  of bytes and of `Item`
@@ -76,6 +80,8 @@ class InFlightBatch:
         self.thread: threading.Thread | None = None
         self.is_orphan: bool = False
         self.report: Report | None = None
+        self.turns: int = 0
+        self.retry_at: float | None = None
 
     @property
     def unclaimed(self) -> tuple[bytes, ...]:
@@ -100,7 +106,7 @@ class Ledger:
         freeze: makes of an entry of the queue what a batch has of it.
     """
 
-    def __init__(self, changed: SignalSafeCondition, waiting: Collection[object]) -> None:
+    def __init__(self, changed: SignalSafeCondition, waiting: Sized) -> None:
         """Open a ledger with nothing in it.
 
         Args:
@@ -125,7 +131,9 @@ class Ledger:
             settled = counts["delivered"] + counts["failed"]
             pending = len(self._waiting) + in_flight + left
             if self.taken == settled + left + in_flight:  # else a signal handler delivered some
-                return Stats(accepted=settled + pending, pending=pending, gauges=None, **counts)
+                return Stats(
+                    accepted=settled + pending, pending=pending, gauges=None, spool=None, **counts
+                )
 
     @property
     def taken(self) -> int:
@@ -153,7 +161,7 @@ class Ledger:
         for orphan in self._in_flight.copy():
             if orphan.is_orphan:
                 self._take_back(orphan)
-                batch.first = orphan.first + orphan.claimed
+                batch.first, batch.turns = orphan.first + orphan.claimed, orphan.turns
                 self._in_flight.add(batch)
                 rest = [*map(self.freeze, orphan.messages[orphan.claimed :])]
                 done = orphan.messages[: orphan.claimed]

@@ -194,7 +194,7 @@ class MessageQueue:
 
     def send_at_once(self) -> None:
         """Let what waits leave at once. Takes no lock."""
-        if self._waiting:
+        if self.qsize():
             self._is_flush_wanted = True
             self.workers.wake()
 
@@ -217,12 +217,14 @@ class MessageQueue:
             reason = ClientClosedError("the client was shut down")
         else:
             self._rejected += 1
-            waiting = f"{len(self._waiting)} messages of {self._waiting_bytes} bytes"
-            reason = QueueFullError(f"{waiting} are waiting")
+            reason = QueueFullError(self._why_full())
         self.ledger.count_rejection()
         reason.is_first = type(reason) is not self._last_rejection
         self._last_rejection = type(reason)
         return reason
+
+    def _why_full(self) -> str:
+        return f"{len(self._waiting)} messages of {self._waiting_bytes} bytes are waiting"
 
     def _has_room(self, size: int) -> bool:
         if not self._waiting:
@@ -235,7 +237,7 @@ class MessageQueue:
         The next call does so when much more waits, unless a consumer has looked. If they have
         died, or if Ctrl-C kept them from being woken, it is noticed then.
         """
-        self._wake_at_messages = max(2 * len(self._waiting), self._schedule.trigger_messages)
+        self._wake_at_messages = max(2 * self.qsize(), self._schedule.trigger_messages)
         self._wake_at_bytes = UNBOUNDED
         try:
             return None if self.workers.wake() else DUE
@@ -249,7 +251,7 @@ class MessageQueue:
 
     def empty(self) -> bool:
         """Return whether no message waits."""
-        return not self._waiting
+        return not self.qsize()
 
     def full(self) -> bool:
         """Return whether `maxsize` messages wait, so that the next one may be rejected."""
@@ -282,13 +284,13 @@ class MessageQueue:
     @synchronized
     def begin_flush(self) -> int:
         """Let what waits leave at once; return the mark for `wait_until_settled`."""
-        self._flush_up_to = self.ledger.taken + len(self._waiting)
+        self._flush_up_to = self.ledger.taken + self.qsize()
         self.workers.wake()
         return self._flush_up_to
 
     def needs_consumer(self) -> bool:
         """Return whether there is something to send that nobody is sending."""
-        return bool(self._waiting) or self.ledger.has_orphans()
+        return bool(self.qsize()) or self.ledger.has_orphans()
 
     def find_dead(self) -> None:
         """Count consumers as gone whose thread was killed, and let others adopt what they held."""
@@ -324,7 +326,7 @@ class MessageQueue:
 
     def is_settled(self) -> bool:
         """Return whether every message that was accepted has its outcome. Takes no lock."""
-        return not self._waiting and self.ledger.is_empty()
+        return not self.qsize() and self.ledger.is_empty()
 
     @synchronized
     def abandon(self, left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]]) -> None:
@@ -364,6 +366,7 @@ class MessageQueue:
         is_over = False
         while self.ledger is ledger:
             ledger.find_orphans()
+            self._read_ahead()
             waiter = Waiter()
             try:
                 with self.lock:
@@ -381,7 +384,6 @@ class MessageQueue:
                 self.workers.get_up(waiter)
         return None
 
-    @synchronized
     def take_now(self, batch: InFlightBatch | None = None) -> InFlightBatch | None:
         """Take what waits, as much as fits in a batch; return None if nothing does.
 
@@ -390,9 +392,15 @@ class MessageQueue:
         """
         batch = batch or InFlightBatch()
         rules = self._schedule.rules
-        if self.ledger.adopt(batch) or self._fill(batch, rules.max_messages, rules.max_bytes):
-            return batch
+        self._read_ahead()
+        with self.lock:
+            if self.ledger.adopt(batch) or self._fill(batch, rules.max_messages, rules.max_bytes):
+                return batch
         return None
+
+    def take_oldest(self, batch: InFlightBatch) -> InFlightBatch | None:
+        """Take what nobody is sending, the oldest first; return None if there is none."""
+        return self.take_now(batch)
 
     @synchronized
     def pause(self, batch: InFlightBatch, deadline: float) -> bool:
@@ -402,11 +410,37 @@ class MessageQueue:
                 return True
         return False
 
+    def set_aside(self, batch: InFlightBatch, retry_after: float | None) -> bool:  # noqa: ARG002  for others
+        """Keep what is left of a batch for another try, later; return False if that cannot be.
+
+        Args:
+            batch: of which a part has no outcome.
+            retry_after: seconds the server asked to wait, if it did.
+        """
+        return False
+
+    def tidy(self, batch: InFlightBatch) -> None:
+        """Clean up behind the outcomes of a batch. Not to be called under the lock."""
+
+    def count_expired(self, batch: InFlightBatch) -> int:  # noqa: ARG002  the same
+        """Return how many of the next messages of a batch are too old to be sent."""
+        return 0
+
+    def close_files(self) -> None:
+        """Let go of what is on disk, once the queue is closed and nothing is in flight."""
+
+    def take_left(self) -> tuple[int, str]:
+        """Return how many messages were left on disk since the last call, and where."""
+        return 0, ""
+
     @synchronized
     def take_resumed(self) -> int:
         """Return how many messages were rejected before there was room again, once."""
         resumed, self._resumed = self._resumed, 0
         return resumed
+
+    def _read_ahead(self) -> None:
+        """Bring into memory what waits elsewhere. Not to be called under the lock."""
 
     # Under the lock
 
@@ -427,7 +461,7 @@ class MessageQueue:
         thread = self.workers.remove(worker)
         if not self.workers.count:
             self.is_unserved = True
-        if self._waiting and self.workers.register(worker, thread):
+        if self.qsize() and self.workers.register(worker, thread):
             return False
         self._changed.notify_all()
         return True
@@ -444,7 +478,7 @@ class MessageQueue:
         """Return whether what waits should leave, however little it is."""
         if self._is_flush_wanted:
             self._is_flush_wanted = False
-            self._flush_up_to = self.ledger.taken + len(self._waiting)
+            self._flush_up_to = self.ledger.taken + self.qsize()
         is_flushed = self.ledger.taken < self._flush_up_to
         return self.workers.must_leave or bool(self._line) or is_flushed
 
@@ -506,7 +540,11 @@ class MessageQueue:
         if not batch.messages:
             self.ledger.drop(batch)
             return False
+        self._note_room()
+        return True
+
+    def _note_room(self) -> None:
+        """Note that rejections, if there were any, are over."""
         if not self._closed:
             self._resumed, self._rejected = self._resumed + self._rejected, 0
             self._last_rejection = None
-        return True

@@ -16,6 +16,7 @@ from segment_librato.foreign.interruption import is_interruption
 
 if TYPE_CHECKING:
     from collections import deque
+    from collections.abc import Collection
     from typing import Protocol
 
     class Item(Protocol):
@@ -78,7 +79,7 @@ class Schedule:
         return self.rules.max_messages
 
 
-def count_fitting(waiting: deque[Any], max_messages: int, max_bytes: int) -> int:
+def count_fitting(waiting: Collection[Any], max_messages: int, max_bytes: int) -> int:
     """Return how many of the oldest messages fit in a batch; at least one."""
     size = len(waiting)
     try:

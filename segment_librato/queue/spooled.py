@@ -1,5 +1,9 @@
 """Messages that are on disk as well, and the ledger that tells their files of their outcome.
 
+A batch that cannot be delivered for now is *set aside*: it stays in flight, without a holder,
+until it is due for another try. What a shutdown has no time for is *left*: it has no outcome here,
+and stays pending, because a later process will see to it.
+
 Owns which file a message is in. Must not know how files are written or read.
 """
 
@@ -7,15 +11,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from segment_librato.process.locks import synchronized
 from segment_librato.queue.ledger import InFlightBatch, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable, Sized
 
     from segment_librato.process.locks import SignalSafeCondition
     from segment_librato.spooling.segment import Segment
 
-__all__ = ["SpooledLedger", "SpooledMessage", "delete_settled"]
+__all__ = ["SpooledLedger", "SpooledMessage", "delete_settled", "is_spooled"]
 
 
 class SpooledMessage:
@@ -28,7 +33,7 @@ class SpooledMessage:
 
         Args:
             data: its JSON.
-            segment: has it, until `settle`.
+            segment: has it, until it is settled.
         """
         self.data = data
         self.segment = segment
@@ -54,18 +59,92 @@ class SpooledLedger(Ledger):
     all have one can be deleted: by `delete_settled`, without the lock.
     """
 
-    def __init__(self, changed: SignalSafeCondition, waiting: Collection[object]) -> None:
+    def __init__(self, changed: SignalSafeCondition, waiting: Sized) -> None:
         super().__init__(changed, waiting)
         self.freeze = _freeze
+
+    @synchronized
+    def set_aside(self, batch: InFlightBatch, retry_at: float) -> None:
+        """Let another consumer have what is left of a batch, from this time on."""
+        if not batch.abandoned:
+            batch.turns += 1
+            batch.thread = None
+            batch.retry_at = retry_at
+
+    @synchronized
+    def mark_left(self, batch: InFlightBatch) -> None:
+        """Count the next message of a batch as left."""
+        if not batch.abandoned:
+            self._settle(batch, "left", 1, claimed=1)
+
+    @synchronized
+    def recall(self, now: float) -> None:
+        """Have the batches adopted that were set aside until now, or earlier."""
+        for batch in self._set_aside():
+            if batch.retry_at is not None and batch.retry_at <= now:
+                batch.retry_at, batch.is_orphan = None, True
+
+    @synchronized
+    def next_retry(self) -> float | None:
+        """Return when the next batch that was set aside is due; None if there is none."""
+        times = [one.retry_at for one in self._set_aside() if one.retry_at is not None]
+        return min(times, default=None)
+
+    @synchronized
+    def count_set_aside(self) -> int:
+        """Return how many batches are set aside."""
+        return len(self._set_aside())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counters, by name; under the lock."""
+        return self._counts
+
+    @synchronized
+    def abandon(self, left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]]) -> None:
+        """Leave what is on disk; claim the rest, as without a spool."""
+        for batch in self._in_flight.copy():
+            batch.retry_at = None
+            if batch.is_orphan:
+                self._take_back(batch)
+            if not (batch.is_claimed or batch.abandoned):
+                self._leave_spooled(batch)
+        super().abandon(left_over)
+
+    def _leave_spooled(self, batch: InFlightBatch) -> None:
+        """Leave what is left of a batch and on disk; move the rest into another batch."""
+        rest = [*map(self.freeze, batch.messages[batch.claimed :])]
+        in_memory = [one for one in rest if not is_spooled(one)]
+        left = self._counts["left"] + len(rest) - len(in_memory)
+        others, done = InFlightBatch(), batch.messages[: batch.claimed]
+        others.first, others.last_error = batch.first + batch.claimed, batch.last_error
+        self._in_flight.add(others)
+        # One statement: Ctrl-C finds all of it done, or nothing.
+        batch.messages, batch.abandoned, others.messages, self._counts["left"] = (
+            done,
+            True,
+            in_memory,
+            left,
+        )
+        if not in_memory:
+            self._in_flight.discard(others)
+        if batch.settled == len(done):
+            self._in_flight.discard(batch)
+
+    def _set_aside(self) -> list[InFlightBatch]:
+        return [batch for batch in self._in_flight.copy() if batch.retry_at is not None]
 
     def _settle(self, batch: InFlightBatch, outcome: str, count: int, claimed: int = 0) -> None:
         first = batch.settled
         super()._settle(batch, outcome, count, claimed)
-        if outcome == "left":
-            return
         for message in batch.messages[first : first + count]:
             for segment in getattr(message, "segments", ()):
                 segment.settled += 1
+
+
+def is_spooled(message: object) -> bool:
+    """Return whether a message is on disk as well."""
+    return hasattr(message, "segments")
 
 
 def delete_settled(messages: Iterable[Any]) -> None:
@@ -77,4 +156,4 @@ def delete_settled(messages: Iterable[Any]) -> None:
 
 def _freeze(message: Any) -> Any:  # noqa: ANN401  bytes or an `Item`
     """Return what a batch has of an entry of the queue: bytes, or what has `segments`."""
-    return message if hasattr(message, "segments") else bytes(message)
+    return message if is_spooled(message) else bytes(message)

@@ -58,6 +58,10 @@ class FileLock:
             return None
         return lock
 
+    def __del__(self) -> None:
+        """Let go of the file when nobody has an interest in it any more."""
+        self.release()
+
     def release(self) -> None:
         """Let go of the file; in a forked child, close the copy of its parent's descriptor."""
         descriptor, self._descriptor = self._descriptor, -1

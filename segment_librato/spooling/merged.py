@@ -17,7 +17,7 @@ from segment_librato.spooling.format import CorruptSegmentError, SegmentReader, 
 from segment_librato.spooling.segment import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
 __all__ = ["MergedReader"]
 
@@ -79,7 +79,7 @@ class MergedReader(Generic[Kind]):
         self._added += 1
         heappush(self._unopened, (first, self._added, segment))
 
-    def read(self, bound: float) -> Iterator[tuple[Kind, bytes]]:
+    def read(self, bound: float) -> Generator[tuple[Kind, bytes], None, None]:
         """Yield the records below this sequence number, in order, with their segments.
 
         Below it, every record must have been written that ever will be.
@@ -96,6 +96,11 @@ class MergedReader(Generic[Kind]):
                 yield opened.segment, opened.payload
             finally:  # not before: the end of a segment is told when its last record is known
                 self._look_ahead(number, opened)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether files are open, or will be."""
+        return bool(self._unopened or self._ahead or self._exhausted)
 
     def close(self) -> None:
         """Close the files."""

@@ -9,12 +9,14 @@ Owns the folder until the end of the process. Must not know queues, or who reads
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
+from segment_librato.process.clock import monotonic
 from segment_librato.process.fork import register_after_fork
 from segment_librato.spooling.folder import RUN_SUFFIX, sync_folder
 from segment_librato.spooling.format import pack
@@ -53,16 +55,28 @@ class Lane:
         Raises:
             OSError: it was not written.
         """
-        segment = self._borrow()
+        run, now = self._run, monotonic()
         try:
-            segment.append(pack(next(self._run.sequence), payload))
+            segment = self._idle.pop()
+        except IndexError:
+            segment = self._make()
+        else:
+            if segment.size >= MAX_SEGMENT_BYTES or now - segment.began >= MAX_SEGMENT_AGE:
+                run.seal(segment)
+                segment = self._make()
+        try:
+            segment.append(pack(next(run.sequence), payload))
+            segment.written_at = now
+            if run.waits_for_disk:
+                self._sync(segment)
         except OSError:
-            self._run.seal(segment)
+            run.seal(segment)
             raise
         finally:
             if not segment.is_sealed:
                 self._idle.append(segment)
-        self._run.dirty.add(segment)
+        if run.waits_for_sync:
+            run.dirty.add(segment)
         return segment
 
     def retire(self, *, all_of_them: bool = False) -> None:
@@ -81,14 +95,16 @@ class Lane:
         for segment in idle:
             segment.seal()
 
-    def _borrow(self) -> WrittenSegment:
-        """Return a segment that nobody else has, and that has room."""
-        segment = self._take_idle()
-        if segment is not None:
-            age = time.monotonic() - segment.began
-            if segment.size < MAX_SEGMENT_BYTES and age < MAX_SEGMENT_AGE:
-                return segment
-            self._run.seal(segment)
+    def _sync(self, segment: WrittenSegment) -> None:
+        """Wait until the disk holds the record that was just written."""
+        try:
+            segment.sync()
+        except OSError:
+            segment.settled += 1  # the caller has it from now on
+            raise
+
+    def _make(self) -> WrittenSegment:
+        """Return a new segment."""
         first = next(self._run.sequence)
         segment = self._run.make_segment(first)
         self._on_new(segment, first)
@@ -122,6 +138,20 @@ class _Folder:
         remove_if_empty(self.path)
         self.lock.release()
 
+    def remove_if_empty(self) -> bool:
+        """Remove it and let go of it if no segment is in it; return whether it is gone.
+
+        If another thread makes a segment in it meanwhile, it stays, with a lock.
+        """
+        remove_if_empty(self.path)
+        if (self.path / LOCK).exists():
+            return False
+        self.lock.release()
+        with suppress(OSError):  # usually because it is gone
+            self.lock = FileLock.make(self.path / LOCK)
+            return False
+        return True
+
 
 class Run:
     """The segments of one client in one process. Thread-safe, without a lock.
@@ -131,9 +161,17 @@ class Run:
         dirty: segments of which the disk may not hold everything yet.
     """
 
-    def __init__(self, parent: Path) -> None:
-        """Make no folder yet; the first message makes it inside this one."""
+    def __init__(self, parent: Path, fsync: float | None = math.inf) -> None:
+        """Make no folder yet; the first message makes it inside this one.
+
+        Args:
+            parent: what `open_spool` returned.
+            fsync: seconds in which somebody calls `sync`, None if nobody does; with 0, each
+                `append` waits until the disk holds the message.
+        """
         self._parent = parent
+        self.waits_for_disk: bool = fsync == 0
+        self.waits_for_sync: bool = bool(fsync)
         self.sequence = count()
         self.dirty: set[WrittenSegment] = set()
         self._folders: dict[str, _Folder] = {}  # at most one; `setdefault` makes it so
@@ -170,13 +208,30 @@ class Run:
         Raises:
             OSError: it cannot be made.
         """
+        folder = self._folder()
+        try:
+            segment = self._make_in(folder, first)
+        except FileNotFoundError:  # `tidy` was faster, or somebody has cleaned up
+            if self._folders.get("") is folder:
+                self._folders.pop("", None)
+            folder = self._folder()
+            segment = self._make_in(folder, first)
+        if self.waits_for_disk:
+            sync_folder(folder.path)
+            sync_folder(self._parent)
+        return segment
+
+    def _folder(self) -> _Folder:
         folder = self._folders.get("")
         if folder is None:
             made = _Folder(self._parent)
             folder = self._folders.setdefault("", made)
             if folder is not made:  # another thread was faster
                 made.remove()
-        return WrittenSegment(folder.path / f"{first:016x}{SEGMENT_SUFFIX}", time.monotonic())
+        return folder
+
+    def _make_in(self, folder: _Folder, first: int) -> WrittenSegment:
+        return WrittenSegment(folder.path / f"{first:016x}{SEGMENT_SUFFIX}", monotonic(), first)
 
     def seal(self, segment: WrittenSegment) -> None:
         """Have nothing more written to a segment."""
@@ -200,6 +255,18 @@ class Run:
         except BaseException:
             self.dirty |= dirty
             raise
+
+    def retire(self) -> None:
+        """Delete what has its outcome, if nobody is writing it."""
+        for lane in self._lanes:
+            lane.retire()
+
+    def tidy(self) -> None:
+        """Delete what has its outcome, and the folder if nothing is left in it."""
+        self.retire()
+        for folder in self._folders.copy().values():
+            if folder.remove_if_empty() and self._folders.get("") is folder:
+                self._folders.pop("", None)
 
     def close(self) -> None:
         """Write no more, and let go of the folder; it stays if messages in it have no outcome."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from segment_librato.spooling.format import HEADER
 
@@ -66,12 +66,16 @@ class WrittenSegment(Segment):
 
     Attributes:
         began: when it was made, by the clock of its run.
+        written_at: when its latest record was written.
         size: bytes that are in it.
+        first: the least sequence number that a record in it may have.
+        read: how many records were read back.
+        to_skip: how many that were read back come again.
     """
 
-    __slots__ = ("_descriptor", "began", "size")
+    __slots__ = ("_descriptor", "began", "first", "read", "size", "to_skip", "written_at")
 
-    def __init__(self, path: Path, began: float) -> None:
+    def __init__(self, path: Path, began: float, first: int = 0) -> None:
         """Make the file.
 
         Raises:
@@ -80,8 +84,9 @@ class WrittenSegment(Segment):
         self._descriptor = -1
         super().__init__(path)
         self.is_sealed = False
-        self.began = began
-        self.size = 0
+        self.began = self.written_at = began
+        self.first = first
+        self.size = self.read = self.to_skip = 0
         self._descriptor = os.open(path, _FLAGS, 0o600)
         try:
             self._write(HEADER)
@@ -96,7 +101,10 @@ class WrittenSegment(Segment):
         Raises:
             OSError: it was not written, and the file is as before.
         """
-        self._write(record)
+        written = os.write(self._descriptor, record)  # as in `_write`: a call saved
+        if written != len(record):
+            self._undo()
+        self.size += written
         self.records += 1
 
     def seal(self) -> None:
@@ -110,10 +118,23 @@ class WrittenSegment(Segment):
     def __del__(self) -> None:
         """Close a file that Ctrl-C kept from its owner."""
         self.seal()
+        self.delete_if_settled()
+
+    def sync(self) -> None:
+        """Wait until the disk holds what was written.
+
+        Raises:
+            OSError: it does not.
+        """
+        os.fsync(self._descriptor)
 
     def _write(self, data: bytes) -> None:
         written = os.write(self._descriptor, data)
-        if written != len(data):  # the disk is full
-            os.ftruncate(self._descriptor, self.size)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if written != len(data):
+            self._undo()
         self.size += written
+
+    def _undo(self) -> NoReturn:
+        """Take back a write for which the disk had too little room."""
+        os.ftruncate(self._descriptor, self.size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,0 +1,99 @@
+"""The keeper: the thread that has the disk hold what calls have written.
+
+It sleeps without an end while nothing is written, and ends with the consumers. Owns the thread.
+Must not know files, or what is in them.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from segment_librato.log import log
+from segment_librato.process.frameworks import ends_greenlet
+from segment_librato.process.locks import Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from segment_librato.process.clock import Clock
+
+__all__ = ["Keeper"]
+
+
+class Keeper:
+    """Calls a function some time after it was woken. Thread-safe."""
+
+    def __init__(self, work: Callable[[], object], seconds: float, clock: Clock) -> None:
+        """Make a keeper without a thread.
+
+        Args:
+            work: what to call.
+            seconds: after which time.
+            clock: the clock of waits.
+        """
+        self._work = work
+        self._seconds = seconds
+        self._clock = clock
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the thread, as a forked child must."""
+        self._woken = Waiter()
+        self._stopped = Waiter()
+        self._must_stop = False
+        self.thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread, unless it runs.
+
+        Raises:
+            RuntimeError: no thread can be started, as late in the interpreter's exit.
+        """
+        if self.thread and self.thread.is_alive() and not self._must_stop:
+            return
+        if sys.is_finalizing():  # it would never run, and `start` would wait forever
+            raise RuntimeError("the interpreter exits")
+        self._woken, self._stopped, self._must_stop = Waiter(), Waiter(), False
+        arguments = (self._woken, self._stopped)
+        thread = threading.Thread(
+            target=self._run, args=arguments, name="segment-keeper", daemon=True
+        )
+        self._woken.wake()  # there may be something to do already
+        self.thread = thread
+        thread.start()
+
+    def wake(self) -> None:
+        """Have the work done some time from now. Takes no lock."""
+        self._woken.wake()
+
+    def stop(self) -> None:
+        """End the thread. Takes no lock, and does not wait."""
+        self._must_stop = True
+        self._stopped.wake()
+        self._woken.wake()
+
+    def join(self, timeout: float | None) -> None:
+        """Wait until the thread has ended; it has been told to."""
+        thread = self.thread
+        if thread and thread.is_alive() and thread is not threading.current_thread():
+            thread.join(timeout)
+
+    def runs_caller(self) -> bool:
+        """Return whether the calling thread is its own."""
+        thread = self.thread
+        return thread is not None and thread.is_alive() and thread.ident == threading.get_ident()
+
+    def _run(self, woken: Waiter, stopped: Waiter) -> None:
+        try:
+            while self._woken is woken and not self._must_stop:
+                self._clock.wait(woken, None)
+                if self._must_stop:
+                    break
+                self._clock.wait(stopped, self._clock.deadline(self._seconds))
+                self._work()
+        except BaseException as interruption:
+            if not ends_greenlet(interruption):
+                raise
+            log.debug("keeper stopped by %s", type(interruption).__name__)

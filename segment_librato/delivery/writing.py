@@ -1,0 +1,76 @@
+"""A pipeline that ends at the disk: another process, or a later one, delivers what it writes.
+
+It has no thread, makes no request, and imports nothing that does. Owns what flush, join, shutdown
+and the exit mean then. Must not know what a message says, or files.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from segment_librato.delivery.pipeline import Pipeline
+from segment_librato.process.exit import register_at_exit
+from segment_librato.queue.message_queue import REFUSED
+
+if TYPE_CHECKING:
+    from segment_librato.queue.schedule import Item
+    from segment_librato.queue.spooled_queue import SpooledQueue
+
+__all__ = ["WritingPipeline"]
+
+
+class WritingPipeline(Pipeline):
+    """Writes messages, and nothing else. Thread-safe."""
+
+    queue: SpooledQueue
+
+    def accept(self, message: bytes | Item) -> bool:
+        """Write a message; return whether it was accepted. See `Pipeline.accept`."""
+        if self.queue.is_unserved:
+            self.queue.is_unserved = False
+            self.hook_in()
+            register_at_exit(self)
+        if self.queue.offer(message) is REFUSED and (rejection := self.queue.put(message)):
+            self.report.rejection(rejection, bytes(message))
+            return False
+        return True
+
+    def flush(self, deadline: float | None) -> bool:  # noqa: ARG002  it does not wait for a server
+        """Have the disk hold all that was accepted; return whether it does."""
+        return self.begin_flush()[1]
+
+    def begin_flush(self) -> tuple[int, bool]:
+        """Do the same at once. See `Pipeline.begin_flush`."""
+        has_written = self.queue.write_what_waits()
+        self.queue.spool.sync()
+        return 0, has_written
+
+    def is_settled(self, mark: int) -> bool:  # noqa: ARG002  the same for all
+        """Return whether all is on disk."""
+        return not self.queue.waits_in_memory()
+
+    def join(self, deadline: float | None) -> bool:
+        """Flush: there is no thread to stop."""
+        return self.flush(deadline)
+
+    def send_at_once(self) -> None:
+        """Do nothing: nothing is sent."""
+
+    def finish_drain(self, elapsed: float) -> None:  # noqa: ARG002  it takes no time
+        """Have the disk hold what it can, and report the rest; see `Drainable`."""
+        self.flush(None)
+        self._abandon()
+        self._tidy_spool()
+
+    def finish_flush(self, elapsed: float) -> None:  # noqa: ARG002  it takes no time
+        """Have the disk hold what was accepted."""
+        self.flush(None)
+
+    def _has_work(self) -> bool:
+        return not self.queue.is_settled()
+
+    def _start_consumers(self) -> None:
+        """Start none."""
+
+    def _misses_consumers(self) -> bool:
+        return False

@@ -1,0 +1,200 @@
+"""What one queue keeps on disk: where, how much, and what is wrong with the disk.
+
+Trouble with the disk never reaches the application: what cannot be written stays in memory, as
+without a spool, and the disk is tried again later.
+
+Owns the bound in bytes, the state of the disk and when it is asked to hold what was written. Must
+not know queues, threads or the network.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segment_librato.counters import SpoolStats
+from segment_librato.foreign.interruption import let_through
+from segment_librato.log import log
+from segment_librato.process.clock import monotonic
+from segment_librato.spooling.folder import RUN_SUFFIX, open_spool
+from segment_librato.spooling.run import SEGMENT_SUFFIX, Run
+from segment_librato.spooling.segment import WrittenSegment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from segment_librato.config.spool import SpoolConfig
+    from segment_librato.spooling.run import Lane
+    from segment_librato.spooling.segment import Segment
+
+__all__ = ["Spool"]
+
+RECORD_BYTES = 16  # beside the message
+PAUSE_AFTER_TROUBLE = 30.0  # seconds
+MIN_MEASURE_SECONDS = 0.05  # between two looks at a full folder
+SLACK = 8  # the part of the bound by which it may be exceeded while room is made
+MAX_MEASURE_SECONDS = 10.0  # between two looks at one that is written to: others may fill it
+
+
+class Spool:
+    """The spool of one queue. Thread-safe, without a lock.
+
+    Attributes:
+        config: its options.
+        folder: what `open_spool` returned.
+        run: what this process writes.
+        on_dirty: called when the disk does not hold all that was written, once until `sync`.
+        adopted: messages of dead processes that were taken over.
+        recovered: those of them that were delivered.
+        quarantined: pieces of files that could not be read.
+        errors: how often something could not be written or read.
+        drops_oldest: whether the oldest messages make room for new ones.
+    """
+
+    def __init__(self, config: SpoolConfig, folder: Path) -> None:
+        """Write nothing yet."""
+        self.config = config
+        self.folder = folder
+        self.run: Run = Run(folder, config.fsync)
+        self.on_dirty: Callable[[], object] = self._sync_when_due
+        self.adopted = self.recovered = self.quarantined = self.errors = 0
+        self._is_clean = True
+        self._syncs_here = bool(config.fsync) and not config.deliver
+        self._sync_at = -math.inf
+        self._retry_at = 0.0  # when the disk is tried again; 0 without trouble
+        self._has_warned = False
+        self._written = 0  # bytes since the folder was measured
+        self._allowance = -1  # bytes that may be written until it is measured again
+        self._measured_at = -math.inf
+        self.drops_oldest: bool = config.when_full == "drop_oldest"
+
+    @classmethod
+    def open(cls, config: SpoolConfig, account: str, host: str) -> Spool:
+        """Make the folder for what goes to this account at this host, if need be.
+
+        Raises:
+            ConfigError: it cannot be made, or is not safe.
+        """
+        return cls(config, open_spool(Path(config.path), account, host))
+
+    def write(self, lane: Lane, data: bytes) -> WrittenSegment | None:
+        """Write a message; return the segment that has it, None if it cannot be written."""
+        if self._retry_at and monotonic() < self._retry_at:
+            return None
+        try:
+            segment = lane.append(data)
+        except OSError as error:
+            let_through(error, error.__context__)
+            self._note_trouble(error)
+            return None
+        self._written += len(data) + RECORD_BYTES
+        if self._is_clean or self._syncs_here:
+            self._is_clean = False
+            self.on_dirty()
+        if self._retry_at:
+            self._note_recovery()
+        return segment
+
+    def has_room(self, size: int) -> bool:
+        """Return whether this many bytes more may be written."""
+        if self._written + size <= self._allowance:
+            return True
+        excess = self.excess(size)
+        if excess and self.drops_oldest:
+            self._is_clean = False
+            self.on_dirty()  # somebody makes room
+            slack = self.config.max_bytes // SLACK
+            if excess > slack:
+                self.measure()
+            return self._written + size <= self._allowance + slack
+        return not excess
+
+    def excess(self, size: int = 0) -> int:
+        """Return how many bytes there would be beyond the bound, with this many more."""
+        if monotonic() - self._measured_at >= MIN_MEASURE_SECONDS:
+            self.measure()
+        return max(0, self._written + size - self._allowance)
+
+    def keep_measured(self) -> None:
+        """Look now and then how much others have written."""
+        if monotonic() - self._measured_at >= MAX_MEASURE_SECONDS:
+            self.measure()
+
+    def sync(self) -> None:
+        """Have the disk hold what was written before, unless nobody asks for that."""
+        self._is_clean = True
+        try:
+            self.run.sync()
+        except OSError as error:
+            let_through(error, error.__context__)
+            self._is_clean = False
+            self._note_trouble(error)
+
+    def note_damage(self, error: Exception) -> None:
+        """Count that a file of this process cannot be read back, and warn of it."""
+        self.errors += 1
+        log.warning("a segment of the spool is damaged, and stays: %s", error)
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether messages stay in memory, for now."""
+        return self._retry_at > 0
+
+    def is_too_old(self, segment: Segment) -> bool:
+        """Return whether the messages of a segment of this process are beyond `max_age`."""
+        if not isinstance(segment, WrittenSegment):
+            return False
+        return monotonic() - segment.written_at > self.config.max_age
+
+    def stats(self) -> SpoolStats:
+        """Return the counters, and what the folder has of this and other processes."""
+        sizes = self._sizes()
+        return SpoolStats(
+            bytes=sum(sizes),
+            segments=len(sizes),
+            adopted=self.adopted,
+            recovered=self.recovered,
+            quarantined=self.quarantined,
+            errors=self.errors,
+        )
+
+    def _sync_when_due(self) -> None:
+        """Sync within a call, where no thread does: in a process that only writes."""
+        now = monotonic()
+        if self._syncs_here and now >= self._sync_at:
+            self._sync_at = now + (self.config.fsync or 0)
+            self.sync()
+
+    def _note_trouble(self, error: OSError) -> None:
+        self.errors += 1
+        self._retry_at = monotonic() + PAUSE_AFTER_TROUBLE
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning("the spool does not work: %s; messages stay in memory", error.strerror)
+
+    def _note_recovery(self) -> None:
+        self._retry_at = 0.0
+        if self._has_warned:
+            self._has_warned = False
+            log.warning("the spool works again")
+
+    def measure(self) -> None:
+        """Look how much there is."""
+        self._measured_at = monotonic()
+        self._written, self._allowance = 0, self.config.max_bytes - sum(self._sizes())
+
+    def _sizes(self) -> list[int]:
+        """Return the sizes of all segments in the folder."""
+        sizes: list[int] = []
+        with suppress(OSError), os.scandir(self.folder) as runs:
+            for run in runs:
+                if run.name.endswith(RUN_SUFFIX):
+                    with suppress(OSError), os.scandir(run) as files:
+                        for file in files:
+                            if file.name.endswith(SEGMENT_SUFFIX):
+                                with suppress(OSError):  # it is settled meanwhile
+                                    sizes.append(file.stat(follow_symlinks=False).st_size)
+        return sizes

@@ -1,0 +1,758 @@
+"""Messages on disk, from the call to their outcome: with a real server, processes and signals."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.script import fork_warning, needs_fork
+
+from segment_librato import (
+    APIError,
+    Client,
+    ConfigError,
+    QueueFullError,
+    SpoolConfig,
+    SpoolExpiredError,
+    SpoolFullError,
+)
+from segment_librato.delivery import retry
+from segment_librato.process.clock import monotonic
+from segment_librato.queue import spooled_queue
+from segment_librato.spooling import run as run_module
+from segment_librato.spooling import spool as spool_module
+from segment_librato.spooling.orphan import find_orphans
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from support.errors import Errors
+
+    from segment_librato.devserver import LocalSegment
+    from segment_librato.devserver.http.exchange import Request
+
+NOWHERE = "http://127.0.0.1:9"  # where nothing listens
+LONG = 60.0  # seconds that no test waits out
+
+
+def track(client: Client, numbers: range) -> list[bool]:
+    return [client.track("user", "event", {"n": n})[0] for n in numbers]
+
+
+def left_behind(path: Path) -> list[int]:
+    """Return the numbers of the messages of dead processes in a spool, in order; settle them."""
+    found = []
+    for folder in path.iterdir():
+        for orphan in find_orphans(folder, lambda error: pytest.fail(str(error))):
+            for segment, payload in orphan.messages():
+                found.append(json.loads(payload)["properties"]["n"])
+                segment.settle(1)
+            orphan.close()
+    return found
+
+
+def files(path: Path) -> list[Path]:
+    return [file for file in path.rglob("*") if file.is_file()]
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 10) -> bool:
+    """Wait for what happens on other threads after a message was settled."""
+    deadline = monotonic() + timeout
+    while not condition():
+        if monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def run_script(path: Path, script: str, status: int = 0, host: str = NOWHERE) -> str:
+    """Run a process with a spool; check how it ended."""
+    preamble = """
+        import json, logging, os, signal, sys, threading, time
+        from segment_librato import Client, SpoolConfig
+        path, host = sys.argv[1:]
+        logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
+        def on_error(error, messages):
+            print("on_error", type(error).__name__, len(messages), flush=True)
+        def make(**options):
+            return Client("test-key", host, **{"spool": path, "on_error": on_error, **options})
+        def track(client, numbers):
+            for n in numbers:
+                assert client.track("user", "event", {"n": n})[0]
+    """
+    source = textwrap.dedent(preamble) + textwrap.dedent(script)
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [sys.executable, "-W", "error", *fork_warning, "-c", source, str(path), host],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (status, "")
+    return process.stdout
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def make(path: Path, server: LocalSegment, errors: Errors) -> Iterator[Callable[..., Client]]:
+    """Make clients of the server with a spool; shut them down in the end."""
+    made: list[Client] = []
+
+    def make(write_key: str = "test-key", **options: Any) -> Client:
+        options = {"host": server.host, "on_error": errors, "spool": str(path), **options}
+        made.append(Client(write_key, **options))
+        return made[-1]
+
+    yield make
+    server.release()
+    for client in made:
+        client.shutdown(timeout=0)
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have batches that were set aside come back soon."""
+    monkeypatch.setattr(spooled_queue, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(spooled_queue, "MAX_PAUSE", 0.05)
+
+
+def has(request: Request, number: int) -> bool:
+    return any(message["properties"]["n"] == number for message in request.messages)
+
+
+def received(server: LocalSegment) -> list[int]:
+    return [message["properties"]["n"] for message in server.messages]
+
+
+# Whatever ends the process
+
+
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(-9 & 0xFF)"])
+def test_a_process_that_is_killed_leaves_each_message_it_accepted(path: Path, end: str) -> None:
+    status = -signal.SIGKILL if "kill" in end else 0xF7
+    run_script(path, f"track(make(), range(1000)); {end}", status)
+    assert left_behind(path) == list(range(1000))
+    assert files(path) == []
+
+
+def test_messages_of_several_threads_survive_too(path: Path) -> None:
+    script = """
+        client = make()
+        def work(first):
+            track(client, range(first, first + 500))
+        threads = [threading.Thread(target=work, args=(n * 500,)) for n in range(4)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    run_script(path, script, -signal.SIGKILL)
+    assert sorted(left_behind(path)) == list(range(2000))
+
+
+@needs_fork
+def test_parent_and_child_have_files_of_their_own(path: Path) -> None:
+    script = """
+        client = make()
+        track(client, range(10))
+        child = os.fork()
+        if not child:
+            track(client, range(10, 20))
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(child, 0)
+        track(client, range(20, 30))
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    run_script(path, script, -signal.SIGKILL)
+    assert sorted(left_behind(path)) == list(range(30))
+
+
+# Delivery
+
+
+def test_what_was_delivered_is_deleted(
+    make: Callable[..., Client], path: Path, server: LocalSegment
+) -> None:
+    client = make()
+    assert all(track(client, range(1000)))
+    assert client.flush(10)
+    assert received(server) == list(range(1000))
+    assert wait_until(lambda: client.stats.spool is not None and client.stats.spool.segments == 0)
+    assert client.shutdown(10)
+    assert files(path) == []
+    assert client.stats[:5] == (1000, 1000, 0, 0, 0)
+
+
+def test_what_failed_for_good_is_reported_and_deleted(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
+) -> None:
+    server.respond(404, times=None)
+    client = make()
+    track(client, range(10))
+    assert client.shutdown(10)
+    assert errors.types == [APIError]
+    assert client.stats.failed == len(errors.message_ids) == 10
+    assert files(path) == []
+
+
+def test_a_poisoned_message_costs_only_itself(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
+) -> None:
+    server.respond(400, times=None, when=lambda request: has(request, 7))
+    client = make(upload_interval=LONG)
+    track(client, range(20))
+    assert client.shutdown(10)
+    assert sorted(received(server)) == [n for n in range(20) if n != 7]
+    assert len(errors.message_ids) == 1
+    assert files(path) == []
+
+
+@pytest.mark.usefixtures("short_pauses")
+@pytest.mark.parametrize("header", [{}, {"Retry-After": "0"}])
+def test_budgets_of_retries_do_not_end_the_life_of_a_message(
+    make: Callable[..., Client],
+    server: LocalSegment,
+    errors: Errors,
+    header: dict[str, str],
+) -> None:
+    server.respond(503, times=20, headers=header)
+    client = make(max_retries=0, max_total_backoff_duration=0, max_rate_limit_duration=0)
+    track(client, range(10))
+    assert client.flush(20)
+    assert received(server) == list(range(10))
+    assert errors.calls == []
+    assert client.stats.retries == 20
+
+
+@pytest.mark.usefixtures("short_pauses")
+def test_a_batch_that_is_refused_again_and_again_lets_others_pass(
+    make: Callable[..., Client], server: LocalSegment, errors: Errors
+) -> None:
+    server.respond(500, times=None, when=lambda request: has(request, 0))
+    client = make(max_retries=0, upload_size=1)
+    track(client, range(100))
+    assert server.wait_until(lambda: len(server.messages) == 99)
+    assert wait_until(lambda: client.stats.pending == 1)
+    assert errors.calls == []
+
+
+def test_pauses_grow_and_the_server_is_obeyed(make: Callable[..., Client]) -> None:
+    queue: Any = make(upload_interval=LONG).queue
+    queue.offer(b"{}")
+    pauses = []
+    for retry_after in (None, None, None, None, 300):
+        batch = queue.take_now()
+        before = queue.clock.now()
+        assert queue.set_aside(batch, retry_after)
+        pauses.append(batch.retry_at - before)
+        assert queue.take_now() is None
+        queue.begin_flush()
+    expected = (60, 120, 240, 300, 300)
+    assert all(
+        0.8 * due <= pause <= 1.21 * due for pause, due in zip(pauses, expected, strict=True)
+    )
+    assert pauses[-1] >= 300
+
+
+# An outage
+
+
+def test_an_outage_costs_disk_instead_of_messages_and_memory(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
+) -> None:
+    client = make(max_queue_size=100)
+    queue: Any = client.queue
+    count = 50 * 100
+    with server.hold():
+        for n in range(count):
+            assert track(client, range(n, n + 1)) == [True]
+            stats = client.stats
+            assert stats.accepted == n + 1 == stats.delivered + stats.failed + stats.pending
+            assert len(queue._waiting) <= 100  # noqa: SLF001  what is in memory
+        assert client.queue.qsize() > count - 300
+    assert client.flush(20)
+    assert received(server) == list(range(count))
+    assert errors.calls == []
+    assert client.stats[:5] == (count, count, 0, 0, 0)
+    assert client.shutdown(10)
+    assert files(path) == []
+
+
+def test_the_sums_agree_while_threads_write_and_others_read(
+    make: Callable[..., Client], server: LocalSegment
+) -> None:
+    client = make(max_queue_size=50, thread=3, upload_interval=0.01)
+    done = threading.Event()
+    wrong = []
+
+    def look() -> None:
+        before = 0
+        while not done.is_set():
+            stats = client.stats
+            if stats.accepted != stats.delivered + stats.failed + stats.pending:
+                wrong.append(stats)
+            if stats.accepted < before:
+                wrong.append(stats)
+            before = stats.accepted
+
+    def work(first: int) -> None:
+        assert all(track(client, range(first, first + 2000)))
+
+    threads = [threading.Thread(target=work, args=(n * 2000,)) for n in range(3)]
+    looking = threading.Thread(target=look)
+    for thread in (looking, *threads):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert client.flush(20)
+    done.set()
+    looking.join()
+    assert wrong == []
+    assert sorted(received(server)) == list(range(6000))
+
+
+def test_an_outage_leaves_messages_in_order_for_later(path: Path) -> None:
+    script = """
+        client = make(max_queue_size=100, exit_timeout=0)
+        track(client, range(2000))
+    """
+    output = run_script(path, script)
+    assert "messages: 2000 wait in " in output
+    assert "on_error" not in output
+    assert left_behind(path) == list(range(2000))
+
+
+# The end
+
+
+@pytest.mark.parametrize("timeout", [0, 0.3])
+def test_the_exit_leaves_what_it_has_no_time_for(path: Path, timeout: float) -> None:
+    began = monotonic()
+    output = run_script(path, f"track(make(exit_timeout={timeout}), range(10))")
+    assert monotonic() - began < 20
+    lines = [line for line in output.splitlines() if "retrying" not in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"messages: 10 wait in {path}")
+    assert left_behind(path) == list(range(10))
+
+
+def test_a_shutdown_leaves_what_it_has_no_time_for(
+    make: Callable[..., Client], path: Path, errors: Errors, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make(host=NOWHERE)
+    track(client, range(10))
+    with caplog.at_level(logging.INFO, "segment"):
+        assert not client.shutdown(0.1)
+    assert [line for line in caplog.messages if line.startswith("messages: 10 wait in")]
+    assert errors.calls == []
+    assert client.stats[:5] == (10, 0, 0, 0, 10)
+    assert left_behind(path) == list(range(10))
+    assert client.shutdown(0)
+    assert client.stats.pending == 10
+
+
+def test_without_a_thread_a_shutdown_leaves_what_it_has_no_time_for(
+    make: Callable[..., Client], path: Path, errors: Errors, no_threads: None
+) -> None:
+    client = make(host=NOWHERE)
+    track(client, range(10))
+    assert not client.shutdown(0.1)
+    assert errors.calls == []
+    assert left_behind(path) == list(range(10))
+
+
+def test_what_is_delivered_at_the_exit_leaves_no_file(path: Path, server: LocalSegment) -> None:
+    output = run_script(path, "track(make(), range(1000))", host=server.host)
+    assert output == ""
+    assert received(server) == list(range(1000))
+    assert files(path) == []
+
+
+def test_a_client_that_was_dropped_lets_go_of_its_files(
+    make: Callable[..., Client], path: Path, server: LocalSegment
+) -> None:
+    client = Client("test-key", server.host, spool=path)
+    track(client, range(10))
+    del client
+    assert server.wait_until(lambda: len(server.messages) == 10)
+    assert wait_until(lambda: files(path) == [])
+    assert wait_until(
+        lambda: not [one for one in threading.enumerate() if one.name.startswith("segment-")]
+    )
+
+
+def test_a_join_ends_every_thread_and_the_next_message_starts_them(
+    make: Callable[..., Client], server: LocalSegment
+) -> None:
+    client = make()
+    for n in range(3):
+        track(client, range(n, n + 1))
+        assert client.join(10)
+        assert not [one for one in threading.enumerate() if one.name.startswith("segment-")]
+    assert received(server) == [0, 1, 2]
+
+
+# Only writing
+
+
+def test_a_client_that_only_writes_has_no_thread_and_imports_no_http(path: Path) -> None:
+    script = """
+        client = make(spool=SpoolConfig(path, deliver=False))
+        track(client, range(100))
+        assert client.flush()
+        assert threading.active_count() == 1
+        assert not {"requests", "urllib3", "http.client"} & set(sys.modules)
+        stats = client.stats
+        assert (stats.accepted, stats.pending) == (100, 100), stats
+        assert stats.spool.segments == 1
+        track(client, range(100, 200))
+    """
+    output = run_script(path, script)
+    assert output.startswith("messages: 200 wait in ")
+    assert left_behind(path) == list(range(200))
+
+
+def test_a_client_that_only_writes_keeps_in_memory_what_it_cannot_write(
+    make: Callable[..., Client], path: Path, errors: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make(spool=SpoolConfig(path, deliver=False))
+    track(client, range(2))
+    with monkeypatch.context() as patch:
+        fail_to_write(patch, errno.ENOSPC)
+        assert all(track(client, range(2, 4)))
+        assert not client.flush()
+        assert client.stats[:5] == (4, 0, 0, 0, 4)
+    monkeypatch.setattr(spool_module, "monotonic", lambda: monotonic() + 31)
+    assert client.flush()
+    assert client.stats[:5] == (4, 0, 0, 0, 4)
+    assert client.shutdown()
+    assert sorted(left_behind(path)) == list(range(4))
+    assert errors.calls == []
+
+
+# Trouble
+
+
+def fail_to_write(patch: pytest.MonkeyPatch, number: int) -> list[int]:
+    """Have each write of a record fail; return a list that grows with each."""
+    failed: list[int] = []
+
+    def write(descriptor: int, data: bytes) -> int:
+        failed.append(len(data))
+        raise OSError(number, os.strerror(number))
+
+    patch.setattr("segment_librato.spooling.segment.os.write", write)
+    return failed
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO, errno.EMFILE])
+def test_what_cannot_be_written_stays_in_memory(
+    make: Callable[..., Client],
+    path: Path,
+    server: LocalSegment,
+    errors: Errors,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    client = make(upload_interval=LONG)
+    with monkeypatch.context() as patch:
+        failed = fail_to_write(patch, number)
+        assert all(track(client, range(10)))
+        assert len(failed) == 1
+    assert caplog.messages == [
+        f"the spool does not work: {os.strerror(number)}; messages stay in memory"
+    ]
+    assert all(track(client, range(10, 20)))
+    assert client.stats.spool is not None
+    assert client.stats.spool.errors == 1
+    assert client.stats.spool.bytes == 0
+    monkeypatch.setattr(spool_module, "monotonic", lambda: monotonic() + 31)
+    assert all(track(client, range(20, 30)))
+    assert caplog.messages[1:] == ["the spool works again"]
+    assert client.stats.spool.bytes > 0
+    assert client.shutdown(10)
+    assert received(server) == list(range(30))
+    assert errors.calls == []
+    assert files(path) == []
+
+
+def test_what_is_only_in_memory_is_reported_at_the_end(
+    make: Callable[..., Client], path: Path, errors: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make(host=NOWHERE, upload_interval=LONG)
+    track(client, range(5))
+    with monkeypatch.context() as patch:
+        fail_to_write(patch, errno.ENOSPC)
+        track(client, range(5, 8))
+    assert not client.shutdown(0.1)
+    assert [len(messages) for _, messages in errors.calls] == [3]
+    assert client.stats[:5] == (8, 0, 3, 0, 5)
+    assert left_behind(path) == list(range(5))
+
+
+def test_while_it_cannot_be_written_memory_is_bounded(
+    make: Callable[..., Client],
+    server: LocalSegment,
+    errors: Errors,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = make(max_queue_size=10, upload_interval=LONG, upload_size=100)
+    with server.hold(), monkeypatch.context() as patch:
+        fail_to_write(patch, errno.ENOSPC)
+        accepted = track(client, range(100))
+        assert 10 <= sum(accepted) <= 30
+        assert set(errors.types) == {QueueFullError}
+    assert client.flush(10)
+    assert len(received(server)) == sum(accepted)
+
+
+def test_an_alarm_in_the_middle_of_a_write_reaches_the_caller(
+    make: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make()
+    track(client, range(1))
+
+    def handler(number: int, frame: object) -> None:
+        raise TimeoutError("the time is up")
+
+    def write(descriptor: int, data: bytes) -> int:
+        signal.raise_signal(signal.SIGUSR1)
+        return len(data)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr("segment_librato.spooling.segment.os.write", write)
+            with pytest.raises(TimeoutError, match="the time is up"):
+                track(client, range(1, 2))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert client.stats.spool is not None
+    assert client.stats.spool.errors == 0
+    assert track(client, range(2, 3)) == [True]
+
+
+def test_a_folder_that_was_removed_is_made_again(
+    make: Callable[..., Client], path: Path, server: LocalSegment
+) -> None:
+    client = make()
+    track(client, range(10))
+    assert client.flush(10)
+    assert wait_until(lambda: not list(path.rglob("*.seg")))
+    for run in path.glob("*/*.run"):
+        for file in run.iterdir():
+            file.unlink()
+        run.rmdir()
+    track(client, range(10, 20))
+    assert client.stats.spool is not None
+    assert client.stats.spool.errors == 0
+    assert client.shutdown(10)
+    assert received(server) == list(range(20))
+
+
+@pytest.mark.parametrize("spool", ["{path}", "{path}/below"])
+def test_a_path_that_cannot_be_made_is_rejected(tmp_path: Path, spool: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(ConfigError, match=r"^spool: cannot make or read the folder .*/file"):
+        Client("test-key", spool=spool.format(path=file))
+
+
+def test_nothing_is_opened_for_a_client_that_sends_nothing(path: Path) -> None:
+    Client("test-key", send=False, spool=path).track("user", "event")
+    Client("", spool=path).track("user", "event")
+    assert not path.exists()
+
+
+# Bounds
+
+
+def fill(client: Client, size: int, count: int) -> list[bool]:
+    return [client.track("user", "event", {"n": n, "filling": "x" * size})[0] for n in range(count)]
+
+
+def spool_bytes(client: Client) -> int:
+    spool = client.stats.spool
+    assert spool is not None
+    return spool.bytes
+
+
+def test_beyond_its_bytes_messages_are_rejected_and_then_accepted_again(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
+) -> None:
+    client = make(spool=SpoolConfig(path, max_bytes=1024 * 1024), max_queue_size=10)
+    with server.hold():
+        accepted = fill(client, 10_000, 200)
+        assert 90 < sum(accepted) < 106
+        assert set(errors.types) == {QueueFullError}
+        assert str(errors.calls[0][0]).startswith("the spool has 10")
+        assert client.stats.rejected == 200 - sum(accepted)
+        assert client.stats.spool is not None
+        assert client.stats.spool.bytes <= 1024 * 1024
+    assert client.flush(10)
+    assert wait_until(lambda: not list(path.rglob("*.seg")))
+    assert wait_until(lambda: fill(client, 10_000, 1) == [True])
+
+
+def test_the_oldest_make_room_if_that_is_wanted(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
+) -> None:
+    config = SpoolConfig(path, max_bytes=2 * 1024 * 1024, when_full="drop_oldest", fsync=0.01)
+    client = make(spool=config, max_queue_size=10, upload_size=1)
+    with server.hold():
+        accepted = []
+        for n in range(600):
+            accepted += fill(client, 10_000, 1)
+            if n % 10 == 0:
+                assert wait_until(lambda: spool_bytes(client) <= 2 * 1024 * 1024)
+        assert all(accepted)
+        assert wait_until(lambda: spool_bytes(client) <= 2 * 1024 * 1024)
+        assert set(errors.types) == {SpoolFullError}
+    assert client.flush(20)
+    stats = client.stats
+    assert stats.failed == len(errors.message_ids) > 300
+    assert stats.delivered + stats.failed == 600
+    arrived = {message["messageId"] for message in server.messages}
+    assert not arrived & set(errors.message_ids)
+
+
+@pytest.mark.usefixtures("short_pauses")
+def test_what_is_too_old_is_reported(
+    make: Callable[..., Client], path: Path, errors: Errors
+) -> None:
+    config = SpoolConfig(path, max_age=0.05)
+    client = make(host=NOWHERE, spool=config, max_retries=0)
+    track(client, range(10))
+    assert client.flush(20)
+    assert errors.types == [SpoolExpiredError]
+    assert client.stats[:5] == (10, 0, 10, 0, 0)
+
+
+# Power loss
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note the kind of each file that the disk is asked to hold."""
+    paths: list[str] = []
+    fsync = os.fsync
+
+    def watch(descriptor: int) -> None:
+        paths.append(Path(f"/proc/self/fd/{descriptor}").readlink().suffix)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    return paths
+
+
+def test_each_call_waits_for_the_disk_if_that_is_wanted(
+    make: Callable[..., Client], path: Path, synced: list[str]
+) -> None:
+    client = make(spool=SpoolConfig(path, fsync=0), upload_interval=LONG)
+    track(client, range(10))
+    assert synced.count(".seg") == 10
+    assert synced.count(".run") == 1
+
+
+def test_nobody_asks_for_the_disk_if_that_is_wanted(
+    make: Callable[..., Client], path: Path, synced: list[str]
+) -> None:
+    client = make(spool=SpoolConfig(path, fsync=None))
+    track(client, range(10))
+    assert client.shutdown(10)
+    assert synced == []
+
+
+def test_the_disk_is_asked_in_the_background_and_only_after_a_message(
+    make: Callable[..., Client], path: Path, server: LocalSegment, synced: list[str]
+) -> None:
+    client = make(spool=SpoolConfig(path, fsync=0.02), upload_interval=LONG)
+    with server.hold():
+        track(client, range(100))
+        assert wait_until(lambda: synced[:2] == [".seg", ".run"])
+        time.sleep(0.1)
+        assert len(synced) == 2
+        track(client, range(100, 200))
+        assert wait_until(lambda: len(synced) == 4)
+
+
+def test_a_client_that_only_writes_asks_for_the_disk_in_a_call(
+    make: Callable[..., Client], path: Path, synced: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make(spool=SpoolConfig(path, fsync=0.5, deliver=False))
+    track(client, range(10))
+    assert synced == [".seg", ".run"]
+    monkeypatch.setattr(spool_module, "monotonic", lambda: monotonic() + 1)
+    track(client, range(10, 20))
+    assert synced == [".seg", ".run"] * 2
+    client.shutdown()
+    assert len(synced) == 6
+
+
+# What others see
+
+
+def test_the_stats_say_what_is_on_disk(
+    make: Callable[..., Client], path: Path, server: LocalSegment
+) -> None:
+    client = make(upload_interval=LONG)
+    assert client.stats.spool == (0, 0, 0, 0, 0, 0)
+    track(client, range(10))
+    stats = client.stats.spool
+    assert stats is not None
+    assert stats.segments == 1
+    assert stats.bytes == sum(file.stat().st_size for file in files(path))
+    assert make(spool=None).stats.spool is None
+    other = make("another-key")
+    assert other.stats.spool == (0, 0, 0, 0, 0, 0)
+
+
+def test_a_segment_is_rotated_by_its_size(
+    make: Callable[..., Client],
+    path: Path,
+    server: LocalSegment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_module, "MAX_SEGMENT_BYTES", 2_000)
+    client = make(upload_size=10)
+    with server.hold():
+        track(client, range(100))
+        assert len(list(path.rglob("*.seg"))) > 10
+    assert client.flush(10)
+    assert wait_until(lambda: not list(path.rglob("*.seg")))
+
+
+def test_without_a_spool_nothing_of_it_is_imported(server: LocalSegment, path: Path) -> None:
+    script = """
+        client = make(spool=None)
+        track(client, range(10))
+        client.shutdown()
+        loaded = [one for one in sys.modules if "spool" in one]
+        assert loaded == ["segment_librato.config.spool"], loaded
+    """
+    run_script(path, script, host=server.host)
+
+
+def test_budgets_still_hold_without_a_spool(server: LocalSegment, errors: Errors) -> None:
+    server.respond(503, times=None)
+    client = Client("test-key", server.host, on_error=errors, max_retries=0)
+    track(client, range(3))
+    assert client.shutdown(10)
+    assert errors.types == [APIError]
+    assert retry.MAX_BACKOFF_SECONDS == 60
