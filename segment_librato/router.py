@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from segment_librato.config.client import Config
 from segment_librato.config.spool import SpoolConfig
 from segment_librato.delivery.aio import begin_flush, poll
-from segment_librato.delivery.pipeline import Pipeline
+from segment_librato.delivery.pipeline import Pipeline, make_pipeline
 from segment_librato.delivery.retry import SEGMENT
 from segment_librato.delivery.sync import deliver_now
 from segment_librato.encoding.encoder import message_encoder
@@ -292,11 +292,7 @@ def _make_pipeline(
         return None
     tokens = _make_token_provider(config) if config.uses_oauth else None
     transport = LazyTransport(lambda: _make_transport(config, tokens), preload)
-    if spool and not spool.config.deliver:
-        from segment_librato.delivery.writing import WritingPipeline  # few need it
-
-        return WritingPipeline(config, queue, transport, report, SEGMENT, spool)
-    return Pipeline(config, queue, transport, report, SEGMENT, spool)
+    return make_pipeline(config, queue, transport, report, SEGMENT, spool)
 
 
 def _make_token_provider(config: Config) -> TokenProvider:

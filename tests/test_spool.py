@@ -63,7 +63,7 @@ def left_behind(path: Path) -> list[int]:
 
 
 def files(path: Path) -> list[Path]:
-    return [file for file in path.rglob("*") if file.is_file()]
+    return [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
 
 
 def wait_until(condition: Callable[[], bool], timeout: float = 10) -> bool:
@@ -180,6 +180,28 @@ def test_parent_and_child_have_files_of_their_own(path: Path) -> None:
     """
     run_script(path, script, -signal.SIGKILL)
     assert sorted(left_behind(path)) == list(range(30))
+
+
+@needs_fork
+def test_a_child_deletes_nothing_that_its_parent_still_writes(path: Path) -> None:
+    script = """
+        import gc
+        client = make(upload_interval=60)
+        track(client, range(1))
+        lane, (segment,) = client.queue._lane, client.queue._lane._idle
+        segment.settled += 1
+        del segment
+        child = os.fork()
+        if not child:
+            client.queue.reset()
+            gc.collect()
+            sys.exit()
+        os.waitpid(child, 0)
+        track(client, range(1, 2))
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    run_script(path, script, -signal.SIGKILL)
+    assert left_behind(path) == [0, 1]
 
 
 # Delivery
@@ -456,7 +478,7 @@ def fail_to_write(patch: pytest.MonkeyPatch, number: int) -> list[int]:
         failed.append(len(data))
         raise OSError(number, os.strerror(number))
 
-    patch.setattr("segment_librato.spooling.segment.os.write", write)
+    patch.setattr("segment_librato.spooling.run.write", write)
     return failed
 
 
@@ -538,7 +560,7 @@ def test_an_alarm_in_the_middle_of_a_write_reaches_the_caller(
     before = signal.signal(signal.SIGUSR1, handler)
     try:
         with monkeypatch.context() as patch:
-            patch.setattr("segment_librato.spooling.segment.os.write", write)
+            patch.setattr("segment_librato.spooling.run.write", write)
             with pytest.raises(TimeoutError, match="the time is up"):
                 track(client, range(1, 2))
     finally:

@@ -136,6 +136,11 @@ class LibratoConfig(DirectDelivery, secrets=("email", "token")):
         """Where measurements go."""
         return self.host
 
+    @property
+    def identity(self) -> str:
+        """Whose measurements they are; may hold a token."""
+        return self.email or self.token or ""
+
     def _check_credentials(self) -> None:
         if self.email or self.api == "metrics":
             expected = 'the email address of the account, a str; for AppOptics, api="measurements"'
@@ -193,6 +198,11 @@ class OpenTelemetryConfig(DirectDelivery, secrets=("headers",)):
     def destination(self) -> str:
         """Where measurements go."""
         return self.endpoint or "the OTLP endpoint of the environment"
+
+    @property
+    def identity(self) -> str:
+        """Whose measurements they are; may hold a token."""
+        return repr(sorted((self.headers or {}).items()))
 
 
 def _check_attributes(name: str, value: object) -> None:

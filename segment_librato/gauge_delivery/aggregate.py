@@ -160,6 +160,10 @@ class MultiSample:
     def __bytes__(self) -> bytes:
         """Return the JSON of the gauge; it is sealed from then on."""
         self.seal()
+        return self.record()
+
+    def record(self) -> bytes:
+        """Return the JSON of a gauge with the samples so far."""
         name, source, measure_time = self.key
         return encode(name, self.summary(), measure_time, source)
 

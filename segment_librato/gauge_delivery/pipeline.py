@@ -10,7 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from segment_librato.config.gauges import LibratoConfig
-from segment_librato.delivery.pipeline import Pipeline
+from segment_librato.config.spool import SpoolConfig
+from segment_librato.delivery.pipeline import Pipeline, make_pipeline
 from segment_librato.delivery.retry import LIBRATO, OTLP
 from segment_librato.delivery.sync import deliver_now
 from segment_librato.gauge_delivery.aggregate import MultiSample
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from segment_librato.delivery.report import Reporter
     from segment_librato.librato.mapper import Measurement
     from segment_librato.process.clock import Clock
+    from segment_librato.spooling.spool import Spool
     from segment_librato.transport.base import Transport
 
 __all__ = ["GaugePipeline"]
@@ -88,10 +90,14 @@ class GaugePipeline:
             max_bytes=MAX_REQUEST_BYTES,
             interval=options.upload_interval,
         )
-        self.queue: MessageQueue = _make_queue(options, rules, self._period, clock)
+        self._spool: Spool | None = self._open_spool(options, account)
+        self.queue: MessageQueue = _make_queue(options, rules, self._period, clock, self._spool)
+        self._samples = _samples_maker(self._spool)
         transport = LazyTransport(_transport_maker(account), load)
         table = LIBRATO if isinstance(account, LibratoConfig) else OTLP
-        self.pipeline: Pipeline = Pipeline(options, self.queue, transport, report, table)
+        self.pipeline: Pipeline = make_pipeline(
+            options, self.queue, transport, report, table, self._spool
+        )
 
     def measurement(self, message: Mapping[str, Any]) -> Measurement | None:
         """Return the measurement that a message makes, None if it makes none."""
@@ -106,7 +112,7 @@ class GaugePipeline:
             return True
         if self._period:
             now = int(time.time())
-            return self.pipeline.accept(MultiSample(measurement, self._period, now))
+            return self.pipeline.accept(self._samples(measurement, self._period, now))
         name, value, measure_time, source = measurement
         data = encode(name, {"value": value}, measure_time, source)
         return deliver_now(self.pipeline, data) if self._is_sync else self.pipeline.accept(data)
@@ -114,7 +120,22 @@ class GaugePipeline:
     @property
     def stats(self) -> Stats:
         """The counters; measurements that were folded together count as one."""
-        return self.queue.ledger.stats()
+        stats = self.queue.ledger.stats()
+        return stats._replace(spool=self._spool.stats()) if self._spool else stats
+
+    def _open_spool(
+        self, options: Config, account: LibratoConfig | OpenTelemetryConfig
+    ) -> Spool | None:
+        """Open the spool of measurements, if there is one.
+
+        Raises:
+            ConfigError: its folder cannot be made, or is not safe.
+        """
+        if self._is_disabled or not isinstance(options.spool, SpoolConfig):
+            return None
+        from segment_librato.spooling.spool import Spool  # few need it
+
+        return Spool.open(options.spool, account.identity, account.destination)
 
 
 def _is_disabled(account: LibratoConfig | OpenTelemetryConfig) -> bool:
@@ -126,11 +147,30 @@ def _is_disabled(account: LibratoConfig | OpenTelemetryConfig) -> bool:
     return is_disabled()
 
 
-def _make_queue(options: Config, rules: BatchRules, period: float, clock: Clock) -> MessageQueue:
+def _make_queue(
+    options: Config, rules: BatchRules, period: float, clock: Clock, spool: Spool | None
+) -> MessageQueue:
     bounds = (options.max_queue_size, rules)
+    if spool and period:
+        from segment_librato.gauge_delivery.spooled_queue import SpooledGaugeQueue  # few need it
+
+        return SpooledGaugeQueue(spool, *bounds, period, options.max_queue_bytes, clock)
+    if spool:
+        from segment_librato.queue.spooled_queue import SpooledQueue  # few need it
+
+        return SpooledQueue(spool, *bounds, options.max_queue_bytes, clock)
     if period:
         return GaugeQueue(*bounds, period, options.max_queue_bytes, clock)
     return MessageQueue(*bounds, options.max_queue_bytes, clock)
+
+
+def _samples_maker(spool: Spool | None) -> type[MultiSample]:
+    """Return the class of the gauges that wait."""
+    if not spool:
+        return MultiSample
+    from segment_librato.gauge_delivery.spooled_queue import SpooledSamples  # few need it
+
+    return SpooledSamples
 
 
 def _transport_maker(account: LibratoConfig | OpenTelemetryConfig) -> Callable[[], Transport]:

@@ -98,6 +98,11 @@ class _Waiting:
         """Return about how many bytes it will be."""
         return len(self.item)
 
+    @property
+    def segment(self) -> Any:  # noqa: ANN401  see `queue.spooled`
+        """What has to be told of its outcome, with a spool."""
+        return getattr(self.item, "segment", None)
+
     def __bytes__(self) -> bytes:
         """Return what leaves; nothing is folded into it any more."""
         data = bytes(self.item)

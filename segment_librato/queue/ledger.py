@@ -21,7 +21,7 @@ from segment_librato.process.locks import synchronized
 from segment_librato.queue.workers import has_died
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sized
+    from collections.abc import Sized
     from typing import Protocol
 
     from segment_librato.errors import SegmentError
@@ -100,11 +100,7 @@ class InFlightBatch:
 
 
 class Ledger:
-    """The in-flight batches and the counters of a queue. Thread-safe.
-
-    Attributes:
-        freeze: makes of an entry of the queue what a batch has of it.
-    """
+    """The in-flight batches and the counters of a queue. Thread-safe."""
 
     def __init__(self, changed: SignalSafeCondition, waiting: Sized) -> None:
         """Open a ledger with nothing in it.
@@ -114,7 +110,6 @@ class Ledger:
             waiting: the messages that were accepted and are not in flight yet.
         """
         self.lock: threading.RLock = changed.lock
-        self.freeze: Callable[[Any], Any] = bytes
         self._changed = changed
         self._waiting = waiting
         self._in_flight: set[InFlightBatch] = set()  # read as a copy: a handler may change it
@@ -140,6 +135,10 @@ class Ledger:
         """How many messages were ever in flight; under the lock."""
         return self._count_settled() + self._count_unsettled()
 
+    def freeze(self, messages: list[Any]) -> list[Any]:
+        """Return what a batch has of these entries of the queue: nothing changes them any more."""
+        return [*map(bytes, messages)]
+
     @synchronized
     def add(self, batch: InFlightBatch) -> None:
         """Count the messages of a batch, which wait no longer, as in flight."""
@@ -163,7 +162,7 @@ class Ledger:
                 self._take_back(orphan)
                 batch.first, batch.turns = orphan.first + orphan.claimed, orphan.turns
                 self._in_flight.add(batch)
-                rest = [*map(self.freeze, orphan.messages[orphan.claimed :])]
+                rest = self.freeze(orphan.messages[orphan.claimed :])
                 done = orphan.messages[: orphan.claimed]
                 # One statement: Ctrl-C finds each message here or there.
                 batch.messages, orphan.messages = rest, done

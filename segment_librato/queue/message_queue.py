@@ -531,7 +531,7 @@ class MessageQueue:
         self._waiting_bytes -= size  # with no call in it: others add to the number meanwhile
         if not self._waiting:
             self._waiting_bytes = 0
-        batch.messages[:] = map(self.ledger.freeze, batch.messages)
+        batch.messages[:] = self.ledger.freeze(batch.messages)
         # Until a consumer waits again; if this one dies, a call notices when much more waits.
         self._wake_at_messages = 2 * max(len(self._waiting), self._schedule.trigger_messages)
         self._wake_at_bytes = UNBOUNDED

@@ -9,31 +9,32 @@ Owns which file a message is in. Must not know how files are written or read.
 
 from __future__ import annotations
 
+from collections import Counter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from segment_librato.process.locks import synchronized
 from segment_librato.queue.ledger import InFlightBatch, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sized
+    from collections.abc import Iterable
 
-    from segment_librato.process.locks import SignalSafeCondition
     from segment_librato.spooling.segment import Segment
 
 __all__ = ["SpooledLedger", "SpooledMessage", "delete_settled", "is_spooled"]
 
 
 class SpooledMessage:
-    """A message that is in a segment, too; its place there is not known."""
+    """A message that is in a segment, too, usually; its place there is not known."""
 
     __slots__ = ("data", "segment")
 
-    def __init__(self, data: bytes, segment: Segment) -> None:
+    def __init__(self, data: bytes, segment: Segment | None) -> None:
         """Make the entry of a queue.
 
         Args:
             data: its JSON.
-            segment: has it, until it is settled.
+            segment: has it, until it is settled; None if it is in memory only.
         """
         self.data = data
         self.segment = segment
@@ -46,22 +47,20 @@ class SpooledMessage:
         """Return its JSON."""
         return self.data
 
-    @property
-    def segments(self) -> Iterable[Segment]:
-        """What has to be told of its outcome."""
-        return (self.segment,)
+
+_segment_of = attrgetter("segment")  # in C, as there may be thousands in a batch
 
 
 class SpooledLedger(Ledger):
-    """A ledger whose batches may have a `SpooledMessage` in the place of bytes.
+    """A ledger whose batches have a `SpooledMessage` in the place of bytes.
 
     An outcome is counted in the segment of its message, under the lock. A segment whose messages
     all have one can be deleted: by `delete_settled`, without the lock.
     """
 
-    def __init__(self, changed: SignalSafeCondition, waiting: Sized) -> None:
-        super().__init__(changed, waiting)
-        self.freeze = _freeze
+    def freeze(self, messages: list[Any]) -> list[Any]:
+        """Return what a batch has of these entries; nothing changes a `SpooledMessage`."""
+        return messages
 
     @synchronized
     def set_aside(self, batch: InFlightBatch, retry_at: float) -> None:
@@ -113,7 +112,7 @@ class SpooledLedger(Ledger):
 
     def _leave_spooled(self, batch: InFlightBatch) -> None:
         """Leave what is left of a batch and on disk; move the rest into another batch."""
-        rest = [*map(self.freeze, batch.messages[batch.claimed :])]
+        rest = self.freeze(batch.messages[batch.claimed :])
         in_memory = [one for one in rest if not is_spooled(one)]
         left = self._counts["left"] + len(rest) - len(in_memory)
         others, done = InFlightBatch(), batch.messages[: batch.claimed]
@@ -137,23 +136,19 @@ class SpooledLedger(Ledger):
     def _settle(self, batch: InFlightBatch, outcome: str, count: int, claimed: int = 0) -> None:
         first = batch.settled
         super()._settle(batch, outcome, count, claimed)
-        for message in batch.messages[first : first + count]:
-            for segment in getattr(message, "segments", ()):
-                segment.settled += 1
+        segments = map(_segment_of, batch.messages[first : first + count])
+        for segment, settled in Counter(segments).items():
+            if segment:
+                segment.count_settled(settled)
 
 
-def is_spooled(message: object) -> bool:
+def is_spooled(message: SpooledMessage) -> bool:
     """Return whether a message is on disk as well."""
-    return hasattr(message, "segments")
+    return message.segment is not None
 
 
-def delete_settled(messages: Iterable[Any]) -> None:
+def delete_settled(messages: Iterable[SpooledMessage]) -> None:
     """Delete the segments of these messages in which all have their outcome. Does I/O."""
-    segments = {segment for message in messages for segment in getattr(message, "segments", ())}
-    for segment in segments:
-        segment.delete_if_settled()
-
-
-def _freeze(message: Any) -> Any:  # noqa: ANN401  bytes or an `Item`
-    """Return what a batch has of an entry of the queue: bytes, or what has `segments`."""
-    return message if is_spooled(message) else bytes(message)
+    for segment in {*map(_segment_of, messages)}:
+        if segment:
+            segment.delete_if_settled()

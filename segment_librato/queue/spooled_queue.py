@@ -61,6 +61,8 @@ class SpooledQueue(MessageQueue):
         spool: what is on disk.
     """
 
+    _kind = SpooledLedger
+
     def __init__(
         self,
         spool: Spool,
@@ -85,7 +87,7 @@ class SpooledQueue(MessageQueue):
         self._lane = spool.run.lane()
         self._overflow_lane = spool.run.lane(self._add_overflow)
         self._reader: MergedReader[WrittenSegment] | None = None
-        super().__init__(max_size, rules, max_bytes, clock, schedule)
+        MessageQueue.__init__(self, max_size, rules, max_bytes, clock, schedule)
 
     def reset(self) -> None:
         """Forget everything, as a forked child must; it writes to files of its own."""
@@ -104,7 +106,7 @@ class SpooledQueue(MessageQueue):
         self._left = 0  # messages that were left since somebody asked
 
     def _make_ledger(self) -> Ledger:
-        self._ledger = SpooledLedger(self._changed, _Waiting(self))
+        self._ledger = self._kind(self._changed, _Waiting(self))
         return self._ledger
 
     # The application's side: without a lock
@@ -116,40 +118,36 @@ class SpooledQueue(MessageQueue):
 
         If it cannot be written, it is taken in as it would be without a spool.
         """
-        if self._closed and not has_room:
-            return REFUSED
-        data = message if type(message) is bytes else self._record(message)
-        size = len(data) + 1
-        spool = self.spool
-        if not (has_room or spool.has_room(size)):
+        data = message if type(message) is bytes else bytes(message)
+        size, spool, waiting = len(data) + 1, self.spool, self._waiting
+        if not has_room and (
+            self._closed or (spool.written + size > spool.allowance and not spool.has_room(size))
+        ):
             return REFUSED
         if (
             self._unread
-            or self._only_writes
-            or len(self._waiting) >= self._max_size
+            or len(waiting) >= self._max_size
             or self._waiting_bytes + size > self._max_bytes
+            or self._only_writes
         ):
-            if spool.write(self._overflow_lane, data) is None:
-                return super().offer(message, has_room=has_room)
-            self._unread += 1  # from here on it is accepted
-            is_due = self.qsize() >= self._wake_at_messages
-            return self._wake() if is_due else None
+            return self._offer_overflow(data, has_room=has_room)
         segment = spool.write(self._lane, data)
         if segment is None:
-            return super().offer(message, has_room=has_room)
-        state = super().offer(self._entry(message, data, segment), has_room=has_room)
-        if state is REFUSED:
-            segment.settled += 1
-            segment.delete_if_settled()
-        return state
+            return super().offer(SpooledMessage(data, None), has_room=has_room)
+        if not waiting:
+            self._oldest_at = self.clock.now()
+        self._waiting_bytes += size
+        waiting.append(SpooledMessage(data, segment))  # from here on it is accepted
+        if len(waiting) >= self._wake_at_messages or self._waiting_bytes >= self._wake_at_bytes:
+            return self._wake()
+        return None
 
-    def _record(self, message: bytes | Item) -> bytes:
-        """Return what is written for an entry."""
-        return bytes(message)
-
-    def _entry(self, message: bytes | Item, data: bytes, segment: WrittenSegment) -> Item:  # noqa: ARG002  for others
-        """Return what waits for a message that was written."""
-        return SpooledMessage(data, segment)
+    def _offer_overflow(self, data: bytes, *, has_room: bool) -> Literal["due", "refused"] | None:
+        """Take a message in that goes to disk only; see `offer`."""
+        if self.spool.write(self._overflow_lane, data) is None:
+            return super().offer(SpooledMessage(data, None), has_room=has_room)
+        self._unread += 1  # from here on it is accepted
+        return self._wake() if self.qsize() >= self._wake_at_messages else None
 
     def send_at_once(self) -> None:
         """Let what waits leave at once, and try again what was set aside. Takes no lock."""
@@ -253,8 +251,7 @@ class SpooledQueue(MessageQueue):
         """Return how many of the next messages of a batch are beyond `max_age`."""
         count = 0
         for message in batch.messages[batch.claimed :]:
-            segments = getattr(message, "segments", ())
-            if not (segments and all(map(self.spool.is_too_old, segments))):
+            if not (message.segment and self.spool.is_too_old(message.segment)):
                 break
             count += 1
         return count

@@ -28,6 +28,8 @@ __all__ = [
     "SegmentReader",
     "UnknownVersionError",
     "pack",
+    "pack_head",
+    "pack_sequence",
 ]
 
 MAGIC = b"segspool"
@@ -39,6 +41,9 @@ _HEADER = struct.Struct("<8sHHI")
 _RECORD = struct.Struct("<HHI")
 _SEQUENCE = struct.Struct("<Q")
 _UNCHECKED = struct.Struct("<8sHH")
+
+pack_head = _RECORD.pack
+pack_sequence = _SEQUENCE.pack
 
 _start = _UNCHECKED.pack(MAGIC, VERSION, 0)
 HEADER: bytes = _start + struct.pack("<I", crc32(_start))

@@ -7,6 +7,7 @@ which record is whose, or how a file is read.
 from __future__ import annotations
 
 import errno
+import math
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
@@ -35,22 +36,37 @@ class Segment:
         path: the file.
         records: how many it has, as far as known.
         settled: how many of them have their outcome.
+        written_at: when its latest record was written, by the clock of this process; never, if
+            another one did.
         is_sealed: whether no more are written.
         is_counted: whether `records` counts all of them.
     """
 
-    __slots__ = ("__weakref__", "is_counted", "is_sealed", "path", "records", "settled")
+    __slots__ = (
+        "__weakref__",
+        "is_counted",
+        "is_sealed",
+        "path",
+        "records",
+        "settled",
+        "written_at",
+    )
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.records = self.settled = 0
+        self.written_at: float = math.inf
         self.is_sealed: bool = True
         self.is_counted: bool = False
 
     def settle(self, count: int) -> None:
         """Count records that have their outcome, and delete the file if they are the last."""
-        self.settled += count
+        self.count_settled(count)
         self.delete_if_settled()
+
+    def count_settled(self, count: int) -> None:
+        """Count records that have their outcome. Does no I/O."""
+        self.settled += count
 
     def delete_if_settled(self) -> bool:
         """Delete the file if all its records are known and settled; return whether they are."""
@@ -66,14 +82,14 @@ class WrittenSegment(Segment):
 
     Attributes:
         began: when it was made, by the clock of its run.
-        written_at: when its latest record was written.
         size: bytes that are in it.
+        descriptor: of the file; -1 if it is sealed.
         first: the least sequence number that a record in it may have.
         read: how many records were read back.
         to_skip: how many that were read back come again.
     """
 
-    __slots__ = ("_descriptor", "began", "first", "read", "size", "to_skip", "written_at")
+    __slots__ = ("began", "descriptor", "first", "read", "size", "to_skip")
 
     def __init__(self, path: Path, began: float, first: int = 0) -> None:
         """Make the file.
@@ -81,13 +97,13 @@ class WrittenSegment(Segment):
         Raises:
             OSError: it cannot be made; nothing is left of it.
         """
-        self._descriptor = -1
+        self.descriptor = -1
         super().__init__(path)
         self.is_sealed = False
         self.began = self.written_at = began
         self.first = first
         self.size = self.read = self.to_skip = 0
-        self._descriptor = os.open(path, _FLAGS, 0o600)
+        self.descriptor = os.open(path, _FLAGS, 0o600)
         try:
             self._write(HEADER)
         except BaseException:
@@ -95,30 +111,22 @@ class WrittenSegment(Segment):
             self.delete_if_settled()
             raise
 
-    def append(self, record: bytes) -> None:
-        """Write a record.
-
-        Raises:
-            OSError: it was not written, and the file is as before.
-        """
-        written = os.write(self._descriptor, record)  # as in `_write`: a call saved
-        if written != len(record):
-            self._undo()
-        self.size += written
-        self.records += 1
-
     def seal(self) -> None:
         """Write no more."""
-        descriptor, self._descriptor = self._descriptor, -1
-        self.is_sealed = self.is_counted = True
+        self.forget()
+        self.is_counted = True
+
+    def forget(self) -> None:
+        """Close the file, and never delete it: in a forked child, the parent writes to it."""
+        descriptor, self.descriptor = self.descriptor, -1
+        self.is_sealed = True
         if descriptor >= 0:
             with suppress(OSError):
                 os.close(descriptor)
 
     def __del__(self) -> None:
-        """Close a file that Ctrl-C kept from its owner."""
-        self.seal()
-        self.delete_if_settled()
+        """Close a file that Ctrl-C kept from its owner; it stays, as others may write to it."""
+        self.forget()
 
     def sync(self) -> None:
         """Wait until the disk holds what was written.
@@ -126,15 +134,19 @@ class WrittenSegment(Segment):
         Raises:
             OSError: it does not.
         """
-        os.fsync(self._descriptor)
+        os.fsync(self.descriptor)
 
     def _write(self, data: bytes) -> None:
-        written = os.write(self._descriptor, data)
+        written = os.write(self.descriptor, data)
         if written != len(data):
-            self._undo()
+            self.undo()
         self.size += written
 
-    def _undo(self) -> NoReturn:
-        """Take back a write for which the disk had too little room."""
-        os.ftruncate(self._descriptor, self.size)
+    def undo(self) -> NoReturn:
+        """Take back a write for which the disk had too little room.
+
+        Raises:
+            OSError: always.
+        """
+        os.ftruncate(self.descriptor, self.size)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -21,14 +21,13 @@ from segment_librato.log import log
 from segment_librato.process.clock import monotonic
 from segment_librato.spooling.folder import RUN_SUFFIX, open_spool
 from segment_librato.spooling.run import SEGMENT_SUFFIX, Run
-from segment_librato.spooling.segment import WrittenSegment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segment_librato.config.spool import SpoolConfig
     from segment_librato.spooling.run import Lane
-    from segment_librato.spooling.segment import Segment
+    from segment_librato.spooling.segment import Segment, WrittenSegment
 
 __all__ = ["Spool"]
 
@@ -51,6 +50,8 @@ class Spool:
         recovered: those of them that were delivered.
         quarantined: pieces of files that could not be read.
         errors: how often something could not be written or read.
+        written: bytes written since the folder was measured.
+        allowance: how many these may be until it is measured again.
         drops_oldest: whether the oldest messages make room for new ones.
     """
 
@@ -66,8 +67,8 @@ class Spool:
         self._sync_at = -math.inf
         self._retry_at = 0.0  # when the disk is tried again; 0 without trouble
         self._has_warned = False
-        self._written = 0  # bytes since the folder was measured
-        self._allowance = -1  # bytes that may be written until it is measured again
+        self.written: int = 0
+        self.allowance: int = -1
         self._measured_at = -math.inf
         self.drops_oldest: bool = config.when_full == "drop_oldest"
 
@@ -90,7 +91,7 @@ class Spool:
             let_through(error, error.__context__)
             self._note_trouble(error)
             return None
-        self._written += len(data) + RECORD_BYTES
+        self.written += len(data) + RECORD_BYTES
         if self._is_clean or self._syncs_here:
             self._is_clean = False
             self.on_dirty()
@@ -100,7 +101,7 @@ class Spool:
 
     def has_room(self, size: int) -> bool:
         """Return whether this many bytes more may be written."""
-        if self._written + size <= self._allowance:
+        if self.written + size <= self.allowance:
             return True
         excess = self.excess(size)
         if excess and self.drops_oldest:
@@ -109,14 +110,14 @@ class Spool:
             slack = self.config.max_bytes // SLACK
             if excess > slack:
                 self.measure()
-            return self._written + size <= self._allowance + slack
+            return self.written + size <= self.allowance + slack
         return not excess
 
     def excess(self, size: int = 0) -> int:
         """Return how many bytes there would be beyond the bound, with this many more."""
         if monotonic() - self._measured_at >= MIN_MEASURE_SECONDS:
             self.measure()
-        return max(0, self._written + size - self._allowance)
+        return max(0, self.written + size - self.allowance)
 
     def keep_measured(self) -> None:
         """Look now and then how much others have written."""
@@ -145,8 +146,6 @@ class Spool:
 
     def is_too_old(self, segment: Segment) -> bool:
         """Return whether the messages of a segment of this process are beyond `max_age`."""
-        if not isinstance(segment, WrittenSegment):
-            return False
         return monotonic() - segment.written_at > self.config.max_age
 
     def stats(self) -> SpoolStats:
@@ -184,7 +183,7 @@ class Spool:
     def measure(self) -> None:
         """Look how much there is."""
         self._measured_at = monotonic()
-        self._written, self._allowance = 0, self.config.max_bytes - sum(self._sizes())
+        self.written, self.allowance = 0, self.config.max_bytes - sum(self._sizes())
 
     def _sizes(self) -> list[int]:
         """Return the sizes of all segments in the folder."""
