@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 import threading
 import tracemalloc
@@ -17,12 +18,13 @@ import pytest
 from support.counting import CountingLock, count_calls
 from support.raw_server import RawServer
 
-from segment_librato import Client
+from segment_librato import Client, SpoolConfig
 from segment_librato.encoding import encoder, strict
 from segment_librato.encoding.encoder import load_encoder, message_encoder
 from segment_librato.encoding.flat import encode_flat
 from segment_librato.process.locks import Waiter
 from segment_librato.queue.batch import Batch
+from segment_librato.spooling import run as run_module
 from segment_librato.transport.segment import SegmentTransport
 
 try:
@@ -32,6 +34,7 @@ except ImportError:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from segment_librato.devserver import LocalSegment
 
@@ -46,12 +49,30 @@ NESTED = {"cart": [{"sku": "a", "price": 1.5}, {"sku": "b", "price": 2.5}], "cou
 
 STOCK_OF_IDS = 128
 
+SYSTEM_CALLS = {
+    "open",
+    "close",
+    "fsync",
+    "fstat",
+    "ftruncate",
+    "lseek",
+    "mkdir",
+    "read",
+    "rename",
+    "scandir",
+    "stat",
+    "unlink",
+    "writev",
+}
+
 # Lower each when you can; if you have to raise it, what that buys must be worth it.
 # Today it is 24 calls with orjson and 34 without, those for a new stock of ids included.
 MAX_CALLS_OF_TRACK = 25 if orjson else 35
 # Of a request with all that is below it, `requests` and `urllib3` included: 480 to 493 calls with
 # urllib3 1.26 and 2.
 MAX_PYTHON_CALLS_OF_A_POST = 500
+# What a spool adds: today it is 16 calls, one of them a system call.
+MAX_CALLS_OF_A_SPOOL = 17
 # Today it is 45: a bytes object is 33 more than what is in it, its place in the queue is 8.
 MAX_BYTES_BESIDE_A_MESSAGE = 52
 
@@ -194,6 +215,80 @@ def test_a_call_makes_few_calls(server: LocalSegment, make_client: MakeClient) -
 
     calls = count_calls(track)
     assert len(calls) / times <= MAX_CALLS_OF_TRACK, calls
+
+
+@pytest.mark.skipif(
+    sys.version_info >= (3, 14), reason="it tracks all dicts, and flat ones have to be looked into"
+)
+@pytest.mark.parametrize("max_queue_size", [0, 100], ids=["in memory, too", "on disk only"])
+def test_a_call_with_a_spool_makes_one_system_call(
+    server: LocalSegment, make_client: MakeClient, tmp_path: Path, max_queue_size: int
+) -> None:
+    client = make_client(upload_interval=LONG, spool=tmp_path, max_queue_size=max_queue_size)
+    server.hold()
+    for _ in range(1_000):  # more than the window
+        client.track("user", "event", FLAT)
+    assert server.wait_until(lambda: server.held == 1)
+    times = 4 * STOCK_OF_IDS
+
+    def track() -> None:
+        for _ in range(times):
+            client.track("user", "event", FLAT)
+
+    calls = count_calls(track)
+    assert calls.built_in["write"] == times
+    assert not SYSTEM_CALLS & calls.built_in.keys()
+    assert len(calls) / times <= MAX_CALLS_OF_TRACK + MAX_CALLS_OF_A_SPOOL, calls
+
+
+def test_a_segment_costs_few_system_calls(make_client: MakeClient, tmp_path: Path) -> None:
+    """One in 1,300 messages of 400 bytes makes one."""
+    client = make_client(upload_interval=LONG, spool=tmp_path)
+    client.track("user", "event", FLAT)
+    assert client.flush(10)
+
+    def track() -> None:
+        client.track("user", "event", FLAT)
+
+    calls = count_calls(track)
+    assert calls.built_in["write"] == 2  # the header is one
+    assert {name: calls.built_in[name] for name in SYSTEM_CALLS if calls.built_in[name]} == {
+        "open": 1
+    }
+
+
+def test_a_spool_is_not_touched_under_the_lock_of_the_queue(
+    server: LocalSegment,
+    make_client: MakeClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = make_client(spool=SpoolConfig(tmp_path, fsync=0.01), max_queue_size=50, thread=2)
+    lock = client.queue
+    touched: list[str] = []
+    wrong: list[str] = []
+
+    def watch(name: str, module: Any) -> None:
+        function = getattr(module, name)
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            touched.append(name)
+            if lock.is_locked_by_caller():
+                wrong.append(name)
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(module, name, watched)
+
+    watch("write", run_module)
+    for name in ("open", "close", "unlink", "fsync", "scandir", "rmdir"):
+        watch(name, os)
+    with server.hold():
+        for _ in range(2_000):
+            client.track("user", "event", FLAT)
+    assert client.flush(20)
+    assert client.shutdown(10)
+    assert {"write", "open", "close", "unlink", "fsync", "scandir"} <= {*touched}
+    assert wrong == []
 
 
 def test_a_request_makes_few_calls_and_works_out_headers_and_proxies_once(
