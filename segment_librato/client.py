@@ -486,7 +486,8 @@ class Client:
 
         Args:
             timeout: Longest time to wait, in seconds; None means the option `shutdown_timeout`.
-                What is left then goes to `on_error` with a `ShutdownTimeoutError`.
+                What is left then goes to `on_error` with a `ShutdownTimeoutError`, or stays in
+                the `spool`.
                 If another thread is calling `on_error` then, it gets up to 3 seconds more.
 
         Returns:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from segment_librato.config.client import Config
 from segment_librato.config.spool import SpoolConfig
 from segment_librato.delivery.aio import begin_flush, poll
-from segment_librato.delivery.pipeline import Pipeline, make_pipeline
+from segment_librato.delivery.kinds import make_pipeline
 from segment_librato.delivery.retry import SEGMENT
 from segment_librato.delivery.sync import deliver_now
 from segment_librato.encoding.encoder import message_encoder
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segment_librato.delivery.consumer import Consumer
+    from segment_librato.delivery.pipeline import Pipeline
     from segment_librato.delivery.report import Reporter
     from segment_librato.encoding.encoder import EncodeMessage
     from segment_librato.gauge_delivery.pipeline import GaugePipeline

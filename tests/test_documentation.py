@@ -82,7 +82,7 @@ SITUATIONS = [
 
 @pytest.mark.parametrize("row", SITUATIONS, ids=[row[0] for row in SITUATIONS])
 def test_each_situation_of_the_delivery_has_its_test(row: list[str]) -> None:
-    _, _, _, tests = row
+    _, _, *_, tests = row  # one table has a column more
     names = re.findall(r"`([\w/]+\.py)::(\w+)`", tests)
     assert len(names) == tests.count("`") / 2 > 0
     for file, name in names:

@@ -66,7 +66,8 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
 
         max_queue_size: Maximum number of queued messages; 0 means unlimited. Messages in flight
             are not queued. Beyond that, messages are rejected: the call returns
-            `(False, message)`, and `on_error` gets a `QueueFullError`.
+            `(False, message)`, and `on_error` gets a `QueueFullError`. With a `spool`, they are on
+            disk only, and are read back later.
         max_queue_bytes: Maximum size of the queued messages as JSON, in bytes, at least 65,536; 0
             means unlimited. For processes with a memory limit: 10,000 messages of 32 KB are
             320 MB.
@@ -98,17 +99,19 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             quick; whatever it raises is logged. A client whose `on_error` refers to the client
             lives until it is shut down.
         max_retries: Maximum number of retries per request. The first follows at once, the others
-            after up to 0.5, 1, 2 … 60 seconds, at random.
+            after up to 0.5, 1, 2 … 60 seconds, at random. With a `spool`, its messages are tried
+            again later, as after the two durations below.
         max_total_backoff_duration: Longest time, in seconds, that a request is retried after its
             first failure.
         max_rate_limit_duration: Longest time, in seconds, that the server may postpone a request
             by `Retry-After`. Such waits, of at most 300 s each, do not count as retries.
 
         shutdown_timeout: Longest time, in seconds, that `shutdown()` waits if it is called
-            without a timeout. What is left goes to `on_error`. Calls of `on_error` on another
-            thread that have begun by then get up to 3 seconds more.
+            without a timeout. What is left goes to `on_error`, or stays in the `spool`. Calls of
+            `on_error` on another thread that have begun by then get up to 3 seconds more.
         exit_timeout: Longest time, in seconds, that the interpreter waits at its exit for pending
-            messages. What is left goes to `on_error`. With nothing pending, it does not wait.
+            messages. What is left goes to `on_error`, or stays in the `spool`. With nothing
+            pending, it does not wait.
             Calls of `on_error` on another thread that have begun by then get up to 3 seconds more.
         flush_in_children: Let the first message of a `multiprocessing` child call
             `flush_on_sigterm()`. Not if SIGTERM has a handler there. Without it, what waits is

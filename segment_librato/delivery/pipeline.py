@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from segment_librato.spooling.spool import Spool
     from segment_librato.transport.lazy import LazyTransport
 
-__all__ = ["Pipeline", "make_pipeline"]
+__all__ = ["Pipeline"]
 
 SECONDS_TO_MAKE_ROOM = 0.1  # after which somebody makes room in a spool that nobody syncs
 MAX_ROUNDS = 10  # of reports; after that, each call of `on_error` seems to track
@@ -450,19 +450,3 @@ class Pipeline:
         finally:
             for batch, unclaimed in left_over:
                 self.queue.ledger.mark_failed(batch, len(unclaimed))
-
-
-def make_pipeline(
-    config: Config,
-    queue: MessageQueue,
-    transport: LazyTransport,
-    report: Reporter,
-    table: RetryTable,
-    spool: Spool | None,
-) -> Pipeline:
-    """Return a pipeline that sends; with a spool, perhaps one that only writes."""
-    if spool is None or spool.config.deliver:
-        return Pipeline(config, queue, transport, report, table, spool)
-    from segment_librato.delivery.writing import WritingPipeline  # it inherits, and few need it
-
-    return WritingPipeline(config, queue, transport, report, table, spool)

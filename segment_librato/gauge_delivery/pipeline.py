@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from segment_librato.config.gauges import LibratoConfig
 from segment_librato.config.spool import SpoolConfig
-from segment_librato.delivery.pipeline import Pipeline, make_pipeline
+from segment_librato.delivery.kinds import make_pipeline
 from segment_librato.delivery.retry import LIBRATO, OTLP
 from segment_librato.delivery.sync import deliver_now
 from segment_librato.gauge_delivery.aggregate import MultiSample
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from segment_librato.config.client import Config
     from segment_librato.config.gauges import OpenTelemetryConfig
     from segment_librato.counters import Stats
+    from segment_librato.delivery.pipeline import Pipeline
     from segment_librato.delivery.report import Reporter
     from segment_librato.librato.mapper import Measurement
     from segment_librato.process.clock import Clock
