@@ -15,9 +15,10 @@ from segment_librato.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["QUARANTINE", "RUN_SUFFIX", "open_spool", "sync_folder"]
+__all__ = ["NEW_SUFFIX", "QUARANTINE", "RUN_SUFFIX", "open_spool", "sync_folder"]
 
 RUN_SUFFIX = ".run"
+NEW_SUFFIX = ".new"  # of a run that is being made
 QUARANTINE = "quarantine"
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -37,8 +38,8 @@ def open_spool(path: Path, write_key: str, host: str) -> Path:
         try:
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = each.lstat() if each is folder else each.stat()
-        except OSError as error:
-            problem = error.strerror or type(error).__name__
+        except (OSError, ValueError) as error:  # a NUL in the path
+            problem = getattr(error, "strerror", None) or type(error).__name__
             raise ConfigError(f"spool: cannot make or read the folder {each}: {problem}") from None
         _check(each, found)
     return folder

@@ -6,8 +6,8 @@
 
 All numbers are little-endian. The header is the same in all versions. The complement tells a
 damaged length from a record that was torn when its writer died: a torn one is the last of its
-file, and the file ends before the record does, or holds only zeros from there on, as some file
-systems leave it after a power loss.
+file, and the file ends before the record does, or holds only zeros from somewhere in it on, as
+some file systems leave it after a power loss. The JSON of a message never ends with a zero.
 
 Owns these bytes. Must not know files by name, or who wrote them.
 """
@@ -71,7 +71,7 @@ def pack(sequence: int, payload: bytes) -> bytes:
 
     Args:
         sequence: its number in the order of its run, below 2 ** 64.
-        payload: its JSON, at most `MAX_PAYLOAD_BYTES`.
+        payload: its JSON, not empty, and at most `MAX_PAYLOAD_BYTES`.
     """
     body = _SEQUENCE.pack(sequence) + payload
     length = len(payload)
@@ -99,7 +99,10 @@ class SegmentReader:
         self._ahead = b""  # read from the file, from `offset` - `_used` on
         self._used = 0  # bytes of it that have been read as records
         self.offset: int = 0
-        if not self._fill(len(HEADER)):  # its writer died at once
+        has_header = self._fill(len(HEADER))
+        if self._is_zero_to_the_end(0):  # its writer died at once
+            return
+        if not has_header:
             if HEADER.startswith(self._ahead):
                 return
             raise CorruptSegmentError(0)
@@ -130,7 +133,7 @@ class SegmentReader:
             first = self._used + _RECORD.size
             body = self._ahead[first : self._used + size]
             if crc32(body) != check:
-                if self._is_zero_to_the_end(first):
+                if self._is_zero_to_the_end(self._used + size - 1):
                     return
                 raise CorruptSegmentError(self.offset)
             self._advance(size)

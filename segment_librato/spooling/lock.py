@@ -1,7 +1,7 @@
 """The lock on a run: held for as long as its process lives, whatever ends it.
 
 The kernel frees it when the last copy of its descriptor is closed, so there are no leases and no
-files of process ids that could be out of date. A forked child has such a copy, and must close it.
+files of process ids that could be out of date. A forked child has such a copy, and closes it.
 Network file systems do not promise that any of this works.
 
 Owns the difference between systems. Must not know what is locked.
@@ -9,10 +9,13 @@ Owns the difference between systems. Must not know what is locked.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from segment_librato.process.fork import register_after_fork
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,19 +28,24 @@ _FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 class FileLock:
     """A file that this process holds locked. Made by `make` or `take`."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self) -> None:
+        self._descriptor = -1
+        register_after_fork(self)
 
     @classmethod
     def make(cls, path: Path) -> FileLock:
         """Make the file, and hold it.
 
         Raises:
-            OSError: it cannot be made, or the file system has no locks.
+            OSError: it cannot be made, the file system has no locks, or another process was
+                faster to lock or to remove it.
         """
-        lock = cls(os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600))
+        lock = cls()
+        lock._descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             _lock(lock._descriptor)
+            if not lock._is_of(path):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         except OSError:
             lock.release()
             raise
@@ -45,15 +53,19 @@ class FileLock:
 
     @classmethod
     def take(cls, path: Path) -> FileLock | None:
-        """Hold a file that exists; return None if another process holds it.
+        """Hold a file that exists; return None if another process holds it, or has removed it.
 
         Raises:
             OSError: the file is gone, or cannot be opened.
         """
-        lock = cls(os.open(path, _FLAGS))
+        lock = cls()
+        lock._descriptor = os.open(path, _FLAGS)
         try:
             _lock(lock._descriptor)
+            is_held = lock._is_of(path)
         except OSError:
+            is_held = False
+        if not is_held:
             lock.release()
             return None
         return lock
@@ -63,11 +75,19 @@ class FileLock:
         self.release()
 
     def release(self) -> None:
-        """Let go of the file; in a forked child, close the copy of its parent's descriptor."""
+        """Let go of the file."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             with suppress(OSError):
                 os.close(descriptor)
+
+    def reset_after_fork(self) -> None:
+        """Close the copy of the parent's descriptor, which keeps the lock."""
+        self.release()
+
+    def _is_of(self, path: Path) -> bool:
+        """Return whether this is the file of that name: its last holder may have removed it."""
+        return os.path.samestat(os.fstat(self._descriptor), path.lstat())
 
 
 if sys.platform == "win32":

@@ -9,7 +9,9 @@ Owns the open files. Must not know what becomes of a record.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -21,7 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["MergedReader"]
 
-_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # somebody may have put a named pipe there
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 
 Kind = TypeVar("Kind", bound=Segment)
 
@@ -72,6 +80,7 @@ class MergedReader(Generic[Kind]):
         self._unopened: list[tuple[int, int, Kind]] = []
         self._ahead: list[tuple[int, int, _Open[Kind]]] = []
         self._exhausted: list[tuple[int, _Open[Kind]]] = []  # for now
+        self._yielded: tuple[int, _Open[Kind]] | None = None  # what comes next is not read yet
         self._added = 0
 
     def add(self, segment: Kind, first: int) -> None:
@@ -88,19 +97,21 @@ class MergedReader(Generic[Kind]):
         for number, opened in exhausted:
             self._look_ahead(number, opened)
         while True:
+            # Not before: the end of a segment is told when its last record is known.
+            yielded, self._yielded = self._yielded, None
+            if yielded:
+                self._look_ahead(*yielded)
             self._open_what_is_due(bound)
             if not self._ahead or self._ahead[0][0] >= bound:
                 return
             _, number, opened = heappop(self._ahead)
-            try:
-                yield opened.segment, opened.payload
-            finally:  # not before: the end of a segment is told when its last record is known
-                self._look_ahead(number, opened)
+            self._yielded = number, opened
+            yield opened.segment, opened.payload
 
     @property
     def has_files(self) -> bool:
         """Whether files are open, or will be."""
-        return bool(self._unopened or self._ahead or self._exhausted)
+        return bool(self._unopened or self._ahead or self._exhausted or self._yielded)
 
     def close(self) -> None:
         """Close the files."""
@@ -108,7 +119,9 @@ class MergedReader(Generic[Kind]):
             opened.close()
         for _, opened in self._exhausted:
             opened.close()
-        self._unopened, self._ahead, self._exhausted = [], [], []
+        if self._yielded:
+            self._yielded[1].close()
+        self._unopened, self._ahead, self._exhausted, self._yielded = [], [], [], None
 
     def _open_what_is_due(self, bound: float) -> None:
         while self._unopened:
@@ -141,4 +154,8 @@ class MergedReader(Generic[Kind]):
 
 
 def _open(path: str, _flags: int) -> int:
-    return os.open(path, _FLAGS)
+    descriptor = os.open(path, _FLAGS)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a file")
+    return descriptor

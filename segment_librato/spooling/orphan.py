@@ -1,20 +1,27 @@
 """What dead processes left: runs whose lock is free.
 
 Who gets the lock owns the run, so two processes never send the same segment. Owns the reading of
-a run and its removal. Must not know where its messages go.
+a run and its removal, and that nothing is read again that has its outcome, if the file cannot be
+deleted. Must not know where its messages go.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from segment_librato.errors import SpoolCorruptError
 from segment_librato.log import log
-from segment_librato.spooling.folder import QUARANTINE, RUN_SUFFIX
-from segment_librato.spooling.format import CorruptSegmentError, UnknownVersionError
+from segment_librato.spooling.folder import NEW_SUFFIX, QUARANTINE, RUN_SUFFIX
+from segment_librato.spooling.format import (
+    HEADER,
+    CorruptSegmentError,
+    SegmentReader,
+    UnknownVersionError,
+)
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.merged import MergedReader
 from segment_librato.spooling.run import LOCK, remove_if_empty
@@ -22,14 +29,19 @@ from segment_librato.spooling.segment import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from io import FileIO
     from pathlib import Path
+    from typing import BinaryIO
 
 __all__ = ["Orphan", "find_orphans"]
 
 SEGMENT_NAME = re.compile(r"([0-9a-f]{16})\.seg")
+RUN_NAME = re.compile(rf".*-([0-9]+)-[0-9a-f]+{re.escape(RUN_SUFFIX)}")
+COPY_SUFFIX = ".copy"  # of a segment that is about to be replaced by its rest
 COPY_BYTES = 64 * 1024
 
-_warned_of: set[Path] = set()  # segments that this process cannot read
+_warned_of: set[Path] = set()  # what this process cannot open or read
+_settled: dict[Path, int] = {}  # records with an outcome, in files that cannot be changed
 
 
 class Orphan:
@@ -52,22 +64,63 @@ class Orphan:
         self.path = path
         self._lock = lock
         self._on_corrupt = on_corrupt
+        self._segments: dict[Path, Segment] = {}
+        self._failing: set[Path] = set()  # the disk fails in the middle of them
         self._reader: MergedReader[Segment] = MergedReader(self._ended, self._cannot_be_read)
 
     def messages(self) -> Iterator[tuple[Segment, bytes]]:
-        """Yield each message with the segment that it has to be settled with, oldest first."""
-        for path in self.path.iterdir():
-            if match := SEGMENT_NAME.fullmatch(path.name):
-                self._reader.add(Segment(path), int(match.group(1), 16))
+        """Yield each message with the segment that it has to be settled with, oldest first.
+
+        Those of a segment are to be settled in this order. To be called once.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        before: dict[Segment, int] = {}
+        for path in [*self.path.iterdir()]:
+            if path.suffix == COPY_SUFFIX:  # whoever made it has died
+                with suppress(OSError):
+                    path.unlink()
+            elif match := SEGMENT_NAME.fullmatch(path.name):
+                segment = self._segments[path] = Segment(path)
+                if settled := _settled.pop(path, 0):
+                    segment.settled = before[segment] = settled
+                self._reader.add(segment, int(match.group(1), 16))
         for segment, payload in self._reader.read(float("inf")):
             segment.records += 1
-            yield segment, payload
+            if segment.records > before.get(segment, 0):
+                yield segment, payload
 
     def close(self) -> None:
-        """Let go of the run, and remove its folder if nothing is left in it."""
+        """Let go of the run: what is settled is gone, and its folder if nothing is left in it."""
         self._reader.close()
+        try:
+            for path in [*self.path.iterdir()]:
+                if segment := self._segments.get(path):
+                    self._leave(segment)
+        except OSError as problem:
+            log.warning("a run of the spool cannot be read, and stays: %s", problem.strerror)
         remove_if_empty(self.path)
         self._lock.release()
+
+    def release_after_fork(self) -> None:
+        """Close the copies of the parent's descriptors, in a forked child."""
+        self._reader.close()
+        self._lock.release()
+
+    def _leave(self, segment: Segment) -> None:
+        """See to it that nothing of a segment that stays is read again if it has its outcome."""
+        path, settled = segment.path, segment.settled
+        is_over = segment.is_counted and settled == segment.records
+        try:
+            if path in self._failing and settled == segment.records:
+                self._on_corrupt(_quarantine_all(path))
+            elif is_over:  # it could not be deleted
+                _settled[path] = settled
+            elif settled:
+                _replace_by_rest(path, settled)
+        except (OSError, CorruptSegmentError):
+            _settled[path] = settled
 
     def _ended(self, segment: Segment) -> None:
         segment.is_counted = True
@@ -80,14 +133,19 @@ class Orphan:
                 self._ended(segment)
             except OSError as problem:
                 log.warning("a segment of the spool is damaged, and stays: %s", problem.strerror)
-        elif segment.path not in _warned_of:
-            _warned_of.add(segment.path)
-            reason = error if isinstance(error, UnknownVersionError) else type(error).__name__
-            log.warning("a segment of the spool cannot be read, and stays: %s", reason)
+        elif segment.records:
+            self._failing.add(segment.path)
+        elif isinstance(error, UnknownVersionError):
+            _warn_once(segment.path, "a segment of the spool cannot be read, and stays: %s", error)
+        elif isinstance(error, OSError):
+            reason = error.strerror
+            _warn_once(segment.path, "a segment of the spool cannot be read, and stays: %s", reason)
 
 
 def find_orphans(folder: Path, on_corrupt: Callable[[SpoolCorruptError], None]) -> Iterator[Orphan]:
     """Yield each run in a folder whose process is dead, oldest first; the caller closes it.
+
+    Removes what is left of runs whose process died while it made them.
 
     Args:
         folder: what `open_spool` returned.
@@ -97,32 +155,137 @@ def find_orphans(folder: Path, on_corrupt: Callable[[SpoolCorruptError], None]) 
         OSError: the folder cannot be read.
     """
     for path in sorted(folder.iterdir()):
-        if path.suffix != RUN_SUFFIX or path.is_symlink():
+        if path.suffix not in {RUN_SUFFIX, NEW_SUFFIX} or path.is_symlink():
             continue
-        with suppress(OSError):  # it is gone, or something strange
-            lock = FileLock.take(path / LOCK)
-            if lock is not None:
-                yield Orphan(path, lock, on_corrupt)
+        try:
+            lock = _lock(path)
+        except (FileNotFoundError, NotADirectoryError):  # another drain was faster; a strange file
+            continue
+        except OSError as error:
+            _warn_once(path, "a run of the spool cannot be read, and stays: %s", error.strerror)
+            continue
+        if lock is None:
+            continue
+        if path.suffix == NEW_SUFFIX:
+            remove_if_empty(path)
+            lock.release()
+        else:
+            yield Orphan(path, lock, on_corrupt)
+
+
+def _lock(path: Path) -> FileLock | None:
+    """Take the lock of a run; return None if it is held, or the run was empty and is gone.
+
+    A run has none if its process died while it made or removed it, or if somebody has removed it.
+
+    Raises:
+        OSError: it cannot be taken.
+    """
+    try:
+        return FileLock.take(path / LOCK)
+    except FileNotFoundError:
+        remove_if_empty(path)
+        if path.suffix == NEW_SUFFIX or _may_live(path):
+            return None
+        with suppress(BlockingIOError):  # another drain was faster
+            return FileLock.make(path / LOCK)
+        return None
+
+
+def _may_live(path: Path) -> bool:
+    """Return whether the process of a run without a lock may live, as far as its id tells."""
+    match = RUN_NAME.fullmatch(path.name)
+    if match is None or os.name == "nt":  # there, nobody can remove the lock of a live one
+        return False
+    try:
+        os.kill(int(match.group(1)), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it belongs to somebody else
+        pass
+    return True
+
+
+def _warn_once(path: Path, text: str, reason: object) -> None:
+    if path not in _warned_of:
+        _warned_of.add(path)
+        log.warning(text, reason)
+
+
+def _replace_by_rest(path: Path, settled: int) -> None:
+    """Drop the first records of a segment, so that nothing is sent twice; it keeps its age.
+
+    Raises:
+        OSError: it is as before.
+    """
+    copy = path.with_suffix(COPY_SUFFIX)
+    try:
+        with _open_segment(path) as old, open(copy, "wb", opener=_open_private) as new:
+            reader = SegmentReader(old)
+            for _ in zip(range(settled), reader, strict=False):
+                pass
+            old.seek(reader.offset)
+            new.write(HEADER)
+            _copy_rest(old, new)
+            times = os.fstat(old.fileno())
+        os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
+        copy.replace(path)
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
 
 
 def _quarantine(path: Path, offset: int) -> SpoolCorruptError:
     """Move what is behind an offset to the quarantine.
 
-    A crash in between repeats it, with the same name. Raises OSError.
+    A crash in between repeats it, with the same name.
+
+    Raises:
+        OSError: it stays.
     """
-    folder = path.parent.parent / QUARANTINE
-    folder.mkdir(mode=0o700, exist_ok=True)
-    moved = folder / f"{path.parent.name}-{path.stem}-{offset}"
-    size = 0
-    with path.open("r+b") as damaged:
+    moved = _make_quarantine(path.parent.parent) / f"{path.parent.name}-{path.stem}-{offset}"
+    with _open_segment(path, "r+b") as damaged:
         damaged.seek(offset)
         with open(moved, "wb", opener=_open_private) as copy:
-            while piece := damaged.read(COPY_BYTES):
-                size += copy.write(piece)
-            copy.flush()
-            os.fsync(copy.fileno())
+            size = _copy_rest(damaged, copy)
         damaged.truncate(offset)
     return SpoolCorruptError(str(moved), size)
+
+
+def _quarantine_all(path: Path) -> SpoolCorruptError:
+    """Move a segment that the disk cannot read to the end. Raises OSError."""
+    size = path.lstat().st_size
+    moved = _make_quarantine(path.parent.parent) / f"{path.parent.name}-{path.name}"
+    path.replace(moved)
+    return SpoolCorruptError(str(moved), size)
+
+
+def _make_quarantine(folder: Path) -> Path:
+    """Return the folder of the quarantine, made if need be; raises OSError."""
+    quarantine = folder / QUARANTINE
+    quarantine.mkdir(mode=0o700, exist_ok=True)
+    if quarantine.is_symlink():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    return quarantine
+
+
+def _open_segment(path: Path, mode: Literal["rb", "r+b"] = "rb") -> FileIO:
+    """Open a segment that is known to be a file, unbuffered. Raises OSError."""
+    return open(path, mode, buffering=0, opener=_open_no_link)
+
+
+def _copy_rest(source: FileIO, target: BinaryIO) -> int:
+    """Copy all that can still be read, have the disk hold it, and return its size."""
+    size = 0
+    while piece := source.read(COPY_BYTES):
+        size += target.write(piece)
+    target.flush()
+    os.fsync(target.fileno())
+    return size
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 def _open_private(path: str, flags: int) -> int:

@@ -20,7 +20,7 @@ from zlib import crc32
 
 from segment_librato.process.clock import monotonic
 from segment_librato.process.fork import register_after_fork
-from segment_librato.spooling.folder import RUN_SUFFIX, sync_folder
+from segment_librato.spooling.folder import NEW_SUFFIX, RUN_SUFFIX, sync_folder
 from segment_librato.spooling.format import pack_head, pack_sequence
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.segment import WrittenSegment
@@ -129,15 +129,39 @@ class _Folder:
     def __init__(self, parent: Path) -> None:
         """Make it under another name first, so that nobody takes it for one that was left.
 
+        Who cleans up may do so for a moment, before it is locked; and somebody may have removed
+        the whole spool.
+
         Raises:
             OSError: it cannot be made.
         """
+        for is_last in (False, False, True):
+            try:
+                self._make(parent)
+                break
+            except (FileNotFoundError, BlockingIOError):
+                if is_last:
+                    raise
+                for each in (parent.parent, parent):
+                    each.mkdir(mode=0o700, exist_ok=True)
+
+    def _make(self, parent: Path) -> None:
         started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         name = f"{started}-{os.getpid()}-{os.urandom(4).hex()}"
-        made = parent / f"{name}.new"
+        made = parent / f"{name}{NEW_SUFFIX}"
         made.mkdir(mode=0o700)
-        self.lock = FileLock.make(made / LOCK)
-        self.path: Path = made.rename(parent / f"{name}{RUN_SUFFIX}")
+        lock = None
+        try:
+            lock = FileLock.make(made / LOCK)
+            path = made.rename(parent / f"{name}{RUN_SUFFIX}")
+        except OSError:
+            remove_if_empty(made)
+            if lock:
+                lock.release()
+            raise
+        self.path: Path = path
+        self.lock: FileLock = lock
+        self.is_synced: bool = False
 
     def remove(self) -> None:
         """Remove it if no segment is in it; let go of it in any case."""
@@ -258,6 +282,11 @@ class Run:
                     _sync(segment.path)
             if dirty and (folder := self._folders.get("")):
                 sync_folder(folder.path)
+                if not folder.is_synced:  # its own name, and those of the folders it is in
+                    for each in [*folder.path.parents][:3]:
+                        with suppress(PermissionError):  # the last one is not ours
+                            sync_folder(each)
+                    folder.is_synced = True
         except BaseException:
             self.dirty |= dirty
             raise
@@ -284,10 +313,13 @@ class Run:
 
 
 def remove_if_empty(path: Path) -> None:
-    """Remove the folder of a run whose lock is held, if it has no segment."""
+    """Remove the folder of a run whose lock is held, if it has no segment.
+
+    After a crash in between, it has no lock, and anybody may remove it.
+    """
     with suppress(OSError):
-        if [each.name for each in path.iterdir()] == [LOCK]:
-            (path / LOCK).unlink()
+        if {each.name for each in path.iterdir()} <= {LOCK}:
+            (path / LOCK).unlink(missing_ok=True)
             path.rmdir()
 
 

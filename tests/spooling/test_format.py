@@ -95,3 +95,14 @@ def test_a_file_that_grows_is_read_on() -> None:
     file.seek(at)
     assert list(reader) == RECORDS[1:]
     assert reader.offset == len(SEGMENT)
+
+
+@pytest.mark.parametrize("size", [1, 12, 16, 4096])
+def test_a_file_of_zeros_is_one_whose_writer_died_at_once(size: int) -> None:
+    assert read_up_to_damage(bytes(size)) == ([], None)
+
+
+@pytest.mark.parametrize("at", range(ENDS[-2] + 8, ENDS[-1] - 1))
+def test_a_last_record_that_ends_in_zeros_was_torn(at: int) -> None:
+    torn = SEGMENT[:at] + bytes(len(SEGMENT) - at + 4096)
+    assert read_up_to_damage(torn) == (RECORDS[:-1], None)

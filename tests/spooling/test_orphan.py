@@ -1,0 +1,408 @@
+"""What dead processes left, in a folder where anything may have happened meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import pytest
+from support.script import fork_warning, needs_fork
+from support.spool import Corruption, drain, numbers, run_by_hand, segment_of
+
+from segment_librato.spooling import lock as lock_module
+from segment_librato.spooling import orphan as orphan_module
+from segment_librato.spooling import run as run_module
+from segment_librato.spooling.lock import FileLock
+from segment_librato.spooling.merged import MergedReader
+from segment_librato.spooling.orphan import find_orphans
+from segment_librato.spooling.run import LOCK, Run
+from segment_librato.spooling.segment import WrittenSegment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from segment_librato.spooling.orphan import Orphan
+    from segment_librato.spooling.segment import Segment
+
+
+@pytest.fixture
+def corruption() -> Corruption:
+    return Corruption()
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orphan_module, "_warned_of", set())
+    monkeypatch.setattr(orphan_module, "_settled", {})
+
+
+def only_orphan(folder: Path, corruption: Corruption) -> Orphan:
+    (orphan,) = find_orphans(folder, corruption)
+    return orphan
+
+
+def take(messages: Iterator[tuple[Segment, bytes]], count: int) -> list[bytes]:
+    """Read messages, and settle them."""
+    found = []
+    for _ in range(count):
+        segment, payload = next(messages)
+        segment.settle(1)
+        found.append(payload)
+    return found
+
+
+# Runs that are not whole
+
+
+@pytest.mark.parametrize("has_lock", [True, False])
+def test_a_run_that_was_never_finished_is_removed(
+    tmp_path: Path, corruption: Corruption, *, has_lock: bool
+) -> None:
+    made = tmp_path / "20260101T000000Z-1-00000000.new"
+    made.mkdir()
+    if has_lock:
+        (made / LOCK).touch()
+    assert drain(tmp_path, corruption) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_being_made_is_left_alone(tmp_path: Path, corruption: Corruption) -> None:
+    made = tmp_path / "20260101T000000Z-1-00000000.new"
+    made.mkdir()
+    lock = FileLock.make(made / LOCK)
+    assert drain(tmp_path, corruption) == []
+    assert (made / LOCK).exists()
+    lock.release()
+
+
+@pytest.mark.parametrize("has_lock", [True, False])
+def test_a_run_without_a_segment_is_removed(
+    tmp_path: Path, corruption: Corruption, *, has_lock: bool
+) -> None:
+    run = run_by_hand(tmp_path)
+    if not has_lock:
+        (run / LOCK).unlink()
+    assert drain(tmp_path, corruption) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_whose_lock_somebody_has_removed_is_read(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])  # so that its id is nobody's
+    process.wait()
+    run = run_by_hand(tmp_path, segment_of(0, 3), name=f"20260101T000000Z-{process.pid}-00000000")
+    (run / LOCK).unlink()
+    assert drain(tmp_path, corruption) == numbers(0, 3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_live_run_whose_lock_somebody_has_removed_is_left_alone(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    run = Run(tmp_path)
+    segment = run.lane().append(b"1")
+    (segment.path.parent / LOCK).unlink()
+    assert drain(tmp_path, corruption) == []
+    run.close()
+
+
+def test_a_run_that_its_holder_removes_at_the_same_time_is_not_taken(
+    tmp_path: Path, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_by_hand(tmp_path)
+
+    def lock_after_removal(descriptor: int) -> None:
+        if run.exists():
+            shutil.rmtree(run)
+        really_lock(descriptor)
+
+    really_lock = lock_module._lock  # noqa: SLF001  the seam between systems
+    monkeypatch.setattr(lock_module, "_lock", lock_after_removal)
+    assert list(find_orphans(tmp_path, corruption)) == []
+
+
+def test_a_run_can_be_made_while_somebody_cleans_up(
+    tmp_path: Path, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleaned: list[list[bytes]] = []
+
+    def make_after_cleaning(path: Path) -> FileLock:
+        if not cleaned:
+            cleaned.append(drain(tmp_path, corruption))
+        return really_make(path)
+
+    really_make = FileLock.make
+    monkeypatch.setattr(FileLock, "make", make_after_cleaning)
+    run = Run(tmp_path)
+    run.lane().append(b"1")
+    run.close()
+    assert cleaned == [[]]
+    assert drain(tmp_path, corruption) == [b"1"]
+
+
+def test_a_run_goes_on_if_somebody_removes_the_whole_spool(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    folder = tmp_path / "spool" / "hash"
+    folder.mkdir(parents=True)
+    run = Run(folder)
+    lane = run.lane()
+    lane.append(b"1")
+    lane.retire(all_of_them=True)
+    shutil.rmtree(tmp_path / "spool")
+    lane.append(b"2")
+    run.sync()
+    run.close()
+    assert drain(folder, corruption) == [b"2"]
+
+
+# Strange files
+
+
+def test_a_named_pipe_holds_nobody_up(tmp_path: Path, corruption: Corruption) -> None:
+    run = run_by_hand(tmp_path, segment_of(0, 3))
+    os.mkfifo(run / "0000000000000001.seg")
+    assert drain(tmp_path, corruption) == numbers(0, 3)
+    assert (run / "0000000000000001.seg").exists()
+
+
+def test_a_link_in_place_of_the_quarantine_is_not_followed(
+    tmp_path: Path, corruption: Corruption, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "quarantine").symlink_to(tmp_path / "elsewhere")
+    run_by_hand(tmp_path, segment_of(0, 3) + b"damage!!")
+    assert drain(tmp_path, corruption) == numbers(0, 3)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert "a segment of the spool is damaged, and stays: Not a directory" in caplog.text
+
+
+def test_a_run_that_cannot_be_opened_is_told_of_once(
+    tmp_path: Path, corruption: Corruption, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = run_by_hand(tmp_path, segment_of(0, 3))
+    (run / LOCK).unlink()
+    (run / LOCK).symlink_to("/etc/passwd")
+    assert drain(tmp_path, corruption) == drain(tmp_path, corruption) == []
+    assert caplog.text.count("a run of the spool cannot be read, and stays: ") == 1
+
+
+def test_another_version_is_left_alone_and_told_of_once(
+    tmp_path: Path, corruption: Corruption, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = struct.pack("<8sHH", b"segspool", 2, 0)
+    of_version_2 = start + struct.pack("<I", crc32(start)) + b"anything"
+    run = run_by_hand(tmp_path, of_version_2, segment_of(100, 3))
+    assert drain(tmp_path, corruption) == numbers(100, 103)
+    assert drain(tmp_path, corruption) == []
+    assert [each.read_bytes() for each in run.glob("*.seg")] == [of_version_2]
+    warning = "a segment of the spool cannot be read, and stays: format version 2"
+    assert caplog.text.count(warning) == 1
+    assert corruption.errors == []
+
+
+# Files that cannot be read or deleted
+
+
+class FailingDisk:
+    """Reads up to an offset."""
+
+    def __init__(self, file: Any, size: int) -> None:
+        self._file = file
+        self._size = size
+
+    def read(self, _: int) -> bytes:
+        if not self._size:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        piece: bytes = self._file.read(self._size)
+        self._size -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def test_what_the_disk_cannot_read_is_moved_away(
+    tmp_path: Path, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = segment_of(0, 10)
+    run_by_hand(tmp_path, data, segment_of(1000, 3))
+    sizes = iter([len(segment_of(0, 4)) + 1, 1 << 20])
+    really_open = open
+    monkeypatch.setitem(
+        MergedReader.__init__.__globals__,
+        "open",
+        lambda *args, **options: FailingDisk(really_open(*args, **options), next(sizes)),
+    )
+    assert drain(tmp_path, corruption) == [*numbers(0, 4), *numbers(1000, 1003)]
+    (error,) = corruption.errors
+    assert Path(error.path).read_bytes() == data
+    assert error.bytes == len(data)
+    assert [each.name for each in tmp_path.iterdir()] == ["quarantine"]
+
+
+def test_what_cannot_be_deleted_is_not_read_twice(
+    tmp_path: Path, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unlink(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    run_by_hand(tmp_path, segment_of(0, 3))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        assert drain(tmp_path, corruption) == numbers(0, 3)
+        assert drain(tmp_path, corruption) == []
+    assert drain(tmp_path, corruption) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+# A run that is left before its end
+
+
+@pytest.mark.parametrize("count", range(1, 10))
+def test_what_was_settled_before_a_run_is_left_is_not_read_again(
+    tmp_path: Path, corruption: Corruption, count: int
+) -> None:
+    run = run_by_hand(tmp_path, segment_of(0, 5), segment_of(100, 5))
+    os.utime(run / f"{0:016x}.seg", (1000, 1000))
+    all_of_them = [*numbers(0, 5), *numbers(100, 105)]
+    orphan = only_orphan(tmp_path, corruption)
+    assert take(orphan.messages(), count) == all_of_them[:count]
+    orphan.close()
+    if count < 5:
+        assert (run / f"{0:016x}.seg").stat().st_mtime == 1000
+    assert drain(tmp_path, corruption) == all_of_them[count:]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_read_and_not_settled_is_read_again(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    run_by_hand(tmp_path, segment_of(0, 5))
+    orphan = only_orphan(tmp_path, corruption)
+    messages = orphan.messages()
+    next(messages)
+    next(messages)
+    orphan.close()
+    assert drain(tmp_path, corruption) == numbers(0, 5)
+
+
+def test_without_room_for_a_copy_it_is_remembered_what_was_settled(
+    tmp_path: Path, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run = run_by_hand(tmp_path, segment_of(0, 5))
+    orphan = only_orphan(tmp_path, corruption)
+    assert take(orphan.messages(), 2) == numbers(0, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        orphan.close()
+    assert sorted(each.suffix for each in run.iterdir()) == ["", ".seg"]
+    assert drain(tmp_path, corruption) == numbers(2, 5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_that_was_never_finished_is_removed(tmp_path: Path, corruption: Corruption) -> None:
+    run = run_by_hand(tmp_path, segment_of(0, 5))
+    (run / "0000000000000000.copy").write_bytes(segment_of(3, 1))
+    assert drain(tmp_path, corruption) == numbers(0, 5)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Interruptions and forks
+
+
+def test_what_ctrl_c_interrupted_is_not_written_on(
+    tmp_path: Path, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The size of the file is not known any more, and a full disk would cut it off too early."""
+
+    def write_and_raise(segment: WrittenSegment, record: bytes) -> None:
+        os.write(segment._descriptor, record)  # noqa: SLF001  what `_write` does first
+        raise KeyboardInterrupt
+
+    run = Run(tmp_path)
+    lane = run.lane()
+    interrupted = lane.append(b"0")
+    with monkeypatch.context() as patch:
+        patch.setattr(WrittenSegment, "_write", write_and_raise)
+        with pytest.raises(KeyboardInterrupt):
+            lane.append(b"1")
+    assert interrupted.is_sealed
+    assert lane.append(b"2") is not interrupted
+    run.close()
+    assert drain(tmp_path, corruption) == numbers(0, 3)
+
+
+@needs_fork
+def test_the_lock_of_what_a_parent_adopts_does_not_outlive_it_in_a_child(tmp_path: Path) -> None:
+    run_by_hand(tmp_path, segment_of(0, 10))
+    script = """
+import os, sys
+from pathlib import Path
+from segment_librato.spooling.orphan import find_orphans
+orphans = list(find_orphans(Path(sys.argv[1]), print))
+reader, writer = os.pipe()
+if os.fork() == 0:
+    os.close(writer)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(1, 2)
+    os.read(0, 1)
+    os._exit(0)
+os._exit(len(orphans))
+"""
+    process = subprocess.Popen(  # noqa: S603  the tests' own script
+        [sys.executable, "-W", "error", *fork_warning, "-c", script, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.wait(30) == 1
+    assert drain(tmp_path, Corruption()) == numbers(0, 10)
+    process.communicate()
+
+
+@needs_fork
+def test_a_child_does_not_read_what_its_parent_reads(
+    tmp_path: Path, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They share where they are in the file."""
+    monkeypatch.setattr("segment_librato.spooling.format.READ_BYTES", 8)
+    run_by_hand(tmp_path, segment_of(0, 10))
+    orphan = only_orphan(tmp_path, corruption)
+    messages = orphan.messages()
+    found = take(messages, 2)
+    child = os.fork()
+    if child == 0:
+        del messages, orphan
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    found += take(messages, 8)
+    orphan.close()
+    assert (found, corruption.errors) == (numbers(0, 10), [])
+
+
+def test_the_names_of_folders_are_synced_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(run_module, "sync_folder", synced.append)
+    run = Run(tmp_path)
+    lane = run.lane()
+    folder = lane.append(b"1").path.parent
+    run.sync()
+    assert synced == [folder, *[*folder.parents][:3]]
+    lane.append(b"2")
+    run.sync()
+    assert synced[4:] == [folder]
+    run.close()
