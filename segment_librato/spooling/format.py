@@ -27,6 +27,7 @@ __all__ = [
     "CorruptSegmentError",
     "SegmentReader",
     "UnknownVersionError",
+    "count_records",
     "pack",
     "pack_head",
     "pack_sequence",
@@ -76,6 +77,20 @@ def pack(sequence: int, payload: bytes) -> bytes:
     body = _SEQUENCE.pack(sequence) + payload
     length = len(payload)
     return _RECORD.pack(length, length ^ 0xFFFF, crc32(body)) + body
+
+
+def count_records(data: bytes) -> int:
+    """Return how many whole records a segment of this version has; their checks are not made."""
+    if not data.startswith(HEADER):
+        return 0
+    records, offset = 0, len(HEADER)
+    while offset + _RECORD.size <= len(data):
+        length, complement, _ = _RECORD.unpack_from(data, offset)
+        offset += _RECORD.size + _SEQUENCE.size + length
+        if length ^ complement != 0xFFFF or offset > len(data):  # noqa: PLR2004  see the format
+            break
+        records += 1
+    return records
 
 
 class SegmentReader:

@@ -24,6 +24,8 @@ __all__ = ["FileLock"]
 
 _FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
+MAX_CONTENT = 256
+
 
 class FileLock:
     """A file that this process holds locked. Made by `make` or `take`."""
@@ -33,8 +35,12 @@ class FileLock:
         register_after_fork(self)
 
     @classmethod
-    def make(cls, path: Path) -> FileLock:
+    def make(cls, path: Path, content: bytes = b"") -> FileLock:
         """Make the file, and hold it.
+
+        Args:
+            path: of the file.
+            content: what to write in it, if the disk takes it.
 
         Raises:
             OSError: it cannot be made, the file system has no locks, or another process was
@@ -46,6 +52,8 @@ class FileLock:
             _lock(lock._descriptor)
             if not lock._is_of(path):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            with suppress(OSError):
+                os.write(lock._descriptor, content)
         except OSError:
             lock.release()
             raise
@@ -69,6 +77,11 @@ class FileLock:
             lock.release()
             return None
         return lock
+
+    def content(self) -> bytes:
+        """Return what was written in it when it was made. Raises OSError."""
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        return os.read(self._descriptor, MAX_CONTENT)
 
     def __del__(self) -> None:
         """Let go of the file when nobody has an interest in it any more."""

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Literal
 
 from segment_librato.errors import SpoolCorruptError
 from segment_librato.log import log
+from segment_librato.spooling.age import is_older
 from segment_librato.spooling.folder import NEW_SUFFIX, QUARANTINE, RUN_SUFFIX
 from segment_librato.spooling.format import (
     HEADER,
     CorruptSegmentError,
     SegmentReader,
     UnknownVersionError,
+    count_records,
 )
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.merged import MergedReader
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["Orphan", "find_orphans"]
+__all__ = ["Orphan", "count_left", "find_orphans"]
 
 SEGMENT_NAME = re.compile(r"([0-9a-f]{16})\.seg")
 RUN_NAME = re.compile(rf".*-([0-9]+)-[0-9a-f]+{re.escape(RUN_SUFFIX)}")
@@ -90,6 +92,26 @@ class Orphan:
             segment.records += 1
             if segment.records > before.get(segment, 0):
                 yield segment, payload
+
+    def is_older(self, segment: Segment, max_age: float) -> bool:
+        """Return whether all messages of a segment are older than `max_age` seconds."""
+        try:
+            return is_older(segment.path.lstat().st_mtime, self._lock.content(), max_age)
+        except OSError:  # it is gone meanwhile
+            return False
+
+    def count(self) -> int:
+        """Return how many messages it has, without reading them; before `messages` is called.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        total = 0
+        for path in self.path.iterdir():
+            if SEGMENT_NAME.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+                with _open_segment(path) as file:
+                    total += count_records(file.read()) - _settled.get(path, 0)
+        return total
 
     def close(self) -> None:
         """Let go of the run: what is settled is gone, and its folder if nothing is left in it."""
@@ -171,6 +193,20 @@ def find_orphans(folder: Path, on_corrupt: Callable[[SpoolCorruptError], None]) 
             lock.release()
         else:
             yield Orphan(path, lock, on_corrupt)
+
+
+def count_left(folder: Path) -> int:
+    """Return how many messages dead processes left in a folder, as far as they can be read.
+
+    Those that another process is delivering are not counted. Raises OSError.
+    """
+    total = 0
+    for orphan in find_orphans(folder, lambda _: None):
+        try:
+            total += orphan.count()
+        finally:
+            orphan.close()
+    return total
 
 
 def _lock(path: Path) -> FileLock | None:

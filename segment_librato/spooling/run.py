@@ -20,6 +20,7 @@ from zlib import crc32
 
 from segment_librato.process.clock import monotonic
 from segment_librato.process.fork import register_after_fork
+from segment_librato.spooling.age import boot_mark
 from segment_librato.spooling.folder import NEW_SUFFIX, RUN_SUFFIX, sync_folder
 from segment_librato.spooling.format import pack_head, pack_sequence
 from segment_librato.spooling.lock import FileLock
@@ -152,7 +153,7 @@ class _Folder:
         made.mkdir(mode=0o700)
         lock = None
         try:
-            lock = FileLock.make(made / LOCK)
+            lock = FileLock.make(made / LOCK, boot_mark())
             path = made.rename(parent / f"{name}{RUN_SUFFIX}")
         except OSError:
             remove_if_empty(made)

@@ -135,10 +135,10 @@ def test_a_run_can_be_made_while_somebody_cleans_up(
 ) -> None:
     cleaned: list[list[bytes]] = []
 
-    def make_after_cleaning(path: Path) -> FileLock:
+    def make_after_cleaning(path: Path, content: bytes) -> FileLock:
         if not cleaned:
             cleaned.append(drain(tmp_path, corruption))
-        return really_make(path)
+        return really_make(path, content)
 
     really_make = FileLock.make
     monkeypatch.setattr(FileLock, "make", make_after_cleaning)
