@@ -35,6 +35,7 @@ from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
 from segment_librato.config.spool import SpoolConfig
 from segment_librato.config.validators import Timeout
 from segment_librato.counters import Stats
+from segment_librato.drain import DrainReport, drain_spool
 from segment_librato.errors import (
     APIError,
     ClientClosedError,
@@ -82,6 +83,7 @@ __all__ = [
     "ClientClosedError",
     "ConfigError",
     "DeliveryError",
+    "DrainReport",
     "Identifier",
     "LibratoConfig",
     "Message",
@@ -107,6 +109,7 @@ __all__ = [
     "aflush",
     "alias",
     "configure_gauge",
+    "drain_spool",
     "flush",
     "flush_on_sigterm",
     "gauge",

@@ -23,7 +23,7 @@ FLOORS = [
     "compat",
     "global_client",
     "client",
-    "router",
+    "router, drain",
     "sending",
     "preload",
     "gauge_delivery",

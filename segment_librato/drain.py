@@ -1,0 +1,135 @@
+"""`drain_spool`: deliver what processes that have ended left in a spool, and return.
+
+For deployments, tests and the command line; a client with a spool does the same in the background.
+Owns when to go on and when to leave the rest where it is. Must not know files or HTTP.
+"""
+
+from __future__ import annotations
+
+import os  # noqa: TC003  for `typing.get_type_hints`
+from collections.abc import Callable  # noqa: TC003  the same
+from typing import TYPE_CHECKING, NamedTuple
+
+from segment_librato.config.client import Config, OnError
+from segment_librato.config.spool import SpoolConfig
+from segment_librato.config.validators import check_callback, check_seconds
+from segment_librato.delivery.report import Reporter
+from segment_librato.delivery.retry import SEGMENT
+from segment_librato.errors import ConfigError, raised_anew, unexpected
+from segment_librato.preload import preload
+from segment_librato.queue.schedule import BatchRules
+from segment_librato.transport.envelope import MAX_BATCH_MESSAGES, max_message_bytes
+from segment_librato.transport.lazy import LazyTransport
+
+if TYPE_CHECKING:
+    from segment_librato.delivery.drain import Drain
+    from segment_librato.transport.base import Transport
+
+__all__ = ["DrainReport", "drain_spool"]
+
+
+class DrainReport(NamedTuple):
+    """What became of the messages in a spool.
+
+    Attributes:
+        delivered: Messages for which the server reported success.
+        failed: Messages that will not be delivered; `on_error` was called with them.
+        left: Messages that are still there: the server could not be reached, or time ran out.
+            Those of processes that are alive do not count.
+        quarantined: Parts of files that could not be read, and are in `quarantine/` now.
+    """
+
+    delivered: int = 0
+    failed: int = 0
+    left: int = 0
+    quarantined: int = 0
+
+
+@raised_anew
+def drain_spool(
+    path: str | os.PathLike[str],
+    write_key: str,
+    *,
+    host: str | None = None,
+    timeout: float | None = None,
+    on_error: OnError | None = None,
+    gzip: bool = False,
+    progress: Callable[[DrainReport], object] | None = None,
+) -> DrainReport:
+    """Deliver what processes that have ended left in a spool, and return what became of it.
+
+    It starts no thread, and may run beside live clients and other drains: each message is
+    delivered by one of them. Without `on_error`, nothing is given up for what is not the fault of
+    a single message, such as a wrong host: that ends the drain, and the rest stays.
+
+    Args:
+        path: The folder, as in the option `spool`; if there is none, nothing is left in it.
+        write_key: The write key of the clients that wrote there.
+        host: Their host.
+        timeout: Longest time to take, in seconds; None is no limit. Then, and when a request has
+            failed as often as `max_retries` allows, the rest stays.
+        on_error: Called as `on_error(error, messages)`, as that of a client.
+        gzip: Compress requests.
+        progress: Called with the report so far after each batch. What it raises ends the drain.
+
+    Raises:
+        ConfigError: an argument is wrong, or the folder is not safe; the text names it.
+        OSError: the folder cannot be read.
+    """
+    check_callback("progress", progress)
+    if timeout is not None:
+        check_seconds("timeout", timeout)
+    config = Config(write_key, host, on_error=on_error, gzip=gzip)
+    if not config.write_key:
+        raise ConfigError(unexpected("write_key", "the write key of a source, a str", write_key))
+    del write_key  # an error tracker would upload it
+    return _drain(config, SpoolConfig(path), timeout, progress)
+
+
+def _drain(
+    config: Config,
+    spool: SpoolConfig,
+    timeout: float | None,
+    progress: Callable[[DrainReport], object] | None,
+) -> DrainReport:
+    # Most processes never drain.
+    from pathlib import Path
+
+    from segment_librato.delivery.drain import Drain
+    from segment_librato.spooling.backlog import Backlog
+    from segment_librato.spooling.folder import find_spool
+    from segment_librato.spooling.orphan import count_left
+
+    folder = find_spool(Path(spool.path), config.write_key or "", config.batch_url)
+    if folder is None:
+        return DrainReport()
+    max_bytes = max_message_bytes(config.write_key or "")
+    rules = BatchRules(1, MAX_BATCH_MESSAGES, max_bytes, 0)
+    transport = LazyTransport(lambda: _make_transport(config), preload)
+    drain = Drain(config, rules, transport, Reporter(config.on_error), SEGMENT)
+    found = count_left(folder) if progress else 0
+
+    def report_progress() -> None:
+        if progress:
+            stats = drain.stats()
+            done = stats.delivered + stats.failed
+            progress(_report(drain, max(0, found - done)))
+
+    backlog = Backlog(folder, rules.max_messages, rules.max_bytes, drain.count_corrupt)
+    try:
+        drain.run(backlog, timeout, report_progress)
+    finally:
+        backlog.close()
+        transport.close()
+    return _report(drain, count_left(folder))
+
+
+def _report(drain: Drain, left: int) -> DrainReport:
+    stats = drain.stats()
+    return DrainReport(stats.delivered, stats.failed, left, drain.quarantined)
+
+
+def _make_transport(config: Config) -> Transport:
+    from segment_librato.transport.segment import SegmentTransport  # it imports HTTP
+
+    return SegmentTransport(config)
