@@ -1,17 +1,22 @@
 """What dead processes left in a folder, in batches, oldest first.
 
-It is streamed: memory holds one batch, and one piece of each file that is being read. Owns the
+It is streamed: memory holds one batch, and one piece of each file that is being read. A file is
+deleted when all its messages have their outcome, so a batch does not go on with another file if
+both together are larger than one may be: a `kill -9` has no more than that sent twice. Owns the
 runs that it has taken, until what is in them has its outcome or it is closed. Must not know how a
 batch is delivered.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from segment_librato.log import log
 from segment_librato.process.fork import register_after_fork
+from segment_librato.spooling.format import MAX_PAYLOAD_BYTES
 from segment_librato.spooling.orphan import Orphan, find_orphans
+from segment_librato.spooling.run import MAX_SEGMENT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Backlog", "LeftBatch"]
 
+MAX_FILE_BYTES = MAX_SEGMENT_BYTES + MAX_PAYLOAD_BYTES
 MAX_RUNS = 50  # in a batch; each is an open file
 
 
@@ -107,7 +113,7 @@ class Backlog:
         """Return a batch, empty at the end."""
         if self._messages is None:
             self._messages = self._read()
-        batch, size, orphans = LeftBatch([], is_expired=False), 0, set[Orphan]()
+        batch, size, seen = LeftBatch([], is_expired=False), 0, _Seen()
         current = self._next or next(self._messages, None)
         if current:
             self._close_before(current[0])
@@ -115,11 +121,11 @@ class Backlog:
         while current:
             orphan, segment, payload = current
             size += len(payload) + 1
-            orphans.add(orphan)
+            has_room = seen.add(orphan, segment)
             if batch.messages and (
                 len(batch.messages) >= self._max_messages
                 or size > self._max_bytes
-                or len(orphans) > MAX_RUNS
+                or not has_room
                 or self._is_too_old(orphan, segment) != batch.is_expired
             ):
                 break
@@ -156,3 +162,23 @@ class Backlog:
         if is_expired is None:
             is_expired = self._is_expired[segment] = orphan.is_older(segment, self._max_age)
         return is_expired
+
+
+class _Seen:
+    """What a batch has messages of."""
+
+    def __init__(self) -> None:
+        self._orphans: set[Orphan] = set()
+        self._segments: set[Segment] = set()
+        self._size = 0
+
+    def add(self, orphan: Orphan, segment: Segment) -> bool:
+        """Add a segment; return whether a batch may go on with it."""
+        if segment in self._segments:
+            return True
+        self._segments.add(segment)
+        self._orphans.add(orphan)
+        with suppress(OSError):  # it is gone meanwhile
+            self._size += segment.path.lstat().st_size
+        is_begun = segment.records > 1  # threads have written at the same time
+        return len(self._orphans) <= MAX_RUNS and (is_begun or self._size <= MAX_FILE_BYTES)

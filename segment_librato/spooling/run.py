@@ -34,7 +34,7 @@ __all__ = ["LOCK", "SEGMENT_SUFFIX", "Lane", "Run", "remove_if_empty"]
 
 LOCK = "lock"
 SEGMENT_SUFFIX = ".seg"
-MAX_SEGMENT_BYTES = 512 * 1024
+MAX_SEGMENT_BYTES = 480 * 1024  # so that one request can carry a segment
 MAX_SEGMENT_AGE = 30.0  # seconds; it bounds what is sent twice after a `kill -9`
 
 

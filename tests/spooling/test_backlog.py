@@ -128,6 +128,31 @@ def test_memory_holds_a_batch_however_much_is_left(tmp_path: Path, corruption: C
     assert peak < 500_000
 
 
+def large_segment(first: int) -> bytes:
+    """Return a segment of 300,000 bytes."""
+    return HEADER + b"".join(pack(n, b"x" * 29_984) for n in range(first, first + 10))
+
+
+def test_a_batch_does_not_go_on_with_a_file_if_both_are_large(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    small = [segment_of(200, 3), segment_of(300, 3)]
+    run_by_hand(tmp_path, large_segment(0), large_segment(100), *small, large_segment(400))
+    found = list(batches(backlog_of(tmp_path, corruption, max_bytes=500_000)))
+    assert [len(one) for one in found] == [10, 16, 10]
+
+
+def test_a_batch_goes_on_with_files_that_were_written_at_the_same_time(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    even = HEADER + b"".join(pack(n, b"x" * 29_984) for n in range(0, 30, 2))
+    odd = HEADER + b"".join(pack(n, b"x" * 29_984) for n in range(1, 30, 2))
+    run = run_by_hand(tmp_path, even)
+    (run / f"{1:016x}.seg").write_bytes(odd)
+    found = list(batches(backlog_of(tmp_path, corruption, max_bytes=300_000)))
+    assert [len(one) for one in found] == [1, 10, 10, 9]
+
+
 def test_what_has_no_outcome_stays_and_comes_again(tmp_path: Path, corruption: Corruption) -> None:
     run_by_hand(tmp_path, segment_of(0, 5), name="1-1-1")
     run_by_hand(tmp_path, segment_of(5, 5), name="2-1-1")

@@ -210,6 +210,42 @@ def test_another_version_is_left_alone_and_told_of_once(
     assert corruption.errors == []
 
 
+# Damage
+
+
+SMALL = segment_of(0, 4)
+ENDS = [len(segment_of(0, count)) for count in range(5)]
+
+
+def test_a_flipped_bit_costs_the_rest_of_its_file_and_no_other(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    for bit in range(8 * len(SMALL)):
+        damaged = bytearray(SMALL)
+        damaged[bit // 8] ^= 1 << bit % 8
+        folder = tmp_path / str(bit)
+        folder.mkdir()
+        run_by_hand(folder, bytes(damaged), segment_of(100, 2))
+        whole = sum(end <= bit // 8 for end in ENDS) - 1
+        assert drain(folder, corruption) == [*numbers(0, max(0, whole)), *numbers(100, 102)]
+        rest = bytes(damaged[ENDS[whole] :] if whole >= 0 else damaged)
+        error = corruption.errors.pop()
+        assert (Path(error.path).read_bytes(), error.bytes) == (rest, len(rest))
+        assert [each.name for each in folder.iterdir()] == ["quarantine"]
+    assert corruption.errors == []
+
+
+def test_wherever_a_file_ends_what_is_whole_is_read_and_nothing_stays(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    for size in range(len(SMALL) + 1):
+        run_by_hand(tmp_path, SMALL[:size], segment_of(100, 2))
+        whole = sum(end <= size for end in ENDS[1:])
+        assert drain(tmp_path, corruption) == [*numbers(0, whole), *numbers(100, 102)]
+        assert list(tmp_path.iterdir()) == []
+    assert corruption.errors == []
+
+
 # Files that cannot be read or deleted
 
 
