@@ -16,13 +16,15 @@ from segment_librato.config.validators import check_callback, check_seconds
 from segment_librato.delivery.report import Reporter
 from segment_librato.delivery.retry import SEGMENT
 from segment_librato.errors import ConfigError, raised_anew, unexpected
+from segment_librato.log import log
 from segment_librato.preload import preload
 from segment_librato.queue.schedule import BatchRules
 from segment_librato.transport.envelope import MAX_BATCH_MESSAGES, max_message_bytes
 from segment_librato.transport.lazy import LazyTransport
 
 if TYPE_CHECKING:
-    from segment_librato.delivery.drain import Drain
+    from segment_librato.delivery.adoption import Adopter
+    from segment_librato.spooling.backlog import Backlog
     from segment_librato.transport.base import Transport
 
 __all__ = ["DrainReport", "drain_spool"]
@@ -95,7 +97,7 @@ def _drain(
     # Most processes never drain.
     from pathlib import Path
 
-    from segment_librato.delivery.drain import Drain
+    from segment_librato.delivery.adoption import Adopter
     from segment_librato.spooling.backlog import Backlog
     from segment_librato.spooling.folder import find_spool
     from segment_librato.spooling.orphan import count_left
@@ -106,27 +108,49 @@ def _drain(
     max_bytes = max_message_bytes(config.write_key or "")
     rules = BatchRules(1, MAX_BATCH_MESSAGES, max_bytes, 0)
     transport = LazyTransport(lambda: _make_transport(config), preload)
-    drain = Drain(config, rules, transport, Reporter(config.on_error), SEGMENT)
+    adopter = Adopter(config, rules, transport, Reporter(config.on_error), SEGMENT)
     found = count_left(folder) if progress else 0
 
     def report_progress() -> None:
         if progress:
-            stats = drain.stats()
+            stats = adopter.stats()
             done = stats.delivered + stats.failed
-            progress(_report(drain, max(0, found - done)))
+            progress(_report(adopter, max(0, found - done)))
 
-    backlog = Backlog(folder, rules.max_messages, rules.max_bytes, drain.count_corrupt)
+    backlog = Backlog(folder, rules.max_messages, rules.max_bytes, adopter.count_corrupt)
     try:
-        drain.run(backlog, timeout, report_progress)
+        _deliver_all(backlog, adopter, timeout, report_progress)
     finally:
         backlog.close()
         transport.close()
-    return _report(drain, count_left(folder))
+    return _report(adopter, count_left(folder))
 
 
-def _report(drain: Drain, left: int) -> DrainReport:
-    stats = drain.stats()
-    return DrainReport(stats.delivered, stats.failed, left, drain.quarantined)
+def _deliver_all(
+    backlog: Backlog, adopter: Adopter, timeout: float | None, on_batch: Callable[[], object]
+) -> None:
+    """Deliver batches until none is left, time runs out, or one has to stay."""
+    clock = adopter.clock
+    deadline = None if timeout is None else clock.deadline(timeout)
+    has_found = True
+    while deadline is None or clock.now() < deadline:
+        batch = backlog.take()
+        if batch is None:
+            if not has_found:  # nor has anybody left something since
+                return
+            has_found = False
+            continue
+        has_found = True
+        error = adopter.deliver(batch, deadline)
+        on_batch()
+        if error:
+            log.warning("the rest stays in the spool: %s", error)
+            return
+
+
+def _report(adopter: Adopter, left: int) -> DrainReport:
+    stats = adopter.stats()
+    return DrainReport(stats.delivered, stats.failed, left, adopter.quarantined)
 
 
 def _make_transport(config: Config) -> Transport:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import subprocess
+import sys
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +23,7 @@ from segment_librato import (
     drain_spool,
 )
 from segment_librato.config.client import Config
+from segment_librato.devserver import LocalSegment
 from segment_librato.spooling.folder import open_spool
 from segment_librato.spooling.format import HEADER, pack
 from segment_librato.spooling.run import Run
@@ -26,7 +31,6 @@ from segment_librato.spooling.run import Run
 if TYPE_CHECKING:
     from support.errors import Errors
 
-    from segment_librato.devserver import LocalSegment
 
 KEY = "test-key"
 
@@ -58,6 +62,38 @@ def leave(spool: Path, server: LocalSegment, *numbers: int) -> Path:
 
 def arrived(server: LocalSegment) -> list[int]:
     return [message["properties"]["n"] for message in server.messages]
+
+
+def test_the_programs_of_the_page_do_what_it_says(tmp_path: Path) -> None:
+    """No server runs until the first one has been killed."""
+    page = (Path(__file__).parent.parent / "docs/spool.md").read_text(encoding="utf-8")
+    track, drain, output = re.findall(
+        r"^```(?:py|python)?\n(.*?)^```", page, re.MULTILINE | re.DOTALL
+    )[:3]
+    with LocalSegment() as server:
+        port = server.port
+    run_program(tmp_path, port, track, -signal.SIGKILL)
+    with LocalSegment(port) as server:
+        assert run_program(tmp_path, port, drain, 0) == output
+        assert len(server.messages) == 1000
+        assert (server.duplicates, server.dropped) == (0, [])
+        assert [one["properties"]["value"] for one in server.messages] == list(range(1000))
+
+
+def run_program(folder: Path, port: int, program: str, status: int) -> str:
+    """Run a program in a folder; return its output."""
+    host = f"http://127.0.0.1:{port}"
+    preamble = f"import segment_librato.config.client as c; c.DEFAULT_HOST = {host!r}\n"
+    process = subprocess.run(  # noqa: S603  our own page
+        [sys.executable, "-W", "error", "-c", preamble + program],
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert process.returncode == status, process.stderr
+    return process.stdout
 
 
 def test_what_was_left_is_delivered_in_order_and_gone(
@@ -98,7 +134,9 @@ def test_progress_is_told_after_each_batch(tmp_path: Path, server: LocalSegment)
     leave(tmp_path, server, *range(6000))
     reports: list[DrainReport] = []
     total = drain_spool(tmp_path, KEY, host=server.host, progress=reports.append)
-    assert [(one.delivered, one.left) for one in reports] == [(2500, 3500), (5000, 1000), (6000, 0)]
+    assert reports[0] == DrainReport(delivered=2500, left=3500)
+    assert len(reports) >= 3
+    assert {one.delivered + one.left for one in reports} == {6000}
     assert total == reports[-1]
     assert all(later > earlier for earlier, later in pairwise(arrived(server)))
 

@@ -29,12 +29,20 @@ from segment_librato.queue.ledger import InFlightBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from segment_librato.config.client import Config
     from segment_librato.delivery.report import Reporter
     from segment_librato.delivery.retry import RetryTable
     from segment_librato.queue.message_queue import MessageQueue
     from segment_librato.transport.base import Receipt, Transport
+
+    class Adoption(Protocol):
+        """What a consumer does when it has nothing else to do."""
+
+        def run(self) -> None:
+            """Do a part of it."""
+
 
 __all__ = ["Consumer", "Delivery"]
 
@@ -213,6 +221,7 @@ class Consumer:
         queue: MessageQueue,
         begin: Callable[[InFlightBatch], Delivery],
         on_leave: Callable[[], None],
+        adoption: Adoption | None = None,
     ) -> None:
         """Make a consumer without a thread.
 
@@ -220,10 +229,12 @@ class Consumer:
             queue: what it takes from.
             begin: makes the delivery of a batch.
             on_leave: called on its thread when that ends.
+            adoption: what it does when the queue hands out an empty batch.
         """
         self._queue = queue
         self._begin = begin
         self._on_leave = on_leave
+        self._adoption = adoption
         self.thread: threading.Thread | None = None
 
     def is_alive(self) -> bool:
@@ -285,12 +296,17 @@ class Consumer:
         while self._queue.ledger is ledger:
             delivery = self._begin(InFlightBatch())
             delivery.batch.thread = thread
+            is_taken = False
             try:
                 if not self._queue.take(self, delivery.batch):
                     break
-                delivery.run()
+                is_taken = True
+                if delivery.batch.messages:
+                    delivery.run()
+                elif self._adoption:
+                    self._adoption.run()
             except BaseException as interruption:
-                if not delivery.batch.messages or ends_greenlet(interruption):
+                if not is_taken or ends_greenlet(interruption):
                     raise
                 log.warning("the consumer continues after %s", type(interruption).__name__)
                 delivery.give_up(interruption)

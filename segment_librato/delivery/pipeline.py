@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segment_librato.config.client import Config
+    from segment_librato.delivery.adoption import Adoption
     from segment_librato.delivery.report import Reporter
     from segment_librato.delivery.retry import RetryTable
     from segment_librato.errors import RejectionError
@@ -72,10 +73,12 @@ class Pipeline:
         self.begin: Callable[[InFlightBatch], Delivery] = partial(
             Delivery, queue, transport, report, config, table
         )
-        self.consumers: list[Consumer] = [
-            Consumer(queue, self.begin, self._consumer_left) for _ in range(config.thread)
-        ]
         self._spool = spool
+        self._adoption = self._make_adoption(table)
+        self.consumers: list[Consumer] = [
+            Consumer(queue, self.begin, self._consumer_left, self._adoption)
+            for _ in range(config.thread)
+        ]
         self._keeper = self._make_keeper() if spool else None
         self._starting_threads: set[int] = set()
         self._can_start = True
@@ -95,6 +98,17 @@ class Pipeline:
         self._transport.reset_after_fork()
         if self._keeper:
             self._keeper.reset()
+        if self._adoption:
+            self._adoption.reset_after_fork()
+
+    def _make_adoption(self, table: RetryTable) -> Adoption | None:
+        """Return what delivers the messages that dead processes left in the spool."""
+        if not (self._spool and self._spool.config.deliver):
+            return None
+        from segment_librato.delivery.adoption import Adoption  # few need it
+
+        parts = self._spool, self._transport, self.report, self.config, table
+        return Adoption(self.queue, *parts)
 
     def _make_keeper(self) -> Keeper | None:
         """Return what has the disk hold messages, and makes room; None if there is no need."""
@@ -413,6 +427,8 @@ class Pipeline:
             log.debug("reset after a fork; messages left to the parent: %d", left)
 
     def _consumer_left(self) -> None:
+        if self._adoption and not self.queue.workers.count:
+            self._adoption.leave()
         if self.queue.closed:
             self._transport.close()
             if not self.queue.workers.count:

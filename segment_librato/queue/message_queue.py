@@ -258,6 +258,11 @@ class MessageQueue:
         return len(self._waiting) >= self._max_size
 
     @property
+    def rules(self) -> BatchRules:
+        """When a batch leaves, and how large it may be."""
+        return self._schedule.rules
+
+    @property
     def maxsize(self) -> int:
         """How many messages may wait; 0 means any number."""
         return 0 if self._max_size == UNBOUNDED else int(self._max_size)
@@ -356,6 +361,9 @@ class MessageQueue:
     def take(self, worker: object, batch: InFlightBatch | None = None) -> InFlightBatch | None:
         """Wait until a batch is due and take it; return None when the consumer must leave.
 
+        An empty batch means that the consumer is to see to what dead processes left, and then to
+        call `adopt_at`.
+
         A caller that hands in an empty batch holds what is in it whatever interrupts this method.
 
         A consumer that must leave is counted as gone in the same instant, so that a message put in
@@ -428,6 +436,13 @@ class MessageQueue:
 
     def close_files(self) -> None:
         """Let go of what is on disk, once the queue is closed and nothing is in flight."""
+
+    def adopt_at(self, at: float) -> None:
+        """Have a consumer look at this time for what dead processes left; see `take`."""
+
+    def claim_adoption(self) -> bool:
+        """Return whether the caller, and nobody else, sees to what dead processes left."""
+        return False
 
     def take_left(self) -> tuple[int, str]:
         """Return how many messages were left on disk since the last call, and where."""

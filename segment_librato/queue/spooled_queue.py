@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Literal
 
+from segment_librato.process.clock import ALREADY_OVER
 from segment_librato.process.locks import synchronized
 from segment_librato.queue.message_queue import REFUSED, MessageQueue
 from segment_librato.queue.schedule import UNBOUNDED, count_fitting
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SpooledQueue"]
 
+MAX_PRECEDENCE = 1.0  # seconds that a backlog waits for messages which are not due yet
 MAX_SET_ASIDE = 4  # batches; it bounds what is in memory
 FIRST_PAUSE = 60.0  # seconds until a batch that was set aside is due; it doubles each time
 MAX_PAUSE = 300.0
@@ -104,6 +106,8 @@ class SpooledQueue(MessageQueue):
         self._to_reopen: list[WrittenSegment] = []  # the system did not let them be read
         self._fruitless_since: float | None = None
         self._left = 0  # messages that were left since somebody asked
+        # When a consumer looks for what dead processes left; None while one does, or never.
+        self._adopt_at = None if self._only_writes else ALREADY_OVER
 
     def _make_ledger(self) -> Ledger:
         self._ledger = self._kind(self._changed, _Waiting(self))
@@ -239,6 +243,20 @@ class SpooledQueue(MessageQueue):
                 return batch
         return None
 
+    @synchronized
+    def adopt_at(self, at: float) -> None:
+        """Have a consumer look at this time for what dead processes left."""
+        self._adopt_at = at
+
+    @synchronized
+    def claim_adoption(self) -> bool:
+        """Return whether the caller, and nobody else, sees to what dead processes left.
+
+        It calls `adopt_at` in the end.
+        """
+        is_free, self._adopt_at = self._adopt_at is not None, None
+        return is_free
+
     def tidy(self, batch: InFlightBatch) -> None:
         """Delete files behind the outcomes of a batch; all of them if nothing waits."""
         delete_settled(batch.messages)
@@ -355,7 +373,23 @@ class SpooledQueue(MessageQueue):
         self._ledger.recall(self.clock.now())
         if self._is_held_back() and not self.ledger.has_orphans():
             return False
-        return super()._take_due(batch, is_due=is_due)
+        if super()._take_due(batch, is_due=is_due):
+            return True
+        adopt_at = self._adoption_due_at()
+        return adopt_at is not None and adopt_at <= self.clock.now() and self.claim_adoption()
+
+    def _adoption_due_at(self) -> float | None:
+        """Return when a consumer that has nothing else to do looks for what dead processes left.
+
+        None if none should: the server is in trouble, or the consumers are to leave.
+        """
+        if self.workers.must_leave or self._ledger.count_set_aside() or self.ledger.last_error():
+            return None
+        if self._adopt_at == ALREADY_OVER:
+            self._adopt_at = self.clock.now()
+        if self._adopt_at is None or not self._waiting:
+            return self._adopt_at
+        return self._adopt_at + min(self.rules.interval, MAX_PRECEDENCE)
 
     def _is_due(self) -> bool:
         if self._is_held_back():
@@ -372,7 +406,8 @@ class SpooledQueue(MessageQueue):
         retry_at = self._ledger.next_retry()
         if self._is_held_back():
             return retry_at
-        return min((one for one in (due_at, poll_at, retry_at) if one is not None), default=None)
+        times = (due_at, poll_at, retry_at, self._adoption_due_at())
+        return min((one for one in times if one is not None), default=None)
 
     def _fill(self, batch: InFlightBatch, max_messages: int, max_bytes: int) -> bool:
         if self._waiting or not self._ahead or self._is_reading:

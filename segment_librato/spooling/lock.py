@@ -40,11 +40,11 @@ class FileLock:
 
         Args:
             path: of the file.
-            content: what to write in it, if the disk takes it.
+            content: what to write in it.
 
         Raises:
-            OSError: it cannot be made, the file system has no locks, or another process was
-                faster to lock or to remove it.
+            OSError: it cannot be made or written, the file system has no locks, or another process
+                was faster to lock or to remove it.
         """
         lock = cls()
         lock._descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
@@ -52,8 +52,7 @@ class FileLock:
             _lock(lock._descriptor)
             if not lock._is_of(path):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-            with suppress(OSError):
-                os.write(lock._descriptor, content)
+            os.write(lock._descriptor, content)
         except OSError:
             lock.release()
             raise

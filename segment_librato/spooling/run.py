@@ -162,7 +162,20 @@ class _Folder:
             raise
         self.path: Path = path
         self.lock: FileLock = lock
-        self.is_synced: bool = False
+        self._is_known_to_disk = False
+
+    def sync(self) -> None:
+        """Have the disk hold the names in it, and once its own and those of the spool's folders.
+
+        Raises:
+            OSError: it could not be done.
+        """
+        sync_folder(self.path)
+        if not self._is_known_to_disk:
+            for each in [*self.path.parents][:3]:
+                with suppress(PermissionError):  # the last one is not ours
+                    sync_folder(each)
+            self._is_known_to_disk = True
 
     def remove(self) -> None:
         """Remove it if no segment is in it; let go of it in any case."""
@@ -248,8 +261,7 @@ class Run:
             folder = self._folder()
             segment = self._make_in(folder, first)
         if self.waits_for_disk:
-            sync_folder(folder.path)
-            sync_folder(self._parent)
+            folder.sync()
         return segment
 
     def _folder(self) -> _Folder:
@@ -282,12 +294,7 @@ class Run:
                 with suppress(FileNotFoundError):  # it is settled meanwhile
                     _sync(segment.path)
             if dirty and (folder := self._folders.get("")):
-                sync_folder(folder.path)
-                if not folder.is_synced:  # its own name, and those of the folders it is in
-                    for each in [*folder.path.parents][:3]:
-                        with suppress(PermissionError):  # the last one is not ours
-                            sync_folder(each)
-                    folder.is_synced = True
+                folder.sync()
         except BaseException:
             self.dirty |= dirty
             raise

@@ -24,7 +24,6 @@ from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.merged import MergedReader
 from segment_librato.spooling.orphan import find_orphans
 from segment_librato.spooling.run import LOCK, Run
-from segment_librato.spooling.segment import WrittenSegment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -364,15 +363,16 @@ def test_what_ctrl_c_interrupted_is_not_written_on(
 ) -> None:
     """The size of the file is not known any more, and a full disk would cut it off too early."""
 
-    def write_and_raise(segment: WrittenSegment, record: bytes) -> None:
-        os.write(segment._descriptor, record)  # noqa: SLF001  what `_write` does first
+    def write_and_raise(descriptor: int, data: bytes) -> int:
+        really_write(descriptor, data)
         raise KeyboardInterrupt
 
+    really_write = os.write
     run = Run(tmp_path)
     lane = run.lane()
     interrupted = lane.append(b"0")
     with monkeypatch.context() as patch:
-        patch.setattr(WrittenSegment, "_write", write_and_raise)
+        patch.setattr(os, "write", write_and_raise)
         with pytest.raises(KeyboardInterrupt):
             lane.append(b"1")
     assert interrupted.is_sealed

@@ -1,0 +1,224 @@
+"""The delivery of what dead processes left, by a client that has nothing else to do.
+
+Their messages have a ledger of their own: the counters of the client are about what it accepted.
+Owns which errors leave them where they are, and when a client looks for more. Must not know files
+or HTTP.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+from typing import TYPE_CHECKING
+
+from segment_librato.delivery.consumer import Delivery
+from segment_librato.delivery.report import Failure
+from segment_librato.delivery.retry import Decision
+from segment_librato.errors import ShutdownTimeoutError, SpoolExpiredError
+from segment_librato.foreign.interruption import clear_locals
+from segment_librato.log import log
+from segment_librato.process.clock import ALREADY_OVER
+from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.message_queue import MessageQueue
+from segment_librato.queue.spooled import SpooledLedger, SpooledMessage, delete_settled
+from segment_librato.spooling.backlog import Backlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from segment_librato.config.client import Config
+    from segment_librato.counters import Stats
+    from segment_librato.delivery.report import Reporter
+    from segment_librato.delivery.retry import RetryTable
+    from segment_librato.errors import SegmentError, SpoolCorruptError
+    from segment_librato.process.clock import Clock
+    from segment_librato.queue.ledger import Ledger
+    from segment_librato.queue.schedule import BatchRules
+    from segment_librato.spooling.backlog import LeftBatch
+    from segment_librato.spooling.spool import Spool
+    from segment_librato.transport.base import Transport
+
+__all__ = ["Adopter", "Adoption"]
+
+LOOK_SECONDS = 30.0  # between two looks at the folder
+MAX_PAUSE = 600.0  # after errors, each of which doubles it
+
+
+class Adopter:
+    """Delivers batches of what dead processes left. For one thread at a time.
+
+    Attributes:
+        quarantined: how many parts of files could not be read.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        rules: BatchRules,
+        transport: Transport,
+        report: Reporter,
+        table: RetryTable,
+        clock: Clock | None = None,
+    ) -> None:
+        self.quarantined = 0
+        self._report = report
+        self._queue = _Queue(0, rules, clock=clock)
+        self._begin: Callable[[InFlightBatch], _Delivery] = partial(
+            _Delivery, self._queue, transport, report, config, table
+        )
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of waits."""
+        return self._queue.clock
+
+    def reset_after_fork(self) -> None:
+        """Forget what the parent delivers."""
+        self._queue.reset()
+
+    def stats(self) -> Stats:
+        """Return what became of the messages so far."""
+        return self._queue.ledger.stats()
+
+    def count_corrupt(self, error: SpoolCorruptError) -> None:
+        """Count a part of a file that could not be read, and report it."""
+        self.quarantined += 1
+        self._report.failure(Failure(error, []))
+
+    def deliver(self, left: LeftBatch, deadline: float | None = None) -> SegmentError | None:
+        """Deliver a batch; return why it stays, as far as it does.
+
+        What is too old is reported instead.
+        """
+        messages = [SpooledMessage(payload, segment) for segment, payload in left.messages]
+        delivery = self._begin(InFlightBatch(*messages))
+        self._queue.admit(delivery.batch)
+        try:
+            if left.is_expired:
+                delivery.expire()
+            else:
+                delivery.run(deadline)
+        except BaseException as interruption:
+            clear_locals(interruption)
+            raise
+        finally:
+            self._queue.ledger.drop(delivery.batch)
+            delete_settled(messages)
+        return delivery.stays_for
+
+
+class Adoption:
+    """What the consumers of a queue do with the backlog in its spool: one of them at a time."""
+
+    def __init__(
+        self,
+        queue: MessageQueue,
+        spool: Spool,
+        transport: Transport,
+        report: Reporter,
+        config: Config,
+        table: RetryTable,
+    ) -> None:
+        rules = queue.rules
+        # One try each time: the messages of the client itself must not wait for these.
+        config = config.with_options(max_retries=0, max_rate_limit_duration=0)
+        self._queue = queue
+        self._spool = spool
+        self._adopter = Adopter(config, rules, transport, report, table, queue.clock)
+        self._backlog = Backlog(
+            spool.folder,
+            rules.max_messages,
+            rules.max_bytes,
+            self._count_corrupt,
+            spool.config.max_age,
+        )
+        self._failures = 0  # in a row
+
+    def reset_after_fork(self) -> None:
+        """Leave to the parent what it has taken."""
+        self._adopter.reset_after_fork()
+        self._failures = 0
+
+    def run(self) -> None:
+        """Deliver a batch, and have the queue say when the next one is due."""
+        pause: float | None = None
+        try:
+            pause = self._deliver_next()
+        except OSError as error:
+            self._spool.errors += 1
+            log.debug("the spool cannot be looked at: %s", error.strerror)
+        finally:
+            if pause is None:
+                self._backlog.close()
+                pause = LOOK_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311  jitter
+            self._queue.adopt_at(self._queue.clock.deadline(pause))
+
+    def leave(self) -> None:
+        """Let go of what has no outcome, unless another thread is delivering it."""
+        if self._queue.claim_adoption():
+            try:
+                self._backlog.close()
+            finally:
+                self._queue.adopt_at(ALREADY_OVER)
+
+    def _deliver_next(self) -> float | None:
+        """Deliver a batch; return the pause before the next one, None if there is none."""
+        batch = self._backlog.take()
+        if batch is None:
+            return None
+        before = self._adopter.stats()
+        try:
+            error = self._adopter.deliver(batch)
+        finally:
+            after = self._adopter.stats()
+            delivered = after.delivered - before.delivered
+            self._spool.recovered += delivered
+            self._spool.adopted += delivered + after.failed - before.failed
+        if error is None:
+            self._failures = 0
+            return 0.0
+        self._backlog.close()
+        pause: float = min(LOOK_SECONDS * 2**self._failures, MAX_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311  jitter
+        self._failures += 1
+        log.debug("what others left stays for %.0f s: %s", pause, error)
+        return max(pause, error.retry_after or 0)
+
+    def _count_corrupt(self, error: SpoolCorruptError) -> None:
+        self._spool.quarantined += 1
+        self._adopter.count_corrupt(error)
+
+
+class _Delivery(Delivery):
+    """The delivery of a batch that may stay where it is.
+
+    Attributes:
+        stays_for: the error for which messages stay; None if all have their outcome.
+    """
+
+    stays_for: SegmentError | None = None
+
+    def expire(self) -> None:
+        """Report all messages as too old."""
+        error = SpoolExpiredError("too old: in the spool for longer than max_age")
+        super()._fail(self.batch.unclaimed, error)
+
+    def _fail(self, messages: tuple[bytes, ...], error: SegmentError) -> None:
+        if self._is_worth_another_try(error, len(messages)):
+            self.stays_for = error
+            self.batch.abandoned = True
+        else:
+            super()._fail(messages, error)
+
+    def _is_worth_another_try(self, error: SegmentError, count: int) -> bool:
+        """Return whether the messages stay: later, or after a correction, they may arrive."""
+        decision = self._decide(error)
+        if decision is Decision.RETRY or isinstance(error, ShutdownTimeoutError):
+            return True
+        return not (self._report.has_on_error or (decision is Decision.SPLIT and count == 1))
+
+
+class _Queue(MessageQueue):
+    """What a delivery needs of a queue; nothing waits in it."""
+
+    def _make_ledger(self) -> Ledger:
+        return SpooledLedger(self._changed, self._waiting)

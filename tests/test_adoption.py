@@ -1,0 +1,273 @@
+"""What a client delivers of what dead processes left, while it lives."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.spool import run_by_hand
+
+from segment_librato import (
+    APIError,
+    SpoolConfig,
+    SpoolCorruptError,
+    SpoolExpiredError,
+    drain_spool,
+)
+from segment_librato.config.client import Config
+from segment_librato.delivery import adoption
+from segment_librato.process.clock import monotonic
+from segment_librato.spooling.folder import open_spool
+from segment_librato.spooling.format import HEADER, pack
+from segment_librato.spooling.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.errors import Errors
+
+    from segment_librato import Client
+    from segment_librato.devserver import LocalSegment
+
+KEY = "test-key"
+OWN = 1000  # the numbers of the client's own messages begin here
+
+
+@pytest.fixture
+def folder(tmp_path: Path, server: LocalSegment) -> Path:
+    return open_spool(tmp_path / "spool", KEY, Config(KEY, server.host).batch_url)
+
+
+@pytest.fixture
+def make(make_client: Callable[..., Client], folder: Path) -> Callable[..., Client]:
+    def make(**options: Any) -> Client:
+        return make_client(**{"spool": folder.parent, **options})
+
+    return make
+
+
+@pytest.fixture
+def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adoption, "LOOK_SECONDS", 0.05)
+
+
+def payload(n: int) -> bytes:
+    message = {"type": "track", "userId": "u", "event": "e", "messageId": f"m{n}"}
+    return json.dumps({**message, "properties": {"n": n}}).encode()
+
+
+def leave(folder: Path, *numbers: int) -> None:
+    run = Run(folder)
+    lane = run.lane()
+    for n in numbers:
+        lane.append(payload(n))
+    run.close()
+
+
+def track(client: Client, *numbers: int) -> None:
+    for n in numbers:
+        assert client.track("u", "e", {"n": n})[0]
+
+
+def arrived(server: LocalSegment) -> list[int]:
+    return [message["properties"]["n"] for message in server.messages]
+
+
+def runs(folder: Path) -> list[Path]:
+    return list(folder.glob("*.run"))
+
+
+def wait_until(condition: Callable[[], bool]) -> bool:
+    """Wait for what follows on another thread."""
+    deadline = monotonic() + 10
+    while not condition():
+        if monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def test_a_client_delivers_what_was_left_behind_its_own(
+    make: Callable[..., Client], folder: Path, server: LocalSegment, errors: Errors
+) -> None:
+    leave(folder, *range(100))
+    leave(folder, *range(100, 150))
+    client = make()
+    track(client, OWN)
+    assert server.wait_for(151)
+    assert arrived(server)[0] == OWN
+    assert sorted(arrived(server)) == [*range(150), OWN]
+    assert client.shutdown(10)
+    stats = client.stats
+    assert (stats.accepted, stats.delivered, stats.failed, stats.pending) == (1, 1, 0, 0)
+    assert stats.spool is not None
+    assert stats.spool[:4] == (0, 0, 150, 150)
+    assert runs(folder) == []
+    assert errors.calls == []
+    assert server.duplicates == 0
+
+
+def test_a_client_that_goes_on_tracking_delivers_it_too(
+    make: Callable[..., Client], folder: Path, server: LocalSegment
+) -> None:
+    leave(folder, *range(10))
+    client = make(upload_interval=0.02)
+    deadline, n = monotonic() + 10, OWN
+    while not {*range(10)} <= {*arrived(server)}:
+        assert monotonic() < deadline
+        track(client, n)
+        n += 1
+    assert client.shutdown(10)
+
+
+@pytest.mark.usefixtures("in_haste")
+def test_a_client_looks_again(
+    make: Callable[..., Client], folder: Path, server: LocalSegment
+) -> None:
+    client = make()
+    track(client, OWN)
+    assert server.wait_for(1)
+    for n in range(3):
+        leave(folder, n)
+        assert server.wait_for(n + 2)
+    assert client.shutdown(10)
+    assert runs(folder) == []
+
+
+@pytest.mark.usefixtures("in_haste")
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_a_server_in_trouble_does_not_take_stays_for_later(
+    make: Callable[..., Client],
+    folder: Path,
+    server: LocalSegment,
+    errors: Errors,
+    status: int,
+) -> None:
+    leave(folder, *range(10))
+    server.respond(200)
+    server.respond(status, times=3)
+    client = make()
+    track(client, OWN)
+    assert server.wait_for(11)
+    assert client.shutdown(10)
+    assert [request.status for request in server.requests] == [200, status, status, status, 200]
+    assert errors.calls == []
+    assert server.duplicates == 0
+
+
+def test_what_the_server_refuses_goes_to_on_error_and_is_not_counted_as_accepted(
+    make: Callable[..., Client], folder: Path, server: LocalSegment, errors: Errors
+) -> None:
+    leave(folder, 1, 2)
+    server.respond(200)
+    server.respond(401)
+    client = make()
+    track(client, OWN)
+    assert wait_until(lambda: len(errors.calls) == 1 and runs(folder) != [])
+    assert client.shutdown(10)
+    assert errors.types == [APIError]
+    assert errors.message_ids == ["m1", "m2"]
+    assert (client.stats.accepted, client.stats.failed) == (1, 0)
+    assert client.stats.spool is not None
+    assert client.stats.spool[2:4] == (2, 0)
+    assert runs(folder) == []
+
+
+def test_what_is_too_old_goes_to_on_error(
+    make: Callable[..., Client], folder: Path, server: LocalSegment, errors: Errors
+) -> None:
+    run = run_by_hand(folder, HEADER + pack(0, payload(1)))
+    long_ago = time.time() - 100
+    os.utime(next(run.glob("*.seg")), (long_ago, long_ago))
+    client = make(spool=SpoolConfig(folder.parent, max_age=50))
+    track(client, OWN)
+    assert wait_until(lambda: errors.types == [SpoolExpiredError])
+    assert client.shutdown(10)
+    assert errors.message_ids == ["m1"]
+    assert arrived(server) == [OWN]
+    assert runs(folder) == []
+
+
+def test_damage_goes_to_on_error(
+    make: Callable[..., Client], folder: Path, server: LocalSegment, errors: Errors
+) -> None:
+    run_by_hand(folder, HEADER + pack(0, payload(1)) + b"damage!!")
+    client = make()
+    track(client, OWN)
+    assert server.wait_for(2)
+    assert client.shutdown(10)
+    ((error, messages),) = errors.calls
+    assert isinstance(error, SpoolCorruptError)
+    assert messages == []
+    assert client.stats.spool is not None
+    assert client.stats.spool.quarantined == 1
+
+
+def test_a_client_that_only_writes_delivers_nothing(
+    make: Callable[..., Client], folder: Path, server: LocalSegment
+) -> None:
+    leave(folder, 1, 2)
+    client = make(spool=SpoolConfig(folder.parent, deliver=False))
+    track(client, OWN)
+    client.shutdown(10)
+    assert server.requests == []
+    assert drain_spool(folder.parent, KEY, host=server.host).delivered == 3
+
+
+def test_a_shutdown_does_not_wait_for_the_backlog_and_lets_go_of_it(
+    make: Callable[..., Client], folder: Path, server: LocalSegment, errors: Errors
+) -> None:
+    for n in range(4):
+        leave(folder, *range(n * 3000, n * 3000 + 3000))
+    client = make(upload_interval=0.01)
+    track(client, 100_000)
+    assert server.wait_for(1)
+    assert client.shutdown(10)
+    delivered = len(server.messages)
+    left = drain_spool(folder.parent, KEY, host=server.host)
+    assert delivered + left.delivered == 12_001
+    assert left.left == 0
+    assert errors.calls == []
+    assert server.duplicates == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_on_error_that_exits_does_not_end_the_client(
+    make: Callable[..., Client], folder: Path, server: LocalSegment
+) -> None:
+    told: list[Any] = []
+
+    def exit_(error: Exception, messages: list[dict[str, Any]]) -> None:
+        told.extend(message["messageId"] for message in messages)
+        raise SystemExit
+
+    leave(folder, 1, 2)
+    server.respond(200)
+    server.respond(401)
+    client = make(on_error=exit_)
+    track(client, OWN)
+    assert wait_until(lambda: told == ["m1", "m2"])
+    track(client, OWN + 1)
+    assert client.shutdown(10)
+    assert arrived(server) == [OWN, OWN + 1]
+    assert runs(folder) == []
+
+
+@pytest.mark.usefixtures("in_haste")
+def test_several_clients_and_threads_deliver_each_message_once(
+    make: Callable[..., Client], folder: Path, server: LocalSegment
+) -> None:
+    for n in range(40):
+        leave(folder, *range(n * 10, n * 10 + 10))
+    clients = [make(thread=3) for _ in range(3)]
+    for n, client in enumerate(clients):
+        track(client, OWN + n)
+    assert server.wait_for(403)
+    assert all([client.shutdown(10) for client in clients])  # noqa: C419  each of them
+    assert sorted(arrived(server)) == [*range(400), OWN, OWN + 1, OWN + 2]
+    assert server.duplicates == 0
+    assert runs(folder) == []
