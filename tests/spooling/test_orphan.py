@@ -372,7 +372,7 @@ def test_what_ctrl_c_interrupted_is_not_written_on(
     lane = run.lane()
     interrupted = lane.append(b"0")
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", write_and_raise)
+        patch.setattr(run_module, "write", write_and_raise)
         with pytest.raises(KeyboardInterrupt):
             lane.append(b"1")
     assert interrupted.is_sealed
