@@ -279,6 +279,42 @@ def test_damage_is_told_and_costs_no_other_file(
     assert error.bytes == 8
 
 
+FULL_DISK = """
+import os, resource, signal, sys
+from segment_librato import Client
+from segment_librato.spooling import spool
+client = Client("test-key", host=sys.argv[1], spool=sys.argv[2], upload_interval=60)
+track = lambda first, last: [client.track("u", "e", {"n": n})[0] for n in range(first, last)]
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))
+accepted = track(0, 50)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+later, spool.monotonic = spool.monotonic, lambda: later() + 31
+accepted += track(50, 100)
+print(accepted.count(True), client.stats.spool.errors, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_disk_that_fills_up_and_empties_again_costs_only_what_was_in_memory(
+    tmp_path: Path, server: LocalSegment
+) -> None:
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [sys.executable, "-c", FULL_DISK, server.host, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (process.returncode, process.stdout) == (-signal.SIGKILL, "100 1\n")
+    assert process.stderr.splitlines()[0].startswith("the spool does not work: ")
+    report = drain_spool(tmp_path, KEY, host=server.host)
+    on_disk = report.delivered - 50
+    assert 5 < on_disk < 50
+    assert report == DrainReport(delivered=report.delivered)
+    assert arrived(server) == [*range(on_disk), *range(50, 100)]
+
+
 # Beside others
 
 
