@@ -34,7 +34,7 @@ from segment_librato.config.client import Config, OnError
 from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
 from segment_librato.config.spool import SpoolConfig
 from segment_librato.config.validators import Timeout
-from segment_librato.counters import Stats
+from segment_librato.counters import SpoolStats, Stats
 from segment_librato.drain import DrainReport, drain_spool
 from segment_librato.errors import (
     APIError,
@@ -101,6 +101,7 @@ __all__ = [
     "SpoolError",
     "SpoolExpiredError",
     "SpoolFullError",
+    "SpoolStats",
     "Stats",
     "Timeout",
     "Timestamp",

@@ -132,6 +132,7 @@ class Pipeline:
             delivery = self.begin(InFlightBatch())
             try:
                 if not self.queue.take_oldest(delivery.batch):
+                    spool.on_dirty()  # all of it is being sent, or read: look again
                     break
                 delivery.fail(SpoolFullError("the spool was full, and these were the oldest"))
             except BaseException as interruption:

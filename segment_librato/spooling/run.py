@@ -18,6 +18,7 @@ from os import write
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from segment_librato.foreign.interruption import is_interruption, let_through
 from segment_librato.process.clock import monotonic
 from segment_librato.process.fork import register_after_fork
 from segment_librato.spooling.age import boot_mark
@@ -61,7 +62,9 @@ class Lane:
         run, now = self._run, monotonic()
         try:
             segment = self._idle.pop()
-        except IndexError:
+        except IndexError as error:
+            if is_interruption(error):
+                raise
             segment = self._make()
         else:
             if segment.size >= MAX_SEGMENT_BYTES or now - segment.began >= MAX_SEGMENT_AGE:
@@ -120,7 +123,9 @@ class Lane:
     def _take_idle(self) -> WrittenSegment | None:
         try:
             return self._idle.pop()
-        except IndexError:
+        except IndexError as error:
+            if is_interruption(error):
+                raise
             return None
 
 
@@ -255,7 +260,8 @@ class Run:
         folder = self._folder()
         try:
             segment = self._make_in(folder, first)
-        except FileNotFoundError:  # `tidy` was faster, or somebody has cleaned up
+        except FileNotFoundError as error:  # `tidy` was faster, or somebody has cleaned up
+            let_through(error, error.__context__)
             if self._folders.get("") is folder:
                 self._folders.pop("", None)
             folder = self._folder()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import math
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from segment_librato.foreign.interruption import let_through
 from segment_librato.spooling.format import HEADER
 
 if TYPE_CHECKING:
@@ -72,8 +72,10 @@ class Segment:
         """Delete the file if all its records are known and settled; return whether they are."""
         if not (self.is_counted and self.settled == self.records):
             return False
-        with suppress(OSError):
+        try:
             self.path.unlink()
+        except OSError as error:  # usually because it is gone
+            let_through(error, error.__context__)
         return True
 
 
@@ -118,11 +120,14 @@ class WrittenSegment(Segment):
 
     def forget(self) -> None:
         """Close the file, and never delete it: in a forked child, the parent writes to it."""
-        descriptor, self.descriptor = self.descriptor, -1
+        # There is none if Ctrl-C came before the file was made.
+        descriptor, self.descriptor = getattr(self, "descriptor", -1), -1
         self.is_sealed = True
         if descriptor >= 0:
-            with suppress(OSError):
+            try:
                 os.close(descriptor)
+            except OSError as error:
+                let_through(error, error.__context__)
 
     def __del__(self) -> None:
         """Close a file that Ctrl-C kept from its owner; it stays, as others may write to it."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from segment_librato.foreign.interruption import let_through
 from segment_librato.log import log
 from segment_librato.process.clock import monotonic
 from segment_librato.spooling.folder import RUN_SUFFIX, open_spool
+from segment_librato.spooling.format import HEADER
 from segment_librato.spooling.run import SEGMENT_SUFFIX, Run
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class Spool:
             self._note_trouble(error)
             return None
         self.written += len(data) + RECORD_BYTES
+        if segment.records == 1:
+            self.written += len(HEADER)
         if self._is_clean or self._syncs_here:
             self._is_clean = False
             self.on_dirty()
@@ -187,13 +189,26 @@ class Spool:
 
     def _sizes(self) -> list[int]:
         """Return the sizes of all segments in the folder."""
-        sizes: list[int] = []
-        with suppress(OSError), os.scandir(self.folder) as runs:
-            for run in runs:
-                if run.name.endswith(RUN_SUFFIX):
-                    with suppress(OSError), os.scandir(run) as files:
-                        for file in files:
-                            if file.name.endswith(SEGMENT_SUFFIX):
-                                with suppress(OSError):  # it is settled meanwhile
-                                    sizes.append(file.stat(follow_symlinks=False).st_size)
-        return sizes
+        runs = (run for run in _entries(self.folder) if run.name.endswith(RUN_SUFFIX))
+        files = (file for run in runs for file in _entries(run))
+        sizes = (_size(file) for file in files if file.name.endswith(SEGMENT_SUFFIX))
+        return [size for size in sizes if size is not None]
+
+
+def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """Return what is in a folder; nothing if it is gone, or strange."""
+    try:
+        with os.scandir(folder) as entries:
+            return [*entries]
+    except OSError as error:
+        let_through(error, error.__context__)
+        return []
+
+
+def _size(file: os.DirEntry[str]) -> int | None:
+    """Return the size of a file; None if it is gone."""
+    try:
+        return file.stat(follow_symlinks=False).st_size
+    except OSError as error:
+        let_through(error, error.__context__)
+        return None

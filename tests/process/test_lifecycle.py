@@ -30,6 +30,7 @@ from segment_librato.process import imports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from types import CodeType, FrameType
 
     from support.errors import Errors
@@ -680,6 +681,37 @@ def test_an_interruption_anywhere_in_a_call_leaves_the_client_usable(
             track_here()
         got_that_far = interrupted(track_here, place, exceptions)
         assert track_here()[0], f"place {place}"
+        assert client.flush(timeout=10), f"place {place}"
+        check_outcomes(server, client, errors, place)
+        assert client.shutdown(timeout=10), f"place {place}"
+    assert place > 20
+
+
+@pytest.mark.parametrize("exceptions", INTERRUPTIONS)
+@pytest.mark.parametrize("max_queue_size", [10_000, 1], ids=["in memory, too", "on disk only"])
+def test_an_interruption_anywhere_in_a_call_with_a_spool_leaves_the_client_usable(
+    server: LocalSegment,
+    make_client: MakeClient,
+    errors: Errors,
+    tmp_path: Path,
+    max_queue_size: int,
+    exceptions: tuple[type[BaseException], ...],
+) -> None:
+    place = 0
+    got_that_far = True
+    while got_that_far:
+        place += 1
+        # What an interrupted call has written may be delivered by another client of the folder.
+        spool = tmp_path / str(place)
+        client = make_client(
+            upload_interval=LONG, upload_size=100, max_queue_size=max_queue_size, spool=spool
+        )
+        track_here = partial(client.track, "user", f"place {place}", {"n": 1})
+        track_here()
+        got_that_far = interrupted(track_here, place, exceptions)
+        assert track_here()[0], f"place {place}"
+        assert client.stats.spool is not None
+        assert client.stats.spool.errors == 0, f"place {place}"
         assert client.flush(timeout=10), f"place {place}"
         check_outcomes(server, client, errors, place)
         assert client.shutdown(timeout=10), f"place {place}"
