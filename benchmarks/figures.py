@@ -8,7 +8,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.subjects import INCUMBENT, SUBJECTS
+from benchmarks.subjects import SUBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,9 +64,10 @@ class Figures:
         """Return the figure itself."""
         return spread(list(self._of(metric, subject).values()))
 
-    def to_incumbent(self, metric: Metric, subject: str) -> Spread | None:
-        """Return the ratio to the incumbent, turn by turn."""
-        return spread(ratios(self._of(metric, subject), self._of(metric, INCUMBENT)))
+    def to_base(self, metric: Metric, subject: str) -> Spread | None:
+        """Return the ratio to the subject that the target refers to, turn by turn."""
+        base = self._of(metric, metric.target.base)
+        return spread(ratios(self._of(metric, subject), base))
 
     def to_floor(self, metric: Metric, subject: str) -> Spread | None:
         """Return the ratio to the floor that encodes as the subject does, turn by turn."""
@@ -76,7 +77,7 @@ class Figures:
     def meets_target(self, metric: Metric, subject: str) -> bool | None:
         """Return whether the median meets the target; None if that cannot be said."""
         relative = metric.target.relative
-        measured = (self.to_incumbent if relative else self.spread)(metric, subject)
+        measured = (self.to_base if relative else self.spread)(metric, subject)
         if measured is None:
             return None
         has_orjson = SUBJECTS[subject].has_orjson

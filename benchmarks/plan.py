@@ -8,7 +8,12 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 
+from benchmarks.subjects import INCUMBENT, OURS, PLAIN, SPOOLED, SUBJECTS
+
 __all__ = ["MEASUREMENTS", "METRICS", "Measurement", "Metric", "Target"]
+
+
+WITHOUT_SPOOL = tuple(name for name, subject in SUBJECTS.items() if not subject.has_spool)
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class Measurement:
         may_lose: whether undelivered events are a result, not an error.
         max_rounds: maximum number of rounds; few are enough if the machine's speed has no part.
         turns: how often it is taken in a round; more if it scatters.
+        subjects: those that it is taken of.
     """
 
     name: str
@@ -32,6 +38,7 @@ class Measurement:
     may_lose: bool = False
     max_rounds: int = sys.maxsize
     turns: int = 1
+    subjects: tuple[str, ...] = WITHOUT_SPOOL
 
     def parameters(self, *, quick: bool) -> dict[str, float]:
         """Return what the measure is called with."""
@@ -45,14 +52,16 @@ class Target:
     Args:
         json: the limit without orjson.
         orjson: the limit with it.
-        relative: the limits are for the ratio to the incumbent, not for the figure itself.
+        relative: the limits are for the ratio to another subject, not for the figure itself.
         at_least: the limits are the least, not the most.
+        base: that subject; its figure stands beside that of another in any case.
     """
 
     json: float
     orjson: float
     relative: bool = True
     at_least: bool = False
+    base: str = INCUMBENT
 
     def limit(self, *, has_orjson: bool) -> float:
         """Return the limit for a subject."""
@@ -66,13 +75,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Metric:
-    """A row of the table: a figure of a measurement."""
+    """A row of a table: a figure of a measurement, and the subjects that the target is for."""
 
     measurement: str
     figure: str
     title: str
     unit: str
     target: Target
+    subjects: tuple[str, ...] = OURS
 
 
 def _absolute(limit: float) -> Target:
@@ -80,13 +90,23 @@ def _absolute(limit: float) -> Target:
     return Target(limit, limit, relative=False)
 
 
+def _of_spool(
+    measurement: str, figure: str, title: str, unit: str, limit: float, **others: bool
+) -> Metric:
+    """Return a metric of the client with a spool, beside the same client without one."""
+    target = Target(limit, limit, base=PLAIN, **others)
+    return Metric(measurement, figure, title, unit, target, (SPOOLED,))
+
+
 GIL_ROUND = 31 * 5.0
 """Milliseconds until each of 31 other threads has had its turn at the interpreter."""
 
 MEASUREMENTS = (
-    Measurement("cpu", "cpu", {"events": 20_000}, {"events": 5_000}),
+    Measurement("cpu", "cpu", {"events": 20_000}, {"events": 5_000}, subjects=tuple(SUBJECTS)),
     Measurement("gzip", "cpu", {"events": 20_000, "gzip": True}, {"events": 5_000}),
-    Measurement("paced", "paced", {"events": 1_500, "per_second": 2_000}, turns=3),
+    Measurement(
+        "paced", "paced", {"events": 1_500, "per_second": 2_000}, turns=3, subjects=tuple(SUBJECTS)
+    ),
     Measurement(
         "paced-large",
         "paced",
@@ -101,6 +121,21 @@ MEASUREMENTS = (
     ),
     Measurement("memory", "memory", {"events": 100_000}, {"events": 10_000}, max_rounds=2),
     Measurement("backlog", "backlog", {"events": 50_000}),
+    Measurement(
+        "rotations",
+        "backlog",
+        {"events": 300_000},
+        {"events": 50_000},
+        subjects=(PLAIN, SPOOLED),
+    ),
+    Measurement(
+        "adoption",
+        "adoption",
+        {"events": 700_000},
+        {"events": 70_000},
+        max_rounds=3,
+        subjects=(PLAIN, SPOOLED),
+    ),
     Measurement("one-event", "one_event", {"events": 3}),
     Measurement("idle", "idle", {"seconds": 2}, {"seconds": 1}, max_rounds=2),
     Measurement("shutdown", "shutdown", {"clients": 3}, {"clients": 1}),
@@ -144,4 +179,15 @@ METRICS = (
     ),
     Metric("exit-unflushed", "lost", "exit with 1,050 unflushed: lost", "", _absolute(0)),
     Metric("backlog", "requests", "requests for a backlog of 50,000", "", _absolute(60)),
+    _of_spool("cpu", "cpu_us", "spool: client CPU per delivered event", "µs", 1.5),
+    _of_spool("paced", "p50_us", "spool: `track()` p50, paced", "µs", 1.35),
+    _of_spool(
+        "rotations", "worst_ms", "spool: worst `track()` of 300,000", "ms", 5, relative=False
+    ),
+    _of_spool(
+        "adoption", "events_per_second", "spool: backlog, events/s", "/s", 0.5, at_least=True
+    ),
+    _of_spool(
+        "adoption", "megabytes", "spool: memory to deliver a backlog", "MB", 30, relative=False
+    ),
 )

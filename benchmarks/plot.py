@@ -12,7 +12,7 @@ import matplotlib as mpl
 from benchmarks.plan import METRICS
 from benchmarks.scaling import SERIES
 from benchmarks.scaling import SUBJECTS as GROWING
-from benchmarks.subjects import SUBJECTS
+from benchmarks.subjects import INCUMBENT, OURS, SUBJECTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,12 +49,12 @@ def draw(figures: Figures, path: Path) -> None:
 
 
 def _draw_ratios(axes: Any, figures: Figures) -> None:  # noqa: ANN401  matplotlib may be missing
-    metrics = [metric for metric in reversed(METRICS) if metric.target.relative]
+    metrics = [metric for metric in reversed(METRICS) if _is_drawn(metric)]
     rows = range(len(metrics))
     for name, (color, marker) in STYLES.items():
         costs = [_cost(figures, metric, name) for metric in metrics]
         axes.plot(costs, rows, marker, color=color, markersize=8, label=name)
-        if SUBJECTS[name].is_ours:
+        if name in OURS:
             limits = [_limit(metric, name) for metric in metrics]
             axes.plot(limits, rows, "4", color=color, markersize=11, label=f"target of {name}")
     axes.axvline(1, color="tab:red", label="segment-analytics-python")
@@ -78,6 +78,10 @@ def _draw_growth(axes: Any, figures: Figures, series: Series) -> None:  # noqa: 
     axes.legend(fontsize="small")
 
 
+def _is_drawn(metric: Metric) -> bool:
+    return metric.target.relative and metric.target.base == INCUMBENT
+
+
 def _label(metric: Metric) -> str:
     """Return the title without Markdown; where more is better, the inverse is drawn."""
     title = metric.title.replace("`", "")
@@ -85,7 +89,7 @@ def _label(metric: Metric) -> str:
 
 
 def _cost(figures: Figures, metric: Metric, subject: str) -> float:
-    measured = figures.to_incumbent(metric, subject)
+    measured = figures.to_base(metric, subject)
     if measured is None:
         return float("nan")
     return 1 / measured.median if metric.target.at_least else measured.median

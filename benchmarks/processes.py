@@ -50,14 +50,19 @@ class Order:
         Raises:
             MeasurementError: there is no reading.
         """
-        output = run_python("-m", "benchmarks.worker", json.dumps(vars(self)))
-        ended = time.monotonic()  # one clock for all processes
+        # Imported here, because the processes that are measured import this module, too.
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory() as folder:  # for a spool; nothing of it stays
+            command = ("-m", "benchmarks.worker", json.dumps(vars(self)))
+            output = run_python(*command, TMPDIR=folder)
+            ended = time.monotonic()  # one clock for all processes
         reading: Reading = json.loads(output)
         reading["exit_ms"] = (ended - reading.pop("left_at")) * 1e3
         return reading
 
 
-def run_python(*arguments: str) -> str:
+def run_python(*arguments: str, **environment: str) -> str:
     """Run an interpreter like this one; return the last line that it prints.
 
     Raises:
@@ -70,7 +75,7 @@ def run_python(*arguments: str) -> str:
             capture_output=True,
             text=True,
             timeout=LIMIT_SECONDS,
-            env={**os.environ, "PYTHONHASHSEED": "0"},
+            env={**os.environ, "PYTHONHASHSEED": "0", **environment},
         )
     except subprocess.TimeoutExpired:
         raise MeasurementError(f"no result after {LIMIT_SECONDS} seconds") from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.plan import METRICS
 from benchmarks.scaling import SERIES
-from benchmarks.subjects import INCUMBENT, SUBJECTS
+from benchmarks.subjects import INCUMBENT, OURS, PLAIN, SPOOLED, SUBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Report"]
 
 NOTHING = "-"
-OURS = [name for name, subject in SUBJECTS.items() if subject.is_ours]
 FLOORS = [name for name, subject in SUBJECTS.items() if subject.is_floor]
 
 
@@ -37,7 +36,13 @@ class Report:
 
     def text(self, preamble: str) -> str:
         """Return the whole report as readable Markdown."""
-        parts = [f"# Results\n\n{preamble}", *self._summary(), *self._details(), *self._growth()]
+        parts = [
+            f"# Results\n\n{preamble}",
+            *self._summary(),
+            *self._spool(),
+            *self._details(),
+            *self._growth(),
+        ]
         return "\n\n".join([*parts, self._verdict()]) + "\n"
 
     def failures(self) -> list[str]:
@@ -45,7 +50,7 @@ class Report:
         missed = [
             f"{subject} misses a target: {metric.title}"
             for metric in self._metrics
-            for subject in OURS
+            for subject in metric.subjects
             if self._figures.meets_target(metric, subject) is False
         ]
         grown = [
@@ -68,16 +73,30 @@ class Report:
 
     def _summary(self) -> list[str]:
         """Return a table with one row for each metric: medians, and the targets."""
-        if not self._metrics:
+        metrics = [metric for metric in self._metrics if metric.target.base == INCUMBENT]
+        if not metrics:
             return []
         head = ["median", INCUMBENT, *FLOORS, *(f"{subject} (target)" for subject in OURS)]
-        rows = [self._summary_row(metric) for metric in self._metrics]
-        return ["## Summary", table(head, rows)]
+        return ["## Summary", table(head, [self._summary_row(metric) for metric in metrics])]
 
     def _summary_row(self, metric: Metric) -> list[str]:
         row = [metric.title, middle(self._figures.spread(metric, INCUMBENT), metric.unit)]
         row += [self._compared(metric, floor) for floor in FLOORS]
         return row + [self._judged(metric, subject) for subject in OURS]
+
+    def _spool(self) -> list[str]:
+        """Return the same of the client with a spool; its ratios are to the one without."""
+        rows = [
+            [
+                metric.title,
+                middle(self._figures.spread(metric, PLAIN), metric.unit),
+                self._judged(metric, SPOOLED),
+            ]
+            for metric in self._metrics
+            if SPOOLED in metric.subjects and self._figures.spread(metric, SPOOLED)
+        ]
+        head = ["median", PLAIN, f"{SPOOLED} (target)"]
+        return ["## With a spool", table(head, rows)] if rows else []
 
     def _judged(self, metric: Metric, subject: str) -> str:
         """Return what was measured, the target and the verdict."""
@@ -88,9 +107,9 @@ class Report:
         return f"{self._compared(metric, subject)} ({limit_text(metric, subject)}) {verdict:6}"
 
     def _compared(self, metric: Metric, subject: str) -> str:
-        """Return the ratio to the incumbent, or the figure, as the target has it."""
+        """Return the ratio to the base, or the figure, as the target has it."""
         if metric.target.relative:
-            return middle(self._figures.to_incumbent(metric, subject), "x")
+            return middle(self._figures.to_base(metric, subject), "x")
         return middle(self._figures.spread(metric, subject), metric.unit)
 
     def _details(self) -> list[str]:
@@ -101,18 +120,22 @@ class Report:
                 [
                     subject,
                     ranged(self._figures.spread(metric, subject)),
-                    ranged(self._figures.to_incumbent(metric, subject)),
+                    ranged(self._figures.to_base(metric, subject)),
                     ranged(self._figures.to_floor(metric, subject)),
                 ]
-                for subject in SUBJECTS
+                for subject in self._shown(metric)
                 if self._figures.spread(metric, subject)
             ]
             unit = f", {metric.unit}" if metric.unit else ""
             parts += [
                 f"### {metric.title}{unit}",
-                table(["subject", "figure", f"to {INCUMBENT}", "to its floor"], rows),
+                table(["subject", "figure", f"to {metric.target.base}", "to its floor"], rows),
             ]
         return parts
+
+    def _shown(self, metric: Metric) -> Sequence[str]:
+        base = metric.target.base
+        return list(SUBJECTS) if base == INCUMBENT else [base, *metric.subjects]
 
     def _growth(self) -> list[str]:
         """Return a table for each series."""

@@ -41,14 +41,17 @@ def run_round(
     quick: bool,
 ) -> Iterator[Sample]:
     """Take every measurement of every subject; say on stderr which one is taken."""
-    due = [one for one in measurements if number < one.max_rounds]
+    due = [
+        one for one in measurements if number < one.max_rounds and set(subjects) & set(one.subjects)
+    ]
     for position, measurement in enumerate(due, start=1):
         progress = f"round {number + 1}: {position}/{len(due)} {measurement.name}"
         print(f"\r{progress:60}", end="", file=sys.stderr, flush=True)
         parameters = measurement.parameters(quick=quick)
         turns = 1 if quick else measurement.turns
         for turn in range(number * turns, (number + 1) * turns):
-            for subject in in_turns(subjects, turn):
+            taking_part = [name for name in subjects if name in measurement.subjects]
+            for subject in in_turns(taking_part, turn):
                 order = Order(subject, measurement.measure, parameters, sink)
                 yield _take(order, measurement, turn)
     print(f"\r{'':60}\r", end="", file=sys.stderr)

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BARE", "INCUMBENT", "SUBJECTS", "Client", "Options", "Subject"]
+__all__ = [
+    "BARE",
+    "INCUMBENT",
+    "OURS",
+    "PLAIN",
+    "SPOOLED",
+    "SUBJECTS",
+    "Client",
+    "Options",
+    "Subject",
+]
 
 WRITE_KEY = "benchmark"
 TIMEOUT = 120  # seconds: a sink that holds its responses must not cause retries
@@ -30,11 +40,15 @@ class Options(NamedTuple):
 
 
 class Client(NamedTuple):
-    """A client, ready for `track(user_id, event, properties, context)`."""
+    """A client, ready for `track(user_id, event, properties, context)`.
+
+    `count_recovered` returns how many events of dead processes it has delivered.
+    """
 
     track: Callable[..., object]
     flush: Callable[[], object]
     shutdown: Callable[[], object]
+    count_recovered: Callable[[], int] = int
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,7 @@ class Subject:
         connect: how a client is made.
         floor: the subject that is the limit for this one.
         has_orjson: False hides orjson from the process, whether or not it is installed.
+        has_spool: its events survive the process; all its clients in a measurement share a spool.
     """
 
     name: str
@@ -54,6 +69,7 @@ class Subject:
     connect: Callable[[Options], Client]
     floor: str = "floor"
     has_orjson: bool = False
+    has_spool: bool = False
 
     def prepare(self) -> None:
         """Make orjson impossible to import, unless the subject uses it."""
@@ -62,23 +78,19 @@ class Subject:
             sys.modules["orjson"] = None  # type: ignore[assignment]
 
     @property
-    def is_ours(self) -> bool:
-        """Whether the targets are for this subject."""
-        return self.name.startswith("segment_librato")
-
-    @property
     def is_floor(self) -> bool:
         """Whether this is a limit rather than a library."""
         return self.name == self.floor
 
 
-def _make(client_class: Callable[..., Any], options: Options) -> Any:  # noqa: ANN401  of any library
+def _make(client_class: Callable[..., Any], options: Options, **others: object) -> Any:  # noqa: ANN401  of any library
     return client_class(
         WRITE_KEY,
         host=options.url,
         max_queue_size=options.max_queue_size,
         gzip=options.gzip,
         timeout=TIMEOUT,
+        **others,
     )
 
 
@@ -91,6 +103,21 @@ def _segment_librato(options: Options) -> Client:
     from segment_librato import Client as SegmentLibrato
 
     return _like_segment(SegmentLibrato, options)
+
+
+def _segment_librato_with_spool(options: Options) -> Client:
+    from pathlib import Path
+    from tempfile import gettempdir
+
+    from segment_librato import Client as SegmentLibrato
+
+    client = _make(SegmentLibrato, options, spool=Path(gettempdir()) / "spool")
+
+    def count_recovered() -> int:
+        recovered: int = client.stats.spool.recovered
+        return recovered
+
+    return Client(client.track, client.flush, client.shutdown, count_recovered)
 
 
 def _segment(options: Options) -> Client:
@@ -142,19 +169,28 @@ def _nothing(*_: object) -> None:
 
 
 INCUMBENT = "segment"
+PLAIN = "segment_librato"
+SPOOLED = "segment_librato+spool"
+OURS = (PLAIN, "segment_librato+orjson")
 SUBJECTS = {
     subject.name: subject
     for subject in (
         Subject("segment", "from segment.analytics.client import Client", _segment),
         Subject("posthog", "from posthog import Posthog", _posthog),
         Subject("rudder", "from rudderstack.analytics.client import Client", _rudder),
-        Subject("segment_librato", "from segment_librato import Client", _segment_librato),
+        Subject(PLAIN, "from segment_librato import Client", _segment_librato),
         Subject(
             "segment_librato+orjson",
             "from segment_librato import Client",
             _segment_librato,
             floor="floor+orjson",
             has_orjson=True,
+        ),
+        Subject(
+            SPOOLED,
+            "from segment_librato import Client",
+            _segment_librato_with_spool,
+            has_spool=True,
         ),
         Subject("floor", "import benchmarks.floor", _floor),
         Subject(

@@ -46,7 +46,7 @@ def test_a_spread_is_the_median_and_the_range() -> None:
 
 def test_the_median_of_ratios_is_not_the_ratio_of_medians() -> None:
     figures = Figures(samples({"segment": [1, 10, 100], "floor": [1, 1, 50]}), quick=False)
-    ratio = figures.to_incumbent(METRIC, "floor")
+    ratio = figures.to_base(METRIC, "floor")
     assert ratio is not None
     assert ratio.median == 0.5
 

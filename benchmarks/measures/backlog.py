@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks.events import small_event
-from benchmarks.measures.process import resident_bytes
+from benchmarks.events import small_event, user
+from benchmarks.measures.process import forget_peak, peak_bytes, resident_bytes
 from benchmarks.measures.quantiles import quantile
+from benchmarks.measures.task import MIN_QUEUE_SIZE
+from benchmarks.subjects import Options
 
 if TYPE_CHECKING:
-    from benchmarks.measures.task import Reading, Task
+    from collections.abc import Iterable
 
-__all__ = ["backlog", "memory"]
+    from benchmarks.measures.task import Reading, Task
+    from benchmarks.subjects import Client
+
+__all__ = ["adoption", "backlog", "memory"]
+
+POLL_SECONDS = 0.005
 
 
 def memory(task: Task, *, events: int) -> Reading:
@@ -53,3 +61,49 @@ def backlog(task: Task, *, events: int) -> Reading:
         "p50_us": quantile(durations, 0.5) / 1e3,
         "cpu_us": seconds / events * 1e6,
     }
+
+
+def adoption(task: Task, *, events: int) -> Reading:
+    """Measure the delivery of a backlog: its speed, and the memory that it takes on top.
+
+    With a spool, another process has left the backlog there; without, it waits in memory.
+    """
+    client = task.connect(events=0 if task.subject.has_spool else events)
+    if task.subject.has_spool:
+        client.shutdown()  # it has imported everything
+        _leave(task, events)
+        client = task.subject.connect(Options(task.sink.url, MIN_QUEUE_SIZE))
+    else:
+        task.sink.hold()
+        _track(client, range(events))
+    gc.collect()
+    before = resident_bytes()
+    forget_peak()
+    began = time.perf_counter()
+    task.sink.release()
+    _track(client, [events])
+    client.flush()
+    while task.subject.has_spool and client.count_recovered() < events:
+        time.sleep(POLL_SECONDS)
+    seconds = time.perf_counter() - began
+    return {
+        "sent": events + 1,
+        "events_per_second": events / seconds,
+        "megabytes": (peak_bytes() - before) / 1e6,
+    }
+
+
+def _leave(task: Task, events: int) -> None:
+    """Have another process track events, and end before it delivers them."""
+    task.sink.hold()
+    child = os.fork()
+    if not child:
+        _track(task.subject.connect(Options(task.sink.url, MIN_QUEUE_SIZE)), range(events))
+        os._exit(0)
+    os.waitpid(child, 0)
+    task.sink.reset()
+
+
+def _track(client: Client, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        client.track(user(number), "Subscription Renewed", small_event(number), None)

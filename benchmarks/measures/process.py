@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["resident_bytes", "wake_ups"]
+__all__ = ["forget_peak", "peak_bytes", "resident_bytes", "wake_ups"]
 
 
 def resident_bytes() -> int:
     """Return the memory that the process holds."""
     return _number_after("VmRSS:", Path("/proc/self/status")) * 1_024
+
+
+def peak_bytes() -> int:
+    """Return the most memory that the process held since `forget_peak`."""
+    return _number_after("VmHWM:", Path("/proc/self/status")) * 1_024
+
+
+def forget_peak() -> None:
+    """Have `peak_bytes` begin anew."""
+    Path("/proc/self/clear_refs").write_text("5")  # proc(5)
 
 
 def wake_ups() -> int:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from benchmarks.sink import Sink
     from benchmarks.subjects import Client, Subject
 
-__all__ = ["Reading", "Task"]
+__all__ = ["MIN_QUEUE_SIZE", "Reading", "Task"]
 
 Reading = dict[str, float]
 
