@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SpooledQueue"]
 
+# Each write lets the consumers run, so under load they would look as soon as the smallest batch is
+# there, and a request costs as much as a hundred messages.
+MIN_BATCH_SECONDS = 0.005  # between two batches that are not full
 MAX_PRECEDENCE = 1.0  # seconds that a backlog waits for messages which are not due yet
 MAX_SET_ASIDE = 4  # batches; it bounds what is in memory
 FIRST_PAUSE = 60.0  # seconds until a batch that was set aside is due; it doubles each time
@@ -106,6 +109,7 @@ class SpooledQueue(MessageQueue):
         self._to_reopen: list[WrittenSegment] = []  # the system did not let them be read
         self._fruitless_since: float | None = None
         self._left = 0  # messages that were left since somebody asked
+        self._gathers_until = ALREADY_OVER  # before, a batch leaves only if it is full, or urgent
         # When a consumer looks for what dead processes left; None while one does, or never.
         self._adopt_at = None if self._only_writes else ALREADY_OVER
 
@@ -394,7 +398,17 @@ class SpooledQueue(MessageQueue):
     def _is_due(self) -> bool:
         if self._is_held_back():
             return False
-        return bool(self._ahead and not self._waiting) or super()._is_due()
+        if self._ahead and not self._waiting:
+            return True
+        return super()._is_due() and not self._is_gathering()
+
+    def _is_gathering(self) -> bool:
+        """Return whether more messages are to join those that wait."""
+        return (
+            self.clock.now() < self._gathers_until
+            and self._waiting_bytes < self._schedule.trigger_bytes
+            and not self._is_urgent()
+        )
 
     def _is_held_back(self) -> bool:
         """Return whether so many batches are set aside that nothing more is taken."""
@@ -402,6 +416,8 @@ class SpooledQueue(MessageQueue):
 
     def _fall_asleep(self, waiter: Waiter) -> float | None:
         due_at = super()._fall_asleep(waiter)
+        if self._waiting and self._is_gathering():
+            self._wake_at_messages, due_at = UNBOUNDED, self._gathers_until
         poll_at = self.clock.deadline(POLL_SECONDS) if self._unread else None
         retry_at = self._ledger.next_retry()
         if self._is_held_back():
@@ -410,6 +426,7 @@ class SpooledQueue(MessageQueue):
         return min((one for one in times if one is not None), default=None)
 
     def _fill(self, batch: InFlightBatch, max_messages: int, max_bytes: int) -> bool:
+        self._gathers_until = self.clock.deadline(MIN_BATCH_SECONDS)
         if self._waiting or not self._ahead or self._is_reading:
             return super()._fill(batch, max_messages, max_bytes)
         max_messages = max(max_messages, self._schedule.rules.max_messages)
