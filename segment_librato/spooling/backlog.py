@@ -118,15 +118,17 @@ class Backlog:
         if current:
             self._close_before(current[0])
             batch = batch._replace(is_expired=self._is_too_old(*current[:2]))
+        latest: Segment | None = None
         while current:
             orphan, segment, payload = current
             size += len(payload) + 1
-            has_room = seen.add(orphan, segment)
+            # Of a segment, either all messages are too old or none.
+            fits = segment is latest or (
+                seen.add(orphan, segment) and self._is_too_old(orphan, segment) == batch.is_expired
+            )
+            latest = segment
             if batch.messages and (
-                len(batch.messages) >= self._max_messages
-                or size > self._max_bytes
-                or not has_room
-                or self._is_too_old(orphan, segment) != batch.is_expired
+                len(batch.messages) >= self._max_messages or size > self._max_bytes or not fits
             ):
                 break
             batch.messages.append((segment, payload))

@@ -45,6 +45,8 @@ _UNCHECKED = struct.Struct("<8sHH")
 
 pack_head = _RECORD.pack
 pack_sequence = _SEQUENCE.pack
+unpack_head = _RECORD.unpack_from
+unpack_sequence = _SEQUENCE.unpack_from
 
 _start = _UNCHECKED.pack(MAGIC, VERSION, 0)
 HEADER: bytes = _start + struct.pack("<I", crc32(_start))
@@ -136,23 +138,32 @@ class SegmentReader:
         Raises:
             CorruptSegmentError: what is behind the last record cannot be read.
         """
-        while self.offset and self._fill(_RECORD.size):
-            length, complement, check = _RECORD.unpack_from(self._ahead, self._used)
+        # Calls only where they are needed: a backlog may have a million records.
+        head_size, ahead, used = _RECORD.size, self._ahead, self._used
+        while self.offset:
+            if len(ahead) - used < head_size:
+                if not self._fill(head_size):
+                    return
+                ahead, used = self._ahead, self._used
+            length, complement, check = unpack_head(ahead, used)
             if length ^ complement != 0xFFFF:  # noqa: PLR2004  see the format
-                if self._is_zero_to_the_end(self._used):
+                if self._is_zero_to_the_end(used):
                     return
                 raise CorruptSegmentError(self.offset)
-            size = _RECORD.size + _SEQUENCE.size + length
-            if not self._fill(size):
-                return
-            first = self._used + _RECORD.size
-            body = self._ahead[first : self._used + size]
+            size = head_size + _SEQUENCE.size + length
+            if len(ahead) - used < size:
+                if not self._fill(size):
+                    return
+                ahead, used = self._ahead, self._used
+            end = used + size
+            body = ahead[used + head_size : end]
             if crc32(body) != check:
-                if self._is_zero_to_the_end(self._used + size - 1):
+                if self._is_zero_to_the_end(end - 1):
                     return
                 raise CorruptSegmentError(self.offset)
-            self._advance(size)
-            yield _SEQUENCE.unpack_from(body)[0], body[_SEQUENCE.size :]
+            self._used = used = end
+            self.offset += size
+            yield unpack_sequence(body)[0], body[_SEQUENCE.size :]
 
     def _fill(self, size: int) -> bool:
         """Have this many unused bytes ahead; return False if the file ends before."""

@@ -74,9 +74,10 @@ class Lane:
             # As in `pack`, and nothing of it in functions, which would take longer.
             length, body = len(payload), pack_sequence(next(run.sequence)) + payload
             record = pack_head(length, length ^ 0xFFFF, crc32(body)) + body
-            if write(segment.descriptor, record) != len(record):
+            written = write(segment.descriptor, record)
+            if written != len(record):
                 segment.undo()
-            segment.size += len(record)
+            segment.size += written
             segment.records += 1
             segment.written_at = now
             if run.waits_for_disk:
