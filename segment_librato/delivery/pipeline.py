@@ -127,7 +127,10 @@ class Pipeline:
         if not spool:
             return
         spool.sync()
-        spool.keep_measured()
+        if spool.drops_oldest:
+            spool.measure()  # what is written meanwhile, and may not be counted, wakes the keeper
+        else:
+            spool.keep_measured()
         while spool.drops_oldest and spool.excess():
             delivery = self.begin(InFlightBatch())
             try:
