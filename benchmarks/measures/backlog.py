@@ -40,9 +40,12 @@ def memory(task: Task, *, events: int) -> Reading:
     return {"bytes_per_event": (resident_bytes() - before) / events}
 
 
-def backlog(task: Task, *, events: int) -> Reading:
-    """Time the slowest call while events pile up, and what it costs to deliver them after all."""
-    client = task.connect(events=events)
+def backlog(task: Task, *, events: int, room: int = 0) -> Reading:
+    """Time the slowest call while events pile up, and what it costs to deliver them after all.
+
+    All of them wait in memory; with a spool, `room` is how many do, if it is not 0.
+    """
+    client = task.connect(events=room or events)
     task.sink.hold()
     durations = []
     gc.collect()

@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from segment_librato.delivery.consumer import Consumer, Delivery
-from segment_librato.delivery.keeper import Keeper
 from segment_librato.delivery.notices import WaitNotices
 from segment_librato.delivery.report import Failure
 from segment_librato.errors import DeliveryError, ShutdownTimeoutError, SpoolFullError
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from segment_librato.config.client import Config
     from segment_librato.delivery.adoption import Adoption
+    from segment_librato.delivery.keeper import Keeper
     from segment_librato.delivery.report import Reporter
     from segment_librato.delivery.retry import RetryTable
     from segment_librato.errors import RejectionError
@@ -115,6 +115,8 @@ class Pipeline:
         spool = self._spool
         if not (spool and spool.config.deliver and (spool.config.fsync or spool.drops_oldest)):
             return None
+        from segment_librato.delivery.keeper import Keeper  # few need it
+
         keeper = Keeper(
             self._keep_spool, spool.config.fsync or SECONDS_TO_MAKE_ROOM, self.queue.clock
         )

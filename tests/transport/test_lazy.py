@@ -10,6 +10,8 @@ import pytest
 from support.script import fork_warning, needs_fork, run, sequence_numbers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from segment_librato.devserver import LocalSegment
 
 EXPENSIVE = (
@@ -48,7 +50,7 @@ SIGNAL_AT = """
 
 
 def loaded_after(code: str) -> set[str]:
-    """Return which of the expensive modules a new interpreter has loaded after this code.
+    """Return which modules a new interpreter has loaded after this code.
 
     It has no orjson, which loads some of them by itself.
     """
@@ -59,7 +61,7 @@ def loaded_after(code: str) -> set[str]:
         capture_output=True,
         text=True,
     )
-    return set(done.stdout.split()) & set(EXPENSIVE)
+    return set(done.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,33 @@ def loaded_after(code: str) -> set[str]:
     ],
 )
 def test_a_process_that_sends_nothing_loads_nothing_expensive(code: str) -> None:
-    assert loaded_after(code) == set()
+    assert loaded_after(code) & set(EXPENSIVE) == set()
+
+
+def spooling(modules: set[str]) -> set[str]:
+    """Return those of the modules that only a spool needs."""
+    names = ("spooling", "spooled", "spooled_queue", "keeper", "adoption", "writing")
+    return {
+        one for one in modules if set(names) & {*one.removeprefix("segment_librato").split(".")}
+    }
+
+
+def test_without_a_spool_nothing_of_it_is_loaded(server: LocalSegment, tmp_path: Path) -> None:
+    code = f"""
+from segment_librato import Client
+client = Client("k", host={server.host!r}, spool=SPOOL)
+client.track("user", "event")
+assert client.flush(20)
+"""
+    assert spooling(loaded_after("import segment_librato")) == set()
+    assert spooling(loaded_after(code.replace("SPOOL", "None"))) == set()
+    with_spool = spooling(loaded_after(code.replace("SPOOL", repr(str(tmp_path)))))
+    assert {
+        "segment_librato.spooling.run",
+        "segment_librato.queue.spooled_queue",
+        "segment_librato.delivery.keeper",
+        "segment_librato.delivery.adoption",
+    } <= with_spool
 
 
 def test_the_first_client_loads_orjson_not_the_library(server: LocalSegment) -> None:
@@ -93,9 +121,8 @@ def test_the_first_client_loads_orjson_not_the_library(server: LocalSegment) -> 
 
 
 def test_direct_delivery_loads_nothing_expensive_before_the_first_measurement() -> None:
-    assert not loaded_after(
-        "from segment_librato import *; Client(gauges=LibratoConfig('a@b.c', 'token'))"
-    )
+    code = "from segment_librato import *; Client(gauges=LibratoConfig('a@b.c', 'token'))"
+    assert not loaded_after(code) & set(EXPENSIVE)
 
 
 def test_the_import_of_what_sends_has_it_done_before(server: LocalSegment) -> None:
