@@ -88,6 +88,21 @@ def test_without_the_incumbent_a_ratio_is_not_judged() -> None:
     assert figures.meets_target(METRIC, "segment_librato") is None
 
 
+def test_the_target_of_a_spool_refers_to_the_client_without_one() -> None:
+    target = Target(1.5, 1.5, base="segment_librato")
+    metric = Metric("cpu", "cpu_us", "", "", target, ("segment_librato+spool",))
+    measured = {"segment": [100], "segment_librato": [10], "segment_librato+spool": [16]}
+    figures = Figures(samples(measured, metric), quick=False)
+    assert figures.meets_target(metric, "segment_librato+spool") is False
+
+
+def test_the_figures_of_a_spool_have_a_table_of_their_own() -> None:
+    measured = samples({"segment": [100], "segment_librato": [10], "segment_librato+spool": [14]})
+    text = Report(measured, Figures(measured, quick=False)).text("")
+    _, _, of_spool = text.partition("## With a spool")
+    assert "1.40 x (<= 1.50 x) met" in of_spool
+
+
 def test_a_missed_target_and_a_lost_event_are_failures() -> None:
     measured = samples({"segment": [100], "segment_librato": [100], "segment_librato+orjson": [1]})
     measured.append(Sample("cpu", "floor", 1, {}, "sent 2 events; 1 arrived"))
