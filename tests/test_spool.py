@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -632,6 +633,20 @@ def test_beyond_its_bytes_messages_are_rejected_and_then_accepted_again(
     assert wait_until(lambda: fill(client, 10_000, 1) == [True])
 
 
+def test_a_full_spool_is_not_said_to_accept_again_because_a_batch_is_taken(path: Path) -> None:
+    output = run_script(
+        path,
+        """
+        client = make(spool=SpoolConfig(path, max_bytes=1024 * 1024), exit_timeout=0)
+        for n in range(150):
+            client.track("user", "event", {"n": n, "text": "x" * 10_000})
+        """,
+    )
+    assert "messages are rejected: the spool has 10" in output
+    assert "wait in" in output
+    assert "messages are accepted again" not in output
+
+
 def test_the_oldest_make_room_if_that_is_wanted(
     make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
 ) -> None:
@@ -652,6 +667,33 @@ def test_the_oldest_make_room_if_that_is_wanted(
     assert stats.delivered + stats.failed == 600
     arrived = {message["messageId"] for message in server.messages}
     assert not arrived & set(errors.message_ids)
+
+
+def test_files_that_somebody_deletes_are_told_of_once_and_hold_nobody_up(
+    make: Callable[..., Client],
+    path: Path,
+    server: LocalSegment,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spooled_queue, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(spooled_queue, "MAX_FRUITLESS_SECONDS", 0.2)
+    config = SpoolConfig(path, fsync=None)
+    client = make(spool=config, max_queue_size=10, upload_size=10, upload_interval=LONG)
+    with server.hold():
+        track(client, range(10))
+        assert server.wait_until(lambda: server.held == 1)
+        track(client, range(10, 50))  # ten of them in memory, too
+        shutil.rmtree(path)
+    assert client.flush(20)
+    sent = len(server.messages)
+    assert 10 <= sent <= 20
+    lost = [line for line in caplog.messages if "is gone" in line]
+    assert len(lost) == 1
+    assert not [line for line in caplog.messages if "is damaged" in line]
+    track(client, range(50, 100))  # and nothing more is written to what is gone
+    assert client.flush(20)
+    assert len(server.messages) == sent + 50
 
 
 @pytest.mark.usefixtures("short_pauses")

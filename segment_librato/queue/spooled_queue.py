@@ -23,6 +23,7 @@ from segment_librato.queue.spooled import (
     delete_settled,
     is_spooled,
 )
+from segment_librato.spooling.format import MAX_PAYLOAD_BYTES
 from segment_librato.spooling.merged import MergedReader
 from segment_librato.spooling.run import MAX_SEGMENT_BYTES
 
@@ -363,6 +364,10 @@ class SpooledQueue(MessageQueue):
 
     def _cannot_be_read(self, segment: WrittenSegment, error: Exception) -> None:
         """Try once more later, if it is the system that says no."""
+        if isinstance(error, FileNotFoundError):
+            self.spool.note_loss(error)
+            self._overflow_lane.retire(all_of_them=True)  # write no more to what nobody can read
+            return
         self.spool.note_damage(error)
         if isinstance(error, OSError):
             segment.to_skip = segment.read
@@ -439,3 +444,9 @@ class SpooledQueue(MessageQueue):
         self.workers.wake()
         self._note_room()
         return True
+
+    def _note_room(self) -> None:
+        """Note that rejections are over, unless it is the disk that has too little room."""
+        spool = self.spool
+        if spool.is_in_trouble or spool.written + MAX_PAYLOAD_BYTES <= spool.allowance:
+            super()._note_room()

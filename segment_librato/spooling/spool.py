@@ -141,6 +141,11 @@ class Spool:
         self.errors += 1
         log.warning("a segment of the spool is damaged, and stays: %s", error)
 
+    def note_loss(self, error: FileNotFoundError) -> None:
+        """Count that a file of this process is gone, and warn of it."""
+        self.errors += 1
+        log.warning("a segment of the spool is gone, somebody deleted it: %s", error.filename)
+
     @property
     def is_in_trouble(self) -> bool:
         """Whether messages stay in memory, for now."""
