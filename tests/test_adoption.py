@@ -15,6 +15,7 @@ from segment_librato import (
     SpoolConfig,
     SpoolCorruptError,
     SpoolExpiredError,
+    SpoolFullError,
     drain_spool,
 )
 from segment_librato.config.client import Config
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from support.errors import Errors
 
     from segment_librato import Client
+    from segment_librato.counters import SpoolStats
     from segment_librato.devserver import LocalSegment
 
 KEY = "test-key"
@@ -73,6 +75,12 @@ def track(client: Client, *numbers: int) -> None:
         assert client.track("u", "e", {"n": n})[0]
 
 
+def spool_stats(client: Client) -> SpoolStats:
+    stats = client.stats.spool
+    assert stats is not None
+    return stats
+
+
 def arrived(server: LocalSegment) -> list[int]:
     return [message["properties"]["n"] for message in server.messages]
 
@@ -109,6 +117,28 @@ def test_a_client_delivers_what_was_left_behind_its_own(
     assert runs(folder) == []
     assert errors.calls == []
     assert server.duplicates == 0
+
+
+def test_what_dead_processes_left_makes_room_before_what_is_new(
+    make: Callable[..., Client], folder: Path, errors: Errors
+) -> None:
+    run = Run(folder)
+    lane = run.lane()
+    text = "x" * 10_000
+    for n in range(101):
+        lane.append(json.dumps({"messageId": f"m{n}", "properties": {"text": text}}).encode())
+    run.close()
+    config = SpoolConfig(folder.parent, max_bytes=1024 * 1024, when_full="drop_oldest", fsync=0.01)
+    client = make(host="http://127.0.0.1:9", spool=config)
+    folder.rename(open_spool(folder.parent, KEY, client.config.batch_url))
+    for _ in range(20):
+        assert client.track("u", "e", {"text": text})[0]
+        assert wait_until(lambda: spool_stats(client).bytes <= 1024 * 1024)
+    assert set(errors.types) == {SpoolFullError}
+    assert errors.message_ids == [f"m{n}" for n in range(len(errors.message_ids))]
+    assert client.stats.failed == 0
+    assert client.stats.pending == 20
+    assert spool_stats(client).adopted == len(errors.message_ids)
 
 
 def test_a_client_that_goes_on_tracking_delivers_it_too(

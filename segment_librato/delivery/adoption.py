@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from segment_librato.delivery.consumer import Delivery
 from segment_librato.delivery.report import Failure
 from segment_librato.delivery.retry import Decision
-from segment_librato.errors import ShutdownTimeoutError, SpoolExpiredError
+from segment_librato.errors import ShutdownTimeoutError, SpoolExpiredError, SpoolFullError
 from segment_librato.foreign.interruption import clear_locals
 from segment_librato.log import log
 from segment_librato.process.clock import ALREADY_OVER
@@ -85,19 +85,28 @@ class Adopter:
         self.quarantined += 1
         self._report.failure(Failure(error, []))
 
+    def drop(self, left: LeftBatch) -> None:
+        """Report a batch instead of delivering it: it has to make room."""
+        error = SpoolFullError("the spool was full, and these were the oldest")
+        self._see_to(left, lambda delivery: delivery.report(error))
+
     def deliver(self, left: LeftBatch, deadline: float | None = None) -> SegmentError | None:
         """Deliver a batch; return why it stays, as far as it does.
 
         What is too old is reported instead.
         """
+        if not left.is_expired:
+            return self._see_to(left, lambda delivery: delivery.run(deadline))
+        error = SpoolExpiredError("too old: in the spool for longer than max_age")
+        return self._see_to(left, lambda delivery: delivery.report(error))
+
+    def _see_to(self, left: LeftBatch, work: Callable[[_Delivery], object]) -> SegmentError | None:
+        """Give the messages of a batch their outcome; return why some stay."""
         messages = [SpooledMessage(payload, segment) for segment, payload in left.messages]
         delivery = self._begin(InFlightBatch(*messages))
         self._queue.admit(delivery.batch)
         try:
-            if left.is_expired:
-                delivery.expire()
-            else:
-                delivery.run(deadline)
+            work(delivery)
         except BaseException as interruption:
             clear_locals(interruption)
             raise
@@ -133,11 +142,13 @@ class Adoption:
             spool.config.max_age,
         )
         self._failures = 0  # in a row
+        self._look_at = ALREADY_OVER
 
     def reset_after_fork(self) -> None:
         """Leave to the parent what it has taken."""
         self._adopter.reset_after_fork()
         self._failures = 0
+        self._look_at = ALREADY_OVER
 
     def run(self) -> None:
         """Deliver a batch, and have the queue say when the next one is due."""
@@ -151,7 +162,28 @@ class Adoption:
             if pause is None:
                 self._backlog.close()
                 pause = LOOK_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311  jitter
-            self._queue.adopt_at(self._queue.clock.deadline(pause))
+            self._look_at = self._queue.clock.deadline(pause)
+            self._queue.adopt_at(self._look_at)
+
+    def make_room(self) -> None:
+        """Report the oldest messages that dead processes left while the spool is too full.
+
+        Another consumer or process may be delivering them; then they stay.
+        """
+        if not self._queue.claim_adoption():
+            return
+        before = self._adopter.stats().failed
+        try:
+            while self._spool.excess() and (batch := self._backlog.take()):
+                self._adopter.drop(batch)
+                self._spool.measure()
+        except OSError as error:
+            self._spool.errors += 1
+            log.debug("the spool cannot be looked at: %s", error.strerror)
+        finally:
+            self._spool.adopted += self._adopter.stats().failed - before
+            self._backlog.close()
+            self._queue.adopt_at(self._look_at)
 
     def leave(self) -> None:
         """Let go of what has no outcome, unless another thread is delivering it."""
@@ -197,9 +229,8 @@ class _Delivery(Delivery):
 
     stays_for: SegmentError | None = None
 
-    def expire(self) -> None:
-        """Report all messages as too old."""
-        error = SpoolExpiredError("too old: in the spool for longer than max_age")
+    def report(self, error: SegmentError) -> None:
+        """Report all messages, whatever the error is."""
         super()._fail(self.batch.unclaimed, error)
 
     def _fail(self, messages: tuple[bytes, ...], error: SegmentError) -> None:

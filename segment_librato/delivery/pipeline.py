@@ -131,6 +131,8 @@ class Pipeline:
         spool.sync()
         if spool.drops_oldest:
             spool.measure()  # what is written meanwhile, and may not be counted, wakes the keeper
+            if spool.excess() and self._adoption:
+                self._adoption.make_room()  # what dead processes left is older
         else:
             spool.keep_measured()
         while spool.drops_oldest and spool.excess():
