@@ -13,10 +13,13 @@ from segment_librato.gauge_delivery.aggregate import MultiSample
 from segment_librato.gauge_delivery.queue import GaugeQueue, PeriodSchedule
 from segment_librato.process.clock import Clock
 from segment_librato.queue.message_queue import REFUSED
+from segment_librato.queue.schedule import count_fitting
 from segment_librato.queue.spooled import SpooledLedger, SpooledMessage
 from segment_librato.queue.spooled_queue import SpooledQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from segment_librato.librato.mapper import Measurement
     from segment_librato.queue.schedule import BatchRules, Item
     from segment_librato.spooling.segment import Segment
@@ -117,6 +120,10 @@ class SpooledGaugeQueue(SpooledQueue, GaugeQueue):
             return GaugeQueue.offer(self, message, has_room=has_room)
         message.segments.append(segment)
         return GaugeQueue.offer(self, message, has_room=True)
+
+    def _count_fitting(self, waiting: Collection[Any], max_messages: int, max_bytes: int) -> int:
+        """Do not look at files: samples of a gauge may be in many."""
+        return count_fitting(waiting, max_messages, max_bytes)
 
     def _has_window(self, samples: SpooledSamples) -> bool:
         """Return whether one more gauge may wait in memory."""

@@ -26,7 +26,7 @@ from segment_librato.queue.schedule import UNBOUNDED, Schedule, count_fitting
 from segment_librato.queue.workers import Watch, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from segment_librato.errors import RejectionError
     from segment_librato.queue.schedule import BatchRules, Item
@@ -525,6 +525,10 @@ class MessageQueue:
             waiter.wake()
         return self._due_at()
 
+    def _count_fitting(self, waiting: Collection[Any], max_messages: int, max_bytes: int) -> int:
+        """Return how many of these, the oldest, a batch gets; at least one."""
+        return count_fitting(waiting, max_messages, max_bytes)
+
     def _fill(self, batch: InFlightBatch, max_messages: int, max_bytes: int) -> bool:
         """Move the oldest messages, as many as fit, into an empty batch; return whether any did.
 
@@ -533,7 +537,7 @@ class MessageQueue:
         """
         if not self._waiting:
             return False
-        fitting = count_fitting(self._waiting, max_messages, max_bytes)
+        fitting = self._count_fitting(self._waiting, max_messages, max_bytes)
         self.ledger.add(batch)
         # One call, and in C, so that Ctrl-C finds each message here or there. A signal handler
         # may have taken some since they were counted.

@@ -16,7 +16,7 @@ from segment_librato.foreign.interruption import is_interruption
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from typing import Protocol
 
     class Item(Protocol):
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
             """Return what leaves; from then on it does not change."""
 
 
-__all__ = ["UNBOUNDED", "BatchRules", "Schedule", "count_fitting"]
+__all__ = ["UNBOUNDED", "BatchRules", "Schedule", "count_fitting", "oldest"]
 
 UNBOUNDED = sys.maxsize
 
@@ -88,12 +88,16 @@ def count_fitting(waiting: Collection[Any], max_messages: int, max_bytes: int) -
     except RuntimeError as error:  # a call put another message in: look at a copy
         if is_interruption(error):
             raise
+    head = oldest(waiting, max_messages)
+    sizes = accumulate(map(len, head))
+    return max(1, bisect_right([*map(add, sizes, count(1))], max_bytes))
+
+
+def oldest(waiting: Iterable[Any], count: int) -> list[Any]:
+    """Return a copy of the oldest messages, so many at most, while calls put others in."""
     while True:
         try:
-            head = [*islice(waiting, max_messages)]
-            break
+            return [*islice(waiting, count)]
         except RuntimeError as error:  # a call put another message in
             if is_interruption(error):
                 raise
-    sizes = accumulate(map(len, head))
-    return max(1, bisect_right([*map(add, sizes, count(1))], max_bytes))

@@ -17,11 +17,11 @@ from segment_librato.process.locks import synchronized
 from segment_librato.queue.ledger import InFlightBatch, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from segment_librato.spooling.segment import Segment
 
-__all__ = ["SpooledLedger", "SpooledMessage", "delete_settled", "is_spooled"]
+__all__ = ["SpooledLedger", "SpooledMessage", "count_of_a_file", "delete_settled", "is_spooled"]
 
 
 class SpooledMessage:
@@ -152,3 +152,25 @@ def delete_settled(messages: Iterable[SpooledMessage]) -> None:
     for segment in {*map(_segment_of, messages)}:
         if segment:
             segment.delete_if_settled()
+
+
+def count_of_a_file(messages: Sequence[SpooledMessage], max_bytes: int) -> int:
+    """Return how many of these a batch gets, so that a `kill -9` has few of them sent twice.
+
+    A segment is deleted when all in it is delivered. So a batch does not begin another one if
+    that, and those that it has messages of, are larger than one may be; segments that several
+    threads write at the same time are all begun, sooner or later.
+    """
+    segments: set[Segment | None] = {*map(_segment_of, messages)}
+    if len(segments) == 1:
+        return len(messages)
+    seen: set[Segment | None] = {None}
+    size = 0
+    for index, segment in enumerate(map(_segment_of, messages)):
+        if segment in seen or segment is None:
+            continue
+        seen.add(segment)
+        size += segment.size
+        if index and size > max_bytes and not segment.settled:
+            return index
+    return len(messages)

@@ -11,15 +11,16 @@ written, threads or the network.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from segment_librato.process.clock import ALREADY_OVER
 from segment_librato.process.locks import synchronized
 from segment_librato.queue.message_queue import REFUSED, MessageQueue
-from segment_librato.queue.schedule import UNBOUNDED, count_fitting
+from segment_librato.queue.schedule import UNBOUNDED, oldest
 from segment_librato.queue.spooled import (
     SpooledLedger,
     SpooledMessage,
+    count_of_a_file,
     delete_settled,
     is_spooled,
 )
@@ -28,6 +29,8 @@ from segment_librato.spooling.merged import MergedReader
 from segment_librato.spooling.run import MAX_SEGMENT_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from segment_librato.process.clock import Clock
     from segment_librato.process.locks import Waiter
     from segment_librato.queue.ledger import InFlightBatch, Ledger
@@ -269,6 +272,8 @@ class SpooledQueue(MessageQueue):
             self.spool.run.retire()
             if self._reader and self._reader.has_files:
                 self._read_ahead(to_the_end=True)
+        elif self._unread:  # nobody writes to the other lane meanwhile
+            self._lane.retire()
 
     def count_expired(self, batch: InFlightBatch) -> int:
         """Return how many of the next messages of a batch are beyond `max_age`."""
@@ -430,12 +435,18 @@ class SpooledQueue(MessageQueue):
         times = (due_at, poll_at, retry_at, self._adoption_due_at())
         return min((one for one in times if one is not None), default=None)
 
+    def _count_fitting(self, waiting: Collection[Any], max_messages: int, max_bytes: int) -> int:
+        fitting = super()._count_fitting(waiting, max_messages, max_bytes)
+        if max_bytes == UNBOUNDED:  # it is not to be sent
+            return fitting
+        return count_of_a_file(oldest(waiting, fitting), MAX_SEGMENT_BYTES)
+
     def _fill(self, batch: InFlightBatch, max_messages: int, max_bytes: int) -> bool:
         self._gathers_until = self.clock.deadline(MIN_BATCH_SECONDS)
         if self._waiting or not self._ahead or self._is_reading:
             return super()._fill(batch, max_messages, max_bytes)
         max_messages = max(max_messages, self._schedule.rules.max_messages)
-        fitting = count_fitting(self._ahead, max_messages, max_bytes)
+        fitting = self._count_fitting(self._ahead, max_messages, max_bytes)
         head, rest = self._ahead[:fitting], self._ahead[fitting:]
         self.ledger.add(batch)
         # One statement: Ctrl-C finds each message here or there.

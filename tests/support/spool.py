@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from segment_librato.spooling.format import HEADER, pack
 from segment_librato.spooling.orphan import find_orphans
-from segment_librato.spooling.run import LOCK
+from segment_librato.spooling.run import LOCK, MAX_SEGMENT_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from segment_librato.errors import SpoolCorruptError
 
-__all__ = ["Corruption", "drain", "numbers", "run_by_hand", "segment_of"]
+__all__ = ["Corruption", "drain", "max_messages_of_segment", "numbers", "run_by_hand", "segment_of"]
 
 
 class Corruption:
@@ -53,3 +53,8 @@ def run_by_hand(folder: Path, *segments: bytes, name: str = "20260101T000000Z-1-
 
 def segment_of(first: int, count: int) -> bytes:
     return HEADER + b"".join(pack(n, b"%d" % n) for n in range(first, first + count))
+
+
+def max_messages_of_segment(size: int) -> int:
+    """Return how many messages of at least this size a segment has at most."""
+    return -(-(MAX_SEGMENT_BYTES - len(HEADER)) // size)
