@@ -205,6 +205,53 @@ def test_a_child_deletes_nothing_that_its_parent_still_writes(path: Path) -> Non
     assert left_behind(path) == [0, 1]
 
 
+@needs_fork
+def test_a_child_counts_what_it_does_itself(path: Path) -> None:
+    """As all counters do, those of the spool start from 0; what is on disk is of both."""
+    script = """
+        client = make()
+        track(client, range(10))
+        spool = client.queue.spool
+        spool.adopted, spool.recovered, spool.quarantined, spool.errors = 4, 3, 2, 1
+        child = os.fork()
+        if not child:
+            stats = client.stats
+            assert (stats.accepted, stats.pending) == (0, 0), stats
+            assert stats.spool[2:] == (0, 0, 0, 0), stats
+            assert stats.spool.segments == 1, stats
+            track(client, range(10, 20))
+            stats = client.stats
+            assert (stats.accepted, stats.pending, stats.spool.segments) == (10, 10, 2), stats
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert client.stats.spool[2:] == (4, 3, 2, 1)
+        os._exit(0)
+    """
+    run_script(path, script, 0)
+    assert sorted(left_behind(path)) == list(range(20))
+
+
+@needs_fork
+def test_a_child_tries_a_disk_in_trouble_itself(path: Path) -> None:
+    """Its parent may have had too many files open, or not the room."""
+    script = """
+        client = make()
+        spool, lane = client.queue.spool, client.queue._lane
+        append, lane.append = lane.append, lambda data: os.open("/nowhere/at/all", os.O_RDONLY)
+        track(client, range(1))
+        assert spool.is_in_trouble
+        lane.append = append
+        child = os.fork()
+        if not child:
+            track(client, range(1, 2))
+            os._exit(0)
+        os.waitpid(child, 0)
+        os._exit(0)
+    """
+    run_script(path, script, 0)
+    assert left_behind(path) == [1]
+
+
 # Delivery
 
 

@@ -101,7 +101,7 @@ class SpooledQueue(MessageQueue):
     def reset(self) -> None:
         """Forget everything, as a forked child must; it writes to files of its own."""
         super().reset()
-        self.spool.run.reset_after_fork()
+        self.spool.reset()
         if reader := self._reader:
             reader.close()
         # Messages of the overflow that are not in flight yet; for a moment too few, if one is read

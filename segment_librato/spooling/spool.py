@@ -61,16 +61,21 @@ class Spool:
         self.folder = folder
         self.run: Run = Run(folder, config.fsync)
         self.on_dirty: Callable[[], object] = self._sync_when_due
+        self._syncs_here = bool(config.fsync) and not config.deliver
+        self.drops_oldest: bool = config.when_full == "drop_oldest"
+        self.reset()
+
+    def reset(self) -> None:
+        """Count from 0, and know nothing of the disk, as a forked child must; it logs nothing."""
+        self.run.reset_after_fork()
         self.adopted = self.recovered = self.quarantined = self.errors = 0
         self._is_clean = True
-        self._syncs_here = bool(config.fsync) and not config.deliver
         self._sync_at = -math.inf
         self._retry_at = 0.0  # when the disk is tried again; 0 without trouble
         self._has_warned = False
         self.written: int = 0
         self.allowance: int = -1
         self._measured_at = -math.inf
-        self.drops_oldest: bool = config.when_full == "drop_oldest"
 
     @classmethod
     def open(cls, config: SpoolConfig, account: str, host: str) -> Spool:

@@ -6,7 +6,7 @@ import os
 import sys
 
 from celery import Celery  # type: ignore[import-untyped]  # it has no types
-from reporting_client import client
+from reporting_client import track as track_number
 
 app = Celery(
     "celery_app",
@@ -20,13 +20,13 @@ app = Celery(
     task_ignore_result=True,
     worker_redirect_stdouts=False,
 )
-client.track("user", "imported", {"n": -1})
+track_number("imported", -1)
 
 
 @app.task  # type: ignore[untyped-decorator]  # as above
 def track(number: int) -> None:
     """Track a number, and say so on stdout."""
-    client.track("user", "ran", {"n": number})
+    track_number("ran", number)
     os.write(1, b"tracked\n")
 
 

@@ -1,4 +1,7 @@
-"""The client that the applications here track with; what it loses it tells on stderr."""
+"""The client that the applications here track with; what it loses it tells on stderr.
+
+With a spool in `SPOOL`, the id of each message goes to the file `ACCEPTED` once its call returned.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ import sys
 
 from segment_librato import Client
 
-__all__ = ["client"]
+__all__ = ["client", "track"]
+
+SPOOL = os.environ.get("SPOOL")
+PADDING = "x" * int(os.environ.get("PADDING", "0"))
 
 
 def complain(error: Exception, messages: list[dict[str, object]]) -> None:
@@ -20,4 +26,15 @@ client = Client(
     host=os.environ["SEGMENT_HOST"],
     upload_interval=float(os.environ["UPLOAD_INTERVAL"]),
     on_error=complain,
+    spool=SPOOL,
 )
+
+
+def track(event: str, number: int) -> None:
+    """Track a number; note the message if it has to survive the process."""
+    padding = {"padding": PADDING} if PADDING else {}
+    accepted, message = client.track("user", event, {"n": number, **padding})
+    if SPOOL and accepted:
+        descriptor = os.open(os.environ["ACCEPTED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.write(descriptor, f"{message['messageId']}\n".encode())
+        os.close(descriptor)

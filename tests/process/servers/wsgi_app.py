@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from reporting_client import client
+from reporting_client import track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-client.track("user", "imported", {"n": -1})
+track("imported", -1)
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Track the number in the path; respond with the id of the process."""
-    client.track("user", "requested", {"n": int(environ["PATH_INFO"].strip("/"))})
+    track("requested", int(environ["PATH_INFO"].strip("/")))
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]
