@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.script import wait_until_ready
 from support.spool import run_by_hand
 
 from segment_librato import (
@@ -349,6 +350,48 @@ def test_drains_at_once_deliver_each_message_once(
     assert len(reports) == count
     assert sum(report.delivered for report in reports) == 400
     assert sorted(arrived(server)) == list(range(400))
+    assert server.duplicates == 0
+    assert list(folder.iterdir()) == []
+
+
+DRAIN = """
+import sys
+from segment_librato import drain_spool
+sys.stdout.write("ready\\n")
+sys.stdout.flush()
+sys.stdin.read()
+report = drain_spool(sys.argv[2], "test-key", host=sys.argv[1])
+assert report[1:] == (0, 0, 0), report
+print(report.delivered)
+"""
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_processes_that_drain_at_once_deliver_each_message_once(
+    tmp_path: Path, server: LocalSegment, count: int
+) -> None:
+    for n in range(80):
+        folder = leave(tmp_path, server, *range(n * 10, n * 10 + 10))
+    server.respond(200, delay=0.01, times=None)
+    drains = [
+        subprocess.Popen(  # noqa: S603  the tests' own script
+            [sys.executable, "-c", DRAIN, server.host, tmp_path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(count)
+    ]
+    for drain in drains:
+        wait_until_ready(drain)
+    for drain in drains:
+        assert drain.stdin
+        drain.stdin.close()
+        drain.stdin = None
+    delivered = [int(drain.communicate(timeout=60)[0]) for drain in drains]
+    assert [drain.returncode for drain in drains] == [0] * count
+    assert sum(delivered) == 800
+    assert sorted(arrived(server)) == list(range(800))
     assert server.duplicates == 0
     assert list(folder.iterdir()) == []
 

@@ -8,8 +8,10 @@ import random
 import signal
 import sys
 import threading
+import time
+from collections import Counter
 from contextlib import contextmanager, suppress
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from support.script import needs_fork, wait_until_ready
 from support.spool import max_messages_of_segment
 
 from segment_librato import drain_spool
+from segment_librato.process.clock import monotonic
 
 if TYPE_CHECKING:
     import socket
@@ -40,7 +43,7 @@ class Spooling:
     def __init__(self, server: LocalSegment, folder: Path) -> None:
         self.server = server
         self.spool = folder / "spool"
-        self.accepted = folder / "accepted"
+        self.notes = folder / "accepted"
         self.kills = 0
 
     @contextmanager
@@ -48,7 +51,7 @@ class Spooling:
         """Run Python with this command line in the folder of the applications."""
         environment = {
             "SPOOL": str(self.spool),
-            "ACCEPTED": str(self.accepted),
+            "ACCEPTED": str(self.notes),
             "PADDING": str(PADDING),
             "UPLOAD_INTERVAL": "0.01",
             **environment,
@@ -64,20 +67,26 @@ class Spooling:
             os.kill(process_id, signal.SIGKILL)
         self.kills += 1
 
+    def accepted(self) -> list[tuple[str, int]]:
+        """Return the id of each message that was accepted, and that of its process."""
+        lines = self.notes.read_text().splitlines() if self.notes.exists() else []
+        return [(message_id, int(process_id)) for message_id, process_id in map(str.split, lines)]
+
+    def wait_for(self, accepted: int) -> None:
+        """Wait until this many messages are accepted."""
+        deadline = monotonic() + 30
+        while len(self.accepted()) < accepted:
+            assert monotonic() < deadline
+            time.sleep(0.005)
+
     def expect_all(self) -> None:
         """Drain, and compare what arrives to what was accepted."""
         report = drain_spool(self.spool, "test-key", host=self.server.host)
         assert (report.failed, report.left, report.quarantined) == (0, 0, 0)
-        accepted = self.accepted.read_text().split()
         arrived = {message["messageId"] for message in self.server.messages}
-        assert set(accepted) - arrived == set()
+        assert {message_id for message_id, _ in self.accepted()} - arrived == set()
         assert self.server.duplicates <= self.kills * MAX_DUPLICATES
         assert [path for path in self.spool.rglob("*") if path.is_file()] == []
-
-    def wait_for(self, accepted: int) -> None:
-        """Wait until this many messages are accepted."""
-        while not (self.accepted.exists() and len(self.accepted.read_text().split()) >= accepted):
-            assert self.server.wait_for(0, timeout=0.01)
 
 
 @pytest.fixture
@@ -144,4 +153,37 @@ def test_what_gunicorn_accepts_survives_the_death_of_workers_and_master(
             spooling.kills += 3
             listener.close()  # who waits for a response now gets none
     assert master.returncode == -signal.SIGKILL
+    spooling.expect_all()
+
+
+@pytest.mark.parametrize("upload_interval", ["0.01", "60"])
+def test_what_celery_accepts_survives_the_death_of_a_child(
+    spooling: Spooling, tmp_path: Path, upload_interval: str
+) -> None:
+    pytest.importorskip("celery")
+    broker = tmp_path / "broker"
+    broker.mkdir()
+    environment = {"BROKER": str(broker), "UPLOAD_INTERVAL": upload_interval, "KILLS": "4"}
+    with spooling.running("celery_app.py", "20", **environment) as producer:
+        assert producer.wait(60) == 0
+    # Celery warns of the user root
+    celery = ["-W", "ignore", "-m", "celery", "--app", "celery_app", "worker"]
+    quiet = ["--loglevel", "FATAL", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    pool = ["--pool", "prefork", "--concurrency", "2"]
+    seed = random.Random(upload_interval)  # noqa: S311  a failure can be repeated
+    with spooling.running(*celery, *quiet, *pool, **environment) as worker:
+        for _ in range(4):
+            before = len(spooling.accepted())
+            spooling.wait_for(before + 20 + seed.randrange(30))
+            latest = Counter(process_id for _, process_id in spooling.accepted()[-20:])
+            ((process_id, _),) = latest.most_common(1)
+            assert process_id not in {producer.pid, worker.pid}
+            spooling.kill(process_id)
+        assert worker.stdout
+        tracked = (line for line in worker.stdout if line == "tracked\n")
+        assert len(list(islice(tracked, 20))) == 20
+        os.killpg(worker.pid, signal.SIGKILL)
+        spooling.kills += 3
+    processes = {process_id for _, process_id in spooling.accepted()}
+    assert len(processes) >= 2 + 4  # producer, worker, and the children
     spooling.expect_all()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.script import fork_warning, needs_fork
+from support.spool import max_messages_of_segment
 
 from segment_librato import drain_spool
 
@@ -22,17 +23,18 @@ if TYPE_CHECKING:
 
 KEY = "test-key"
 PROCESSES = 4
-MAX_MESSAGES = 400  # that a process has accepted when it is killed, and a few more
-MAX_SEGMENT_MESSAGES = 2_000  # of about 250 bytes in 480 KB
+PADDING = 24_000  # bytes in a message of some laps, so that a segment has few
+SMALLEST = 250  # bytes of a message
 
 SCRIPT = """
 import os, sys
 from segment_librato import Client
 client = Client("test-key", host=sys.argv[1], spool=sys.argv[2], upload_interval=0.002)
 forks_at = int(sys.argv[3])
+properties = {"padding": "x" * int(sys.argv[4])}
 n = 0
 while True:
-    accepted, message = client.track("u", "e")
+    accepted, message = client.track("u", "e", properties)
     if accepted:
         os.write(1, message["messageId"].encode() + b"\\n")
     n += 1
@@ -41,10 +43,19 @@ while True:
 """
 
 
-def live_and_die(host: str, spool: Path, forks_at: int, dies_at: int) -> list[str]:
+def live_and_die(host: str, spool: Path, forks_at: int, padding: int, dies_at: int) -> list[str]:
     """Run a process, and its child, until they are killed; return the ids that were accepted."""
     process = subprocess.Popen(  # noqa: S603  the tests' own script
-        [sys.executable, *fork_warning, "-c", SCRIPT, host, str(spool), str(forks_at)],
+        [
+            sys.executable,
+            *fork_warning,
+            "-c",
+            SCRIPT,
+            host,
+            str(spool),
+            str(forks_at),
+            str(padding),
+        ],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -73,11 +84,12 @@ def test_each_accepted_message_arrives_though_processes_are_killed_at_random_mom
     tmp_path: Path, server: LocalSegment, laps: int
 ) -> None:
     accepted: list[str] = []
-    kills = 0
+    allowed = 0  # duplicates
     for lap in range(laps):
         seed = random.Random(lap)  # noqa: S311  a failure can be repeated
+        padding, most = (PADDING, 60) if lap % 4 == 0 else (0, 400)
         arguments = [
-            (server.host, tmp_path, seed.choice([0, 1, 50]), seed.randint(1, MAX_MESSAGES))
+            (server.host, tmp_path, seed.choice([0, 1, 50]), padding, seed.randint(1, most))
             for _ in range(PROCESSES)
         ]
         threads = [
@@ -88,11 +100,13 @@ def test_each_accepted_message_arrives_though_processes_are_killed_at_random_mom
             thread.start()
         for thread in threads:
             thread.join()
-        kills += sum(2 if forks_at else 1 for _, _, forks_at, _ in arguments)
+        kills = sum(2 if forks_at else 1 for _, _, forks_at, _, _ in arguments)
+        allowed += kills * max_messages_of_segment(max(padding, SMALLEST))
+        assert server.duplicates <= allowed
     report = drain_spool(tmp_path, KEY, host=server.host)
     assert (report.failed, report.left, report.quarantined) == (0, 0, 0)
     arrived = {message["messageId"] for message in server.messages}
     assert len(accepted) > laps * PROCESSES
     assert set(accepted) <= arrived
-    assert server.duplicates <= kills * MAX_SEGMENT_MESSAGES
+    assert server.duplicates <= allowed + max_messages_of_segment(SMALLEST)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from itertools import count
 
 from celery import Celery  # type: ignore[import-untyped]  # it has no types
 from reporting_client import track as track_number
@@ -30,6 +32,16 @@ def track(number: int) -> None:
     os.write(1, b"tracked\n")
 
 
+@app.task  # type: ignore[untyped-decorator]  # as above
+def track_until_killed() -> None:
+    """Track without an end; a child that is killed between two tasks may block Celery's pool."""
+    for number in count(1_000_000):
+        track_number("ran", number)
+        time.sleep(0.002)
+
+
 if __name__ == "__main__":
+    for _ in range(int(os.environ.get("KILLS", "0"))):
+        app.send_task("celery_app.track_until_killed")
     for task_number in range(int(sys.argv[1])):
         app.send_task("celery_app.track", [task_number])
