@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from contextlib import contextmanager, suppress
 from itertools import count, islice
 from pathlib import Path
@@ -72,10 +71,13 @@ class Spooling:
         lines = self.notes.read_text().splitlines() if self.notes.exists() else []
         return [(message_id, int(process_id)) for message_id, process_id in map(str.split, lines)]
 
-    def wait_for(self, accepted: int) -> None:
-        """Wait until this many messages are accepted."""
-        deadline = monotonic() + 30
-        while len(self.accepted()) < accepted:
+    def wait_for_other(self, than: set[int], count: int) -> int:
+        """Wait until other processes have this many messages more; return the one of the last."""
+        deadline, before = monotonic() + 30, len(self.accepted())
+        while True:
+            others = [one for _, one in self.accepted()[before:] if one not in than]
+            if len(others) >= count:
+                return others[-1]
             assert monotonic() < deadline
             time.sleep(0.005)
 
@@ -94,37 +96,31 @@ def spooling(server: LocalSegment, tmp_path: Path) -> Spooling:
     return Spooling(server, tmp_path)
 
 
-def request(listener: socket.socket, number: int) -> int | None:
-    """Have a number tracked; return the id of the process, None if it was killed meanwhile."""
+def request(listener: socket.socket, number: int) -> None:
+    """Have a number tracked, by a process that may be killed meanwhile."""
     host, port = listener.getsockname()
     connection = http.client.HTTPConnection(host, port, timeout=60)
-    try:
+    with suppress(OSError, http.client.HTTPException):
         connection.request("GET", f"/{number}")
-        return int(connection.getresponse().read())
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-    finally:
-        connection.close()
+        connection.getresponse().read()
+    connection.close()
 
 
 @contextmanager
-def traffic(listener: socket.socket) -> Iterator[set[int]]:
-    """Make requests all the time on four threads; tell the ids of the processes that respond."""
-    workers: set[int] = set()
+def traffic(listener: socket.socket) -> Iterator[None]:
+    """Make requests all the time on four threads."""
     numbers = count()
     is_over = threading.Event()
 
     def work() -> None:
         while not is_over.is_set():
-            worker = request(listener, next(numbers))
-            if worker:
-                workers.add(worker)
+            request(listener, next(numbers))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     try:
-        yield workers
+        yield
     finally:
         is_over.set()
         for thread in threads:
@@ -141,14 +137,14 @@ def test_what_gunicorn_accepts_survives_the_death_of_workers_and_master(
     options = ["--preload", "--log-level", "critical", "--graceful-timeout", "1"]
     with spooling.running("-m", "gunicorn", *options, *bind, "wsgi_app") as master:
         wait_until_ready(master, 2)
-        with traffic(listener) as workers:
-            for lap in range(1, 9):
-                spooling.wait_for(lap * 15 + seed.randrange(15))
-                killed = workers.pop()
-                spooling.kill(killed)
+        with traffic(listener):
+            killed = {master.pid}
+            for _ in range(8):
+                process_id = spooling.wait_for_other(killed, seed.randrange(15, 30))
+                spooling.kill(process_id)
+                killed.add(process_id)
                 wait_until_ready(master)
-                workers.discard(killed)
-            spooling.wait_for(9 * 15)
+            spooling.wait_for_other(killed, seed.randrange(15, 30))
             os.killpg(master.pid, signal.SIGKILL)
             spooling.kills += 3
             listener.close()  # who waits for a response now gets none
@@ -172,13 +168,11 @@ def test_what_celery_accepts_survives_the_death_of_a_child(
     pool = ["--pool", "prefork", "--concurrency", "2"]
     seed = random.Random(upload_interval)  # noqa: S311  a failure can be repeated
     with spooling.running(*celery, *quiet, *pool, **environment) as worker:
+        killed = {producer.pid, worker.pid}
         for _ in range(4):
-            before = len(spooling.accepted())
-            spooling.wait_for(before + 20 + seed.randrange(30))
-            latest = Counter(process_id for _, process_id in spooling.accepted()[-20:])
-            ((process_id, _),) = latest.most_common(1)
-            assert process_id not in {producer.pid, worker.pid}
+            process_id = spooling.wait_for_other(killed, seed.randrange(20, 50))
             spooling.kill(process_id)
+            killed.add(process_id)
         assert worker.stdout
         tracked = (line for line in worker.stdout if line == "tracked\n")
         assert len(list(islice(tracked, 20))) == 20
