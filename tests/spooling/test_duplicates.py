@@ -116,7 +116,7 @@ def test_a_file_that_is_delivered_does_not_wait_for_the_overflow(
         for n in range(5, 20):  # five in the window, the rest in the overflow
             client.track("u", "e", {"n": n})
         assert len([*tmp_path.rglob("*.seg")]) == 2
-    assert server.wait_until(lambda: len(server.requests) == 3)
+    assert server.wait_until(lambda: len(server.requests) >= 3)  # and its retries
     assert len([*tmp_path.rglob("*.seg")]) == 1
     server.clear()
     assert client.flush(10)
