@@ -436,6 +436,45 @@ def test_a_shutdown_leaves_what_it_has_no_time_for(
     assert client.stats.pending == 10
 
 
+@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize("window", [100, 5])
+def test_what_a_shutdown_leaves_is_only_what_has_no_outcome(
+    make: Callable[..., Client],
+    path: Path,
+    server: LocalSegment,
+    errors: Errors,
+    status: int,
+    window: int,
+) -> None:
+    server.respond(status, when=lambda request: has(request, 0))
+    server.respond(503, times=None, when=lambda request: has(request, 24))
+    client = make(upload_size=10, upload_interval=0.05, max_queue_size=window)
+    with server.hold():
+        track(client, range(25))
+    assert server.wait_until(lambda: any(has(request, 24) for request in server.requests))
+    assert not client.shutdown(0.1)
+    stats = client.stats
+    done = stats.delivered + stats.failed
+    assert done == 25 - stats.pending > 0
+    assert len(errors.message_ids) == stats.failed
+    assert (stats.failed > 0) == (status == 404)
+    assert left_behind(path) == list(range(done, 25))
+    assert files(path) == []
+
+
+def test_what_the_exit_leaves_is_only_what_has_no_outcome(path: Path, server: LocalSegment) -> None:
+    script = """
+        client = make(upload_size=10, upload_interval=60, exit_timeout=0)
+        track(client, range(15))
+        while client.stats.delivered < 10:
+            time.sleep(0.01)
+    """
+    server.respond(503, times=None, when=lambda request: has(request, 10))
+    output = run_script(path, script, host=server.host)
+    assert "messages: 5 wait in " in output
+    assert left_behind(path) == list(range(10, 15))
+
+
 def test_without_a_thread_a_shutdown_leaves_what_it_has_no_time_for(
     make: Callable[..., Client], path: Path, errors: Errors, no_threads: None
 ) -> None:

@@ -263,6 +263,7 @@ class Pipeline:
 
     def _close_spool(self) -> None:
         """Let go of the spool, unless somebody still reports what is in it."""
+        self.queue.drop_settled()
         if self._keeper:
             self._keeper.stop()
         if self.queue.is_settled():
@@ -314,6 +315,7 @@ class Pipeline:
     def _tidy_spool(self) -> None:
         """Have the disk hold what is left, and delete the rest."""
         if self._spool:
+            self.queue.drop_settled()
             self._spool.sync()
             self._spool.run.tidy()
 

@@ -444,6 +444,9 @@ class MessageQueue:
         """Return whether the caller, and nobody else, sees to what dead processes left."""
         return False
 
+    def drop_settled(self) -> None:
+        """Have nothing on disk that has its outcome beside what was left. Not under the lock."""
+
     def take_left(self) -> tuple[int, str]:
         """Return how many messages were left on disk since the last call, and where."""
         return 0, ""

@@ -17,8 +17,9 @@ from segment_librato.process.locks import synchronized
 from segment_librato.queue.ledger import InFlightBatch, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Sequence, Sized
 
+    from segment_librato.process.locks import SignalSafeCondition
     from segment_librato.spooling.segment import Segment
 
 __all__ = ["SpooledLedger", "SpooledMessage", "count_of_a_file", "delete_settled", "is_spooled"]
@@ -56,7 +57,15 @@ class SpooledLedger(Ledger):
 
     An outcome is counted in the segment of its message, under the lock. A segment whose messages
     all have one can be deleted: by `delete_settled`, without the lock.
+
+    Attributes:
+        left: messages that were left and are in memory still, for who rewrites their segments.
     """
+
+    def __init__(self, changed: SignalSafeCondition, waiting: Sized) -> None:
+        """Count nothing yet; see `Ledger`."""
+        super().__init__(changed, waiting)
+        self.left: list[SpooledMessage] = []
 
     def freeze(self, messages: list[Any]) -> list[Any]:
         """Return what a batch has of these entries; nothing changes a `SpooledMessage`."""
@@ -114,6 +123,7 @@ class SpooledLedger(Ledger):
         """Leave what is left of a batch and on disk; move the rest into another batch."""
         rest = self.freeze(batch.messages[batch.claimed :])
         in_memory = [one for one in rest if not is_spooled(one)]
+        self.left += filter(is_spooled, rest)
         left = self._counts["left"] + len(rest) - len(in_memory)
         others, done = InFlightBatch(), batch.messages[: batch.claimed]
         others.first, others.last_error = batch.first + batch.claimed, batch.last_error

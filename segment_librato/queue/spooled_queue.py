@@ -27,6 +27,7 @@ from segment_librato.queue.spooled import (
 from segment_librato.spooling.format import MAX_PAYLOAD_BYTES
 from segment_librato.spooling.merged import MergedReader
 from segment_librato.spooling.run import MAX_SEGMENT_BYTES
+from segment_librato.spooling.segment import WrittenSegment
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from segment_librato.process.locks import Waiter
     from segment_librato.queue.ledger import InFlightBatch, Ledger
     from segment_librato.queue.schedule import BatchRules, Item, Schedule
-    from segment_librato.spooling.segment import WrittenSegment
     from segment_librato.spooling.spool import Spool
 
 __all__ = ["SpooledQueue"]
@@ -113,6 +113,7 @@ class SpooledQueue(MessageQueue):
         self._to_reopen: list[WrittenSegment] = []  # the system did not let them be read
         self._fruitless_since: float | None = None
         self._left = 0  # messages that were left since somebody asked
+        self._partly_read: list[WrittenSegment] = []  # and the rest was left
         self._gathers_until = ALREADY_OVER  # before, a batch leaves only if it is full, or urgent
         # When a consumer looks for what dead processes left; None while one does, or never.
         self._adopt_at = None if self._only_writes else ALREADY_OVER
@@ -199,10 +200,32 @@ class SpooledQueue(MessageQueue):
             before, reader = self._ledger.counts["left"], self._reader
             self._leave_unread()
             if not self._is_reading and reader:
+                self._partly_read += reader.being_read()
+                self._ledger.left += self._ahead
                 reader.close()
             self._ahead, self._reader, self._to_reopen = [], self._make_reader(), []
             super().abandon(left_over)
             self._left += self._ledger.counts["left"] - before
+
+    def drop_settled(self) -> None:
+        """Rewrite files of which some messages were left, and others have their outcome.
+
+        Otherwise these would be delivered, or reported, once more by whoever delivers the rest.
+        """
+        with self.lock:
+            left, self._ledger.left = self._ledger.left, []
+            partly_read, self._partly_read = self._partly_read, []
+        if not (left or partly_read):
+            return
+        from segment_librato.spooling.rest import keep_rest  # few need it
+
+        self._lane.retire(all_of_them=True)
+        payloads: dict[Any, set[bytes]] = {segment: set() for segment in partly_read}
+        for message in left:
+            payloads.setdefault(message.segment, set()).add(message.data)
+        for segment, of_segment in payloads.items():
+            if segment.settled and isinstance(segment, WrittenSegment):
+                keep_rest(segment, of_segment)
 
     def waits_in_memory(self) -> bool:
         """Return whether anything waits that is not on disk. Takes no lock."""

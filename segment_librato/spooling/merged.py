@@ -113,6 +113,13 @@ class MergedReader(Generic[Kind]):
         """Whether files are open, or will be."""
         return bool(self._unopened or self._ahead or self._exhausted or self._yielded)
 
+    def being_read(self) -> list[Kind]:
+        """Return the segments that are open."""
+        opened = [one for _, _, one in self._ahead] + [one for _, one in self._exhausted]
+        if self._yielded:
+            opened.append(self._yielded[1])
+        return [one.segment for one in opened]
+
     def close(self) -> None:
         """Close the files."""
         for _, _, opened in self._ahead:

@@ -11,36 +11,37 @@ import errno
 import os
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from segment_librato.errors import SpoolCorruptError
 from segment_librato.log import log
 from segment_librato.spooling.age import is_older
 from segment_librato.spooling.folder import NEW_SUFFIX, QUARANTINE, RUN_SUFFIX
 from segment_librato.spooling.format import (
-    HEADER,
     CorruptSegmentError,
-    SegmentReader,
     UnknownVersionError,
     count_records,
 )
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.merged import MergedReader
+from segment_librato.spooling.rest import (
+    COPY_SUFFIX,
+    copy_rest,
+    open_private,
+    open_segment,
+    replace_by_rest,
+)
 from segment_librato.spooling.run import LOCK, remove_if_empty
 from segment_librato.spooling.segment import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from io import FileIO
     from pathlib import Path
-    from typing import BinaryIO
 
 __all__ = ["Orphan", "count_left", "find_orphans"]
 
 SEGMENT_NAME = re.compile(r"([0-9a-f]{16})\.seg")
 RUN_NAME = re.compile(rf".*-([0-9]+)-[0-9a-f]+{re.escape(RUN_SUFFIX)}")
-COPY_SUFFIX = ".copy"  # of a segment that is about to be replaced by its rest
-COPY_BYTES = 64 * 1024
 
 _warned_of: set[Path] = set()  # what this process cannot open or read
 _settled: dict[Path, int] = {}  # records with an outcome, in files that cannot be changed
@@ -109,7 +110,7 @@ class Orphan:
         total = 0
         for path in self.path.iterdir():
             if SEGMENT_NAME.fullmatch(path.name) and path.is_file() and not path.is_symlink():
-                with _open_segment(path) as file:
+                with open_segment(path) as file:
                     total += count_records(file.read()) - _settled.get(path, 0)
         return total
 
@@ -140,7 +141,7 @@ class Orphan:
             elif is_over:  # it could not be deleted
                 _settled[path] = settled
             elif settled:
-                _replace_by_rest(path, settled)
+                replace_by_rest(path, settled)
         except (OSError, CorruptSegmentError):
             _settled[path] = settled
 
@@ -248,29 +249,6 @@ def _warn_once(path: Path, text: str, reason: object) -> None:
         log.warning(text, reason)
 
 
-def _replace_by_rest(path: Path, settled: int) -> None:
-    """Drop the first records of a segment, so that nothing is sent twice; it keeps its age.
-
-    Raises:
-        OSError: it is as before.
-    """
-    copy = path.with_suffix(COPY_SUFFIX)
-    try:
-        with _open_segment(path) as old, open(copy, "wb", opener=_open_private) as new:
-            reader = SegmentReader(old)
-            for _ in zip(range(settled), reader, strict=False):
-                pass
-            old.seek(reader.offset)
-            new.write(HEADER)
-            _copy_rest(old, new)
-            times = os.fstat(old.fileno())
-        os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
-        copy.replace(path)
-    except BaseException:
-        copy.unlink(missing_ok=True)
-        raise
-
-
 def _quarantine(path: Path, offset: int) -> SpoolCorruptError:
     """Move what is behind an offset to the quarantine.
 
@@ -280,10 +258,10 @@ def _quarantine(path: Path, offset: int) -> SpoolCorruptError:
         OSError: it stays.
     """
     moved = _make_quarantine(path.parent.parent) / f"{path.parent.name}-{path.stem}-{offset}"
-    with _open_segment(path, "r+b") as damaged:
+    with open_segment(path, "r+b") as damaged:
         damaged.seek(offset)
-        with open(moved, "wb", opener=_open_private) as copy:
-            size = _copy_rest(damaged, copy)
+        with open(moved, "wb", opener=open_private) as copy:
+            size = copy_rest(damaged, copy)
         damaged.truncate(offset)
     return SpoolCorruptError(str(moved), size)
 
@@ -303,26 +281,3 @@ def _make_quarantine(folder: Path) -> Path:
     if quarantine.is_symlink():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     return quarantine
-
-
-def _open_segment(path: Path, mode: Literal["rb", "r+b"] = "rb") -> FileIO:
-    """Open a segment that is known to be a file, unbuffered. Raises OSError."""
-    return open(path, mode, buffering=0, opener=_open_no_link)
-
-
-def _copy_rest(source: FileIO, target: BinaryIO) -> int:
-    """Copy all that can still be read, have the disk hold it, and return its size."""
-    size = 0
-    while piece := source.read(COPY_BYTES):
-        size += target.write(piece)
-    target.flush()
-    os.fsync(target.fileno())
-    return size
-
-
-def _open_no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)

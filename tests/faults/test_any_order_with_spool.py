@@ -190,12 +190,12 @@ class AnyOrderWithSpool(RuleBasedStateMachine):
     @rule(timeout=st.sampled_from([0, 0.001, VIRTUAL_TIMEOUT]))
     def shutdown(self, timeout: float) -> None:
         before = max(0, len(self.server.sent) - len(self.client.consumers or []))
-        self.client.shutdown(timeout)
+        is_settled = self.client.shutdown(timeout)
         self.left = self.client.stats.pending
         for consumer in self.client.consumers or []:
             if consumer.thread:
                 consumer.thread.join(VIRTUAL_TIMEOUT)
-        if self.left:
+        if not is_settled:
             self.in_doubt.update(*self.server.sent[before:])
 
     @rule(timeout=st.sampled_from([0, 0.001, VIRTUAL_TIMEOUT]))

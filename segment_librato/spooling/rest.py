@@ -1,0 +1,126 @@
+"""Segments of which a part has its outcome: a copy of the rest takes their place.
+
+A crash in between leaves the segment as it was, and a copy that whoever reads the run removes.
+Owns the copy. Must not know who reads the rest, or when.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+from segment_librato.foreign.interruption import let_through
+from segment_librato.spooling.format import HEADER, CorruptSegmentError, SegmentReader, pack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from io import FileIO
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from segment_librato.spooling.segment import WrittenSegment
+
+__all__ = [
+    "COPY_SUFFIX",
+    "copy_rest",
+    "keep_rest",
+    "open_private",
+    "open_segment",
+    "replace_by_rest",
+]
+
+COPY_SUFFIX = ".copy"
+COPY_BYTES = 64 * 1024
+
+
+def keep_rest(segment: WrittenSegment, left: set[bytes]) -> None:
+    """Drop the messages of a segment of this process that have their outcome.
+
+    It stays as it is if the sums do not agree, as when somebody still reports some of them, or if
+    there is no room for a copy: then these are delivered once more.
+
+    Args:
+        segment: nobody writes it any more.
+        left: those that were left, of the messages which were not only on disk.
+    """
+    were_in_memory = segment.read or segment.records
+    count = segment.records - segment.settled
+    if segment.settled + len(left) != were_in_memory:
+        return
+    try:
+        with open_segment(segment.path) as file:
+            kept = [
+                (number, payload)
+                for at, (number, payload) in enumerate(SegmentReader(file))
+                if payload in left or at >= were_in_memory
+            ]
+        if len(kept) == count > 0:
+            _replace_by(segment.path, kept)
+            segment.records, segment.settled = count, 0
+    except (OSError, CorruptSegmentError) as error:
+        if isinstance(error, OSError):
+            let_through(error, error.__context__)
+
+
+def replace_by_rest(path: Path, settled: int) -> None:
+    """Drop the first records of a segment, so that nothing is sent twice; it keeps its age.
+
+    Raises:
+        OSError: it is as before.
+    """
+    copy = path.with_suffix(COPY_SUFFIX)
+    try:
+        with open_segment(path) as old, open(copy, "wb", opener=open_private) as new:
+            reader = SegmentReader(old)
+            for _ in zip(range(settled), reader, strict=False):
+                pass
+            old.seek(reader.offset)
+            new.write(HEADER)
+            copy_rest(old, new)
+            times = os.fstat(old.fileno())
+        os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
+        copy.replace(path)
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
+
+
+def _replace_by(path: Path, records: Iterable[tuple[int, bytes]]) -> None:
+    """Have these records only; it keeps its age. Raises OSError: it is as before."""
+    copy = path.with_suffix(COPY_SUFFIX)
+    try:
+        with open(copy, "wb", opener=open_private) as new:
+            new.write(HEADER)
+            new.writelines(pack(number, payload) for number, payload in records)
+            new.flush()
+            os.fsync(new.fileno())
+        times = path.lstat()
+        os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
+        copy.replace(path)
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
+
+
+def open_segment(path: Path, mode: Literal["rb", "r+b"] = "rb") -> FileIO:
+    """Open a segment that is known to be a file, unbuffered. Raises OSError."""
+    return open(path, mode, buffering=0, opener=_open_no_link)
+
+
+def copy_rest(source: FileIO, target: BinaryIO) -> int:
+    """Copy all that can still be read, have the disk hold it, and return its size."""
+    size = 0
+    while piece := source.read(COPY_BYTES):
+        size += target.write(piece)
+    target.flush()
+    os.fsync(target.fileno())
+    return size
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
+
+
+def open_private(path: str, flags: int) -> int:
+    """Open a file for its owner only; the opener of a copy. Raises OSError."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
