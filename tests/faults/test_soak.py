@@ -15,12 +15,14 @@ import sys
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.faults import FAULTS, SUCCESS
 from support.raw_server import RawServer
 from support.soak import ACCEPTED, REJECTED, THREADS
+
+from segment_librato import DrainReport, drain_spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,13 +49,14 @@ class UnreliableServer(RawServer):
         self._random = random.Random(20_251_121)  # noqa: S311  not for secrets
         self._faults = [fault for fault in FAULTS.values() if not fault.retry_after]
         self._lock = threading.Lock()
+        self.fault_rate = FAULT_RATE
         self.arrived = [bytearray() for _ in range(THREADS)]  # by number, as memory is short
         super().__init__(self._next_script, keep_alive=True)
 
     def _next_script(self) -> Iterable[Step]:
         with self._lock:
             data = self.requests.pop(0)
-            fails = self._random.random() < FAULT_RATE
+            fails = self._random.random() < self.fault_rate
             fault = self._random.choice(self._faults)
             for message in json.loads(data.partition(b"\r\n\r\n")[2])["batch"]:
                 properties = message["properties"]
@@ -63,24 +66,25 @@ class UnreliableServer(RawServer):
         return fault.script() if fails else [SUCCESS]
 
 
-def test_nothing_is_unaccounted_and_memory_stays_flat() -> None:
-    with UnreliableServer() as server:
-        process = subprocess.run(  # noqa: S603  the tests' own script
-            [
-                sys.executable,
-                "-W",
-                "error",
-                str(TESTS / "support" / "soak.py"),
-                server.host,
-                str(SECONDS),
-            ],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS + 50,
-        )
+def soak(server: UnreliableServer, *spool: str) -> dict[str, Any]:
+    """Run a client for a while; return what it says became of all it tracked."""
+    script = str(TESTS / "support" / "soak.py")
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [sys.executable, "-W", "error", script, server.host, str(SECONDS), *spool],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS + 50,
+    )
     assert process.returncode == 0, process.stderr
-    outcome = json.loads(process.stdout)
+    outcome: dict[str, Any] = json.loads(process.stdout)
+    assert growth(outcome["objects"]) < MORE_OBJECTS
+    assert growth(outcome["memory"]) < MORE_BYTES
+    return outcome
+
+
+def count_fates(outcome: dict[str, Any], server: UnreliableServer) -> tuple[int, int, int]:
+    """Return how many were delivered, failed and were rejected; each message is one of these."""
     fates: Counter[tuple[int, int, bool]] = Counter()  # answer, how often told, arrived
     for answers, told, arrived in zip(
         map(bytes.fromhex, outcome["answers"]),
@@ -94,11 +98,28 @@ def test_nothing_is_unaccounted_and_memory_stays_flat() -> None:
     failed = fates[ACCEPTED, 1, True] + fates[ACCEPTED, 1, False]  # it may have arrived, too
     rejected = fates[REJECTED, 1, False]
     assert sum(fates.values()) == delivered + failed + rejected, fates
+    assert min(delivered, failed) > 0
+    return delivered, failed, rejected
+
+
+def test_nothing_is_unaccounted_and_memory_stays_flat() -> None:
+    with UnreliableServer() as server:
+        outcome = soak(server)
+        delivered, failed, rejected = count_fates(outcome, server)
     assert (outcome["delivered"], outcome["failed"]) == (delivered, failed)
     assert (outcome["rejected"], outcome["pending"]) == (rejected, 0)
-    assert min(delivered, failed) > 0
-    assert growth(outcome["objects"]) < MORE_OBJECTS
-    assert growth(outcome["memory"]) < MORE_BYTES
+
+
+def test_with_a_spool_a_drain_delivers_what_a_shutdown_left(tmp_path: Path) -> None:
+    with UnreliableServer() as server:
+        outcome = soak(server, str(tmp_path))
+        server.fault_rate = 0
+        report = drain_spool(tmp_path, "test-key", host=server.host)
+        delivered, failed, rejected = count_fates(outcome, server)
+    assert report == DrainReport(delivered=outcome["pending"])
+    assert (outcome["delivered"] + report.delivered, outcome["failed"]) == (delivered, failed)
+    assert outcome["rejected"] == rejected
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def growth(samples: list[int]) -> float:

@@ -1,7 +1,7 @@
 """A process in which 8 threads track for a while, and that then says what became of it all.
 
-Run with the tests' folders on the path, the address of the server and the seconds. Keeps one
-byte a message, so that its memory says something of the library's.
+Run with the address of the server, the seconds and, for a spool, its folder. Keeps one byte a
+message, so that its memory says something of the library's.
 """
 
 from __future__ import annotations
@@ -16,13 +16,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from segment_librato import Client
+from segment_librato import Client, SpoolConfig
+from segment_librato.queue import spooled_queue
 
 THREADS = 8
 REJECTED, ACCEPTED = 1, 2
 
 
-def main(host: str, seconds: float) -> None:
+def options_of(spool: str | None) -> dict[str, Any]:
+    """Return options with which the server's faults and the bound of what waits both count."""
+    if spool is None:
+        return {"max_queue_size": 2_000}
+    spooled_queue.FIRST_PAUSE = spooled_queue.MAX_PAUSE = 0.05
+    # What is in memory is an object for each message, so little of it may vary.
+    bound = SpoolConfig(spool, max_bytes=4 * 1024 * 1024)
+    return {"spool": bound, "max_queue_size": 200, "upload_size": 100}
+
+
+def main(host: str, seconds: float, spool: str | None = None) -> None:
     logging.getLogger("segment").addHandler(logging.NullHandler())  # it would fill the pipe
     answers = [bytearray() for _ in range(THREADS)]  # what each call returned
     told = [bytearray() for _ in range(THREADS)]  # how often `on_error` was called with it
@@ -35,11 +46,11 @@ def main(host: str, seconds: float) -> None:
         "test-key",
         host,
         on_error=on_error,
-        max_queue_size=2_000,
         block_on_full=0.2,
         max_retries=3,
         timeout=0.3,
         thread=2,
+        **options_of(spool),
     )
     ends_at = time.monotonic() + seconds
 
@@ -68,7 +79,7 @@ def main(host: str, seconds: float) -> None:
         assert stats.accepted == stats.delivered + stats.failed + stats.pending
     for thread in threads:
         thread.join()
-    settled = client.shutdown(timeout=60)
+    settled = client.shutdown(timeout=1 if spool else 60)
     stats = client.stats
     json.dump(
         {
@@ -88,4 +99,4 @@ def main(host: str, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    main(sys.argv[1], float(sys.argv[2]), *sys.argv[3:])
