@@ -11,15 +11,16 @@ __all__ = ["SpoolStats", "Stats"]
 
 
 class SpoolStats(NamedTuple):
-    """What is on disk for one write key and host, and what was found there.
+    """What the spool has on disk for one write key and host, and what a client found there.
 
     Attributes:
         bytes: Size of the files, those of other processes included.
         segments: Number of these files.
-        adopted: Messages that dead processes have left and this client has taken over.
+        adopted: Messages of dead processes that this client has taken over. They do not count as
+            `accepted`, `delivered`, `failed` or `pending`.
         recovered: Those of them that were delivered.
-        quarantined: Pieces of files that could not be read, and were moved to `quarantine/`.
-        errors: How often something could not be written or read.
+        quarantined: Parts of files that could not be read, and were moved to `quarantine/`.
+        errors: How often a file could not be written or read.
     """
 
     bytes: int = 0

@@ -124,7 +124,7 @@ def row(kind: type[Options], name: str, description: str) -> str:
         words = ", ".join(f"`{one}`" for one in words.split(" | "))
     default = getattr(kind, name)
     is_number = isinstance(default, (int, float)) and not isinstance(default, bool)
-    value = f"{default:,}" if is_number else f"`{default}`"
+    value = f"{default:,}" if is_number else f"`{default}`" if default != "" else "required"
     return f"| `{name}` | {words}; {value} | {as_markdown(description)} |\n"
 
 

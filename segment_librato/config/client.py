@@ -90,7 +90,7 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             It also ends a request before its `timeout`.
 
         spool: Folder that keeps messages on disk until they have their outcome: a path, or a
-            `SpoolConfig` with more options. What was accepted survives `kill -9` then, and an
+            `SpoolConfig` with more options. What was accepted then survives `kill -9`, and an
             outage costs disk instead of messages. None keeps them in memory only. See
             docs/delivery.md#the-spool.
 

@@ -26,17 +26,17 @@ class SpoolConfig(Options):
         ConfigError: an option has a wrong type or value; the text names it.
 
     Attributes:
-        path: The folder; it is made if need be. Several clients and processes may share it.
+        path: The folder; it is made if need be. Clients and processes may share it.
         max_bytes: Maximum number of bytes on disk, at least 1 MiB, for each write key and host.
         max_age: Longest time, in seconds, that a message is kept. Then it goes to `on_error` with
             a `SpoolExpiredError`.
-        fsync: Longest time, in seconds, until the disk itself holds a message, and so what a power
-            loss may cost. With 0 each call waits for the disk; with None nobody asks for it.
-            Whatever ends the process costs nothing in any case.
-        when_full: What becomes of a message beyond `max_bytes`. `"reject"` rejects it with a
+        fsync: Longest time, in seconds, until the disk itself holds a message: what a power loss
+            may cost. With 0 each call waits for the disk; with None nobody asks for it. The end of
+            a process costs nothing in any case.
+        when_full: What happens to a message beyond `max_bytes`. `"reject"` rejects it with a
             `QueueFullError`; `"drop_oldest"` makes room: the oldest messages go to `on_error` with
             a `SpoolFullError`.
-        deliver: Send messages; False only writes them, for another process to deliver, and starts
+        deliver: Send messages. False only writes them, for another process to deliver, and starts
             no thread.
     """
 
