@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from support.script import fork_warning, needs_fork
 
 from segment_librato.spooling import run as run_module
-from segment_librato.spooling.format import HEADER, pack
+from segment_librato.spooling.format import HEADER, SegmentReader, pack
 from segment_librato.spooling.orphan import find_orphans
 from segment_librato.spooling.run import LOCK, Run
 
@@ -251,6 +252,11 @@ def test_a_disk_that_is_full_raises_and_leaves_the_file_whole(
     output = run_script(tmp_path, script)
     assert output.split(maxsplit=1)[1] in {"No space left on device\n", "File too large\n"}
     assert 10 < int(output.split()[0]) < 30
+    for path in tmp_path.rglob("*.seg"):
+        data = path.read_bytes()
+        reader = SegmentReader(io.BytesIO(data))
+        assert sum(1 for _ in reader) >= 10
+        assert reader.offset == len(data)
     assert drain(tmp_path, corruption) == numbers(0, 30)
 
 
