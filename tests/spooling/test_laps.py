@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.script import fork_warning, needs_fork
-from support.spool import max_messages_of_segment
+from support.spool import max_messages_of_segment, wait_until_released
 
 from segment_librato import drain_spool
 
@@ -100,6 +100,7 @@ def test_each_accepted_message_arrives_though_processes_are_killed_at_random_mom
         for thread in threads:
             thread.join()
         kills += sum(2 if forks_at else 1 for _, _, forks_at, _, _ in arguments)
+    wait_until_released(tmp_path)
     report = drain_spool(tmp_path, KEY, host=server.host)
     assert (report.failed, report.left, report.quarantined) == (0, 0, 0)
     arrived = {message["messageId"] for message in server.messages}

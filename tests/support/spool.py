@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
+from segment_librato.process.clock import monotonic
 from segment_librato.spooling.format import HEADER, pack
+from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.orphan import find_orphans
 from segment_librato.spooling.run import LOCK, MAX_SEGMENT_BYTES
 
@@ -13,7 +16,15 @@ if TYPE_CHECKING:
 
     from segment_librato.errors import SpoolCorruptError
 
-__all__ = ["Corruption", "drain", "max_messages_of_segment", "numbers", "run_by_hand", "segment_of"]
+__all__ = [
+    "Corruption",
+    "drain",
+    "max_messages_of_segment",
+    "numbers",
+    "run_by_hand",
+    "segment_of",
+    "wait_until_released",
+]
 
 
 class Corruption:
@@ -58,3 +69,22 @@ def segment_of(first: int, count: int) -> bytes:
 def max_messages_of_segment(size: int) -> int:
     """Return how many messages of at least this size a segment has at most."""
     return -(-(MAX_SEGMENT_BYTES - len(HEADER)) // size)
+
+
+def wait_until_released(spool: Path) -> None:
+    """Wait until no process holds a run: one that is killed closes its output before its lock."""
+    deadline = monotonic() + 10
+    for path in spool.rglob(LOCK):
+        while _is_held(path):
+            assert monotonic() < deadline, path
+            time.sleep(0.002)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        lock = FileLock.take(path)
+    except FileNotFoundError:
+        return False
+    if lock:
+        lock.release()
+    return lock is None

@@ -10,6 +10,8 @@ from itertools import count
 from celery import Celery  # type: ignore[import-untyped]  # it has no types
 from reporting_client import track as track_number
 
+FIRST_OF_ENDLESS = 1_000_000
+
 app = Celery(
     "celery_app",
     broker="filesystem://",
@@ -34,8 +36,8 @@ def track(number: int) -> None:
 
 @app.task  # type: ignore[untyped-decorator]  # as above
 def track_until_killed() -> None:
-    """Track without an end; a child that is killed between two tasks may block Celery's pool."""
-    for number in count(1_000_000):
+    """Track without an end."""
+    for number in count(FIRST_OF_ENDLESS):
         track_number("ran", number)
         time.sleep(0.002)
 

@@ -1,7 +1,7 @@
 """The client that the applications here track with; what it loses it tells on stderr.
 
 With a spool in `SPOOL`, a line in the file `ACCEPTED` has the id of each message whose call has
-returned, and that of the process.
+returned, that of the process, and the number.
 """
 
 from __future__ import annotations
@@ -37,5 +37,5 @@ def track(event: str, number: int) -> None:
     accepted, message = client.track("user", event, {"n": number, **padding})
     if SPOOL and accepted:
         descriptor = os.open(os.environ["ACCEPTED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.write(descriptor, f"{message['messageId']} {os.getpid()}\n".encode())
+        os.write(descriptor, f"{message['messageId']} {os.getpid()} {number}\n".encode())
         os.close(descriptor)
