@@ -20,7 +20,9 @@ from segment_librato import (
 )
 from segment_librato.config.client import Config
 from segment_librato.delivery import adoption
+from segment_librato.delivery.adoption import Adoption
 from segment_librato.process.clock import monotonic
+from segment_librato.queue import spooled_queue
 from segment_librato.spooling.folder import open_spool
 from segment_librato.spooling.format import HEADER, pack
 from segment_librato.spooling.run import Run
@@ -139,6 +141,43 @@ def test_what_dead_processes_left_makes_room_before_what_is_new(
     assert client.stats.failed == 0
     assert client.stats.pending == 20
     assert spool_stats(client).adopted == len(errors.message_ids)
+
+
+def test_what_is_new_stays_while_the_oldest_are_being_delivered(
+    make: Callable[..., Client],
+    folder: Path,
+    server: LocalSegment,
+    errors: Errors,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "x" * 10_000
+    run = Run(folder)
+    lane = run.lane()
+    for n in range(102):
+        message = {"type": "track", "userId": "u", "event": "e", "messageId": f"m{n}"}
+        lane.append(json.dumps({**message, "properties": {"n": n, "text": text}}).encode())
+    run.close()
+    monkeypatch.setattr(spooled_queue, "MAX_PRECEDENCE", 0.0)
+    config = SpoolConfig(folder.parent, max_bytes=1024 * 1024, when_full="drop_oldest", fsync=0.01)
+    client = make(spool=config, upload_interval=60)
+    looks: list[bool] = []
+    make_room = Adoption.make_room
+
+    def look(adoption: Adoption) -> bool:
+        looks.append(make_room(adoption))
+        return looks[-1]
+
+    monkeypatch.setattr(Adoption, "make_room", look)
+    with server.hold():
+        for n in range(OWN, OWN + 5):
+            assert client.track("u", "e", {"n": n, "text": text})[0]
+            assert server.wait_until(lambda: server.held == 1)
+        assert spool_stats(client).bytes > 1024 * 1024
+        assert wait_until(lambda: len(looks) >= 3)
+    assert client.flush(10)
+    assert server.wait_for(107)
+    assert sorted(arrived(server)) == [*range(102), *range(OWN, OWN + 5)]
+    assert errors.calls == []
 
 
 def test_a_client_that_goes_on_tracking_delivers_it_too(

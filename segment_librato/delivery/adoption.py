@@ -141,6 +141,7 @@ class Adoption:
             self._count_corrupt,
             spool.config.max_age,
         )
+        spool.count_adopted = self._count_adopted
         self._failures = 0  # in a row
         self._look_at = ALREADY_OVER
 
@@ -165,14 +166,14 @@ class Adoption:
             self._look_at = self._queue.clock.deadline(pause)
             self._queue.adopt_at(self._look_at)
 
-    def make_room(self) -> None:
+    def make_room(self) -> bool:
         """Report the oldest messages that dead processes left while the spool is too full.
 
-        Another consumer or process may be delivering them; then they stay.
+        Returns whether newer ones have to make room as well, if it is too full still: not while a
+        consumer tries to deliver the oldest, unless there is little room left until it has.
         """
         if not self._queue.claim_adoption():
-            return
-        before = self._adopter.stats().failed
+            return not self._spool.has_slack()
         try:
             while self._spool.excess() and (batch := self._backlog.take()):
                 self._adopter.drop(batch)
@@ -181,9 +182,9 @@ class Adoption:
             self._spool.errors += 1
             log.debug("the spool cannot be looked at: %s", error.strerror)
         finally:
-            self._spool.adopted += self._adopter.stats().failed - before
             self._backlog.close()
             self._queue.adopt_at(self._look_at)
+        return True
 
     def leave(self) -> None:
         """Let go of what has no outcome, unless another thread is delivering it."""
@@ -198,14 +199,7 @@ class Adoption:
         batch = self._backlog.take()
         if batch is None:
             return None
-        before = self._adopter.stats()
-        try:
-            error = self._adopter.deliver(batch)
-        finally:
-            after = self._adopter.stats()
-            delivered = after.delivered - before.delivered
-            self._spool.recovered += delivered
-            self._spool.adopted += delivered + after.failed - before.failed
+        error = self._adopter.deliver(batch)
         if error is None:
             self._failures = 0
             return 0.0
@@ -214,6 +208,11 @@ class Adoption:
         self._failures += 1
         log.debug("what others left stays for %.0f s: %s", pause, error)
         return max(pause, error.retry_after or 0)
+
+    def _count_adopted(self) -> tuple[int, int]:
+        """Return how many messages were taken over, and how many of them were delivered."""
+        stats = self._adopter.stats()
+        return stats.delivered + stats.failed, stats.delivered
 
     def _count_corrupt(self, error: SpoolCorruptError) -> None:
         self._spool.quarantined += 1

@@ -131,8 +131,10 @@ class Pipeline:
         spool.sync()
         if spool.drops_oldest:
             spool.measure()  # what is written meanwhile, and may not be counted, wakes the keeper
-            if spool.excess() and self._adoption:
-                self._adoption.make_room()  # what dead processes left is older
+            # What dead processes left is older.
+            if spool.excess() and self._adoption and not self._adoption.make_room():
+                spool.on_dirty()  # it is being delivered: look again
+                return
         else:
             spool.keep_measured()
         while spool.drops_oldest and spool.excess():

@@ -224,7 +224,7 @@ class SpooledQueue(MessageQueue):
         for message in left:
             payloads.setdefault(message.segment, set()).add(message.data)
         for segment, of_segment in payloads.items():
-            if segment.settled and isinstance(segment, WrittenSegment):
+            if isinstance(segment, WrittenSegment) and segment.settled:
                 keep_rest(segment, of_segment)
 
     def waits_in_memory(self) -> bool:

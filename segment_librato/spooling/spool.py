@@ -46,8 +46,8 @@ class Spool:
         folder: what `open_spool` returned.
         run: what this process writes.
         on_dirty: called when the disk does not hold all that was written, once until `sync`.
-        adopted: messages of dead processes that were taken over.
-        recovered: those of them that were delivered.
+        count_adopted: returns how many messages of dead processes were taken over, and how many of
+            them were delivered.
         quarantined: pieces of files that could not be read.
         errors: how often something could not be written or read.
         written: bytes written since the folder was measured.
@@ -61,6 +61,7 @@ class Spool:
         self.folder = folder
         self.run: Run = Run(folder, config.fsync)
         self.on_dirty: Callable[[], object] = self._sync_when_due
+        self.count_adopted: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self._syncs_here = bool(config.fsync) and not config.deliver
         self.drops_oldest: bool = config.when_full == "drop_oldest"
         self.reset()
@@ -68,7 +69,7 @@ class Spool:
     def reset(self) -> None:
         """Count from 0, and know nothing of the disk, as a forked child must; it logs nothing."""
         self.run.reset_after_fork()
-        self.adopted = self.recovered = self.quarantined = self.errors = 0
+        self.quarantined = self.errors = 0
         self._is_clean = True
         self._sync_at = -math.inf
         self._retry_at = 0.0  # when the disk is tried again; 0 without trouble
@@ -126,6 +127,10 @@ class Spool:
             self.measure()
         return max(0, self.written + size - self.allowance)
 
+    def has_slack(self) -> bool:
+        """Return whether those who make room have time: half of what it may take is not used."""
+        return self.excess() < self.config.max_bytes // SLACK // 2
+
     def keep_measured(self) -> None:
         """Look now and then how much others have written."""
         if monotonic() - self._measured_at >= MAX_MEASURE_SECONDS:
@@ -163,11 +168,12 @@ class Spool:
     def stats(self) -> SpoolStats:
         """Return the counters, and what the folder has of this and other processes."""
         sizes = self._sizes()
+        adopted, recovered = self.count_adopted()
         return SpoolStats(
             bytes=sum(sizes),
             segments=len(sizes),
-            adopted=self.adopted,
-            recovered=self.recovered,
+            adopted=adopted,
+            recovered=recovered,
             quarantined=self.quarantined,
             errors=self.errors,
         )
