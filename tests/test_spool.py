@@ -30,7 +30,8 @@ from segment_librato import (
 )
 from segment_librato.delivery import retry
 from segment_librato.process.clock import monotonic
-from segment_librato.queue import spooled_queue
+from segment_librato.queue import overflow as overflow_module
+from segment_librato.queue import patient_queue, spooled_queue
 from segment_librato.spooling import run as run_module
 from segment_librato.spooling import spool as spool_module
 from segment_librato.spooling.orphan import find_orphans
@@ -129,8 +130,8 @@ def make(path: Path, server: LocalSegment, errors: Errors) -> Iterator[Callable[
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have batches that were set aside come back soon."""
-    monkeypatch.setattr(spooled_queue, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(spooled_queue, "MAX_PAUSE", 0.05)
+    monkeypatch.setattr(patient_queue, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(patient_queue, "MAX_PAUSE", 0.05)
 
 
 def has(request: Request, number: int) -> bool:
@@ -768,7 +769,7 @@ def test_files_that_somebody_deletes_are_told_of_once_and_hold_nobody_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(spooled_queue, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(spooled_queue, "MAX_FRUITLESS_SECONDS", 0.2)
+    monkeypatch.setattr(overflow_module, "MAX_FRUITLESS_SECONDS", 0.2)
     config = SpoolConfig(path, fsync=None)
     client = make(spool=config, max_queue_size=10, upload_size=10, upload_interval=LONG)
     with server.hold():

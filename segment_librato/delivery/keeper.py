@@ -1,4 +1,4 @@
-"""The keeper: the thread that has the disk hold what calls have written.
+"""The keeper: the thread that has the disk hold what calls have written, and makes room.
 
 It sleeps without an end while nothing is written, and ends with the consumers. Owns the thread.
 Must not know files, or what is in them.
@@ -23,17 +23,25 @@ __all__ = ["Keeper"]
 
 
 class Keeper:
-    """Calls a function some time after it was woken. Thread-safe."""
+    """Calls a function some time after it was woken, and another one at once. Thread-safe."""
 
-    def __init__(self, work: Callable[[], object], seconds: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        work: Callable[[], object],
+        urgent_work: Callable[[], object],
+        seconds: float,
+        clock: Clock,
+    ) -> None:
         """Make a keeper without a thread.
 
         Args:
-            work: what to call.
+            work: what to call some time after `wake`.
+            urgent_work: what to call after `hurry`.
             seconds: after which time.
             clock: the clock of waits.
         """
         self._work = work
+        self._urgent_work = urgent_work
         self._seconds = seconds
         self._clock = clock
         self.reset()
@@ -41,7 +49,7 @@ class Keeper:
     def reset(self) -> None:
         """Forget the thread, as a forked child must."""
         self._woken = Waiter()
-        self._stopped = Waiter()
+        self._hurried = Waiter()
         self._must_stop = False
         self.thread: threading.Thread | None = None
 
@@ -55,8 +63,8 @@ class Keeper:
             return
         if sys.is_finalizing():  # it would never run, and `start` would wait forever
             raise RuntimeError("the interpreter exits")
-        self._woken, self._stopped, self._must_stop = Waiter(), Waiter(), False
-        arguments = (self._woken, self._stopped)
+        self._woken, self._hurried, self._must_stop = Waiter(), Waiter(), False
+        arguments = (self._woken, self._hurried)
         thread = threading.Thread(
             target=self._run, args=arguments, name="segment-keeper", daemon=True
         )
@@ -68,11 +76,15 @@ class Keeper:
         """Have the work done some time from now. Takes no lock."""
         self._woken.wake()
 
+    def hurry(self) -> None:
+        """Have the urgent work done now. Takes no lock."""
+        self._hurried.wake()
+        self._woken.wake()
+
     def stop(self) -> None:
         """End the thread. Takes no lock, and does not wait."""
         self._must_stop = True
-        self._stopped.wake()
-        self._woken.wake()
+        self.hurry()
 
     def join(self, timeout: float | None) -> None:
         """Wait until the thread has ended; it has been told to."""
@@ -85,13 +97,15 @@ class Keeper:
         thread = self.thread
         return thread is not None and thread.is_alive() and thread.ident == threading.get_ident()
 
-    def _run(self, woken: Waiter, stopped: Waiter) -> None:
+    def _run(self, woken: Waiter, hurried: Waiter) -> None:
         try:
             while self._woken is woken and not self._must_stop:
                 self._clock.wait(woken, None)
                 if self._must_stop:
                     break
-                self._clock.wait(stopped, self._clock.deadline(self._seconds))
+                work_at = self._clock.deadline(self._seconds)
+                while self._clock.wait(hurried, work_at) and not self._must_stop:
+                    self._urgent_work()
                 self._work()
         except BaseException as interruption:
             if not ends_greenlet(interruption):

@@ -117,31 +117,35 @@ class Pipeline:
             return None
         from segment_librato.delivery.keeper import Keeper  # few need it
 
-        keeper = Keeper(
-            self._keep_spool, spool.config.fsync or SECONDS_TO_MAKE_ROOM, self.queue.clock
-        )
-        spool.on_dirty = keeper.wake
+        seconds = spool.config.fsync or SECONDS_TO_MAKE_ROOM
+        keeper = Keeper(self._keep_spool, self._make_room, seconds, self.queue.clock)
+        spool.run.on_dirty, spool.on_excess = keeper.wake, keeper.hurry
         return keeper
 
     def _keep_spool(self) -> None:
         """Have the disk hold what was written; if there is too much, fail the oldest messages."""
-        spool = self._spool
-        if not spool:
+        if spool := self._spool:
+            spool.sync()
+            if spool.drops_oldest:
+                self._make_room()
+            else:
+                spool.keep_measured()
+
+    def _make_room(self) -> None:
+        """Fail the oldest messages until there is not too much."""
+        spool, keeper = self._spool, self._keeper
+        if not (spool and keeper):
             return
-        spool.sync()
-        if spool.drops_oldest:
-            spool.measure()  # what is written meanwhile, and may not be counted, wakes the keeper
-            # What dead processes left is older.
-            if spool.excess() and self._adoption and not self._adoption.make_room():
-                spool.on_dirty()  # it is being delivered: look again
-                return
-        else:
-            spool.keep_measured()
-        while spool.drops_oldest and spool.excess():
+        spool.measure()  # what is written meanwhile, and may not be counted, wakes the keeper
+        # What dead processes left is older.
+        if spool.excess() and self._adoption and not self._adoption.make_room():
+            keeper.wake()  # it is being delivered: look again
+            return
+        while spool.excess():
             delivery = self.begin(InFlightBatch())
             try:
                 if not self.queue.take_oldest(delivery.batch):
-                    spool.on_dirty()  # all of it is being sent, or read: look again
+                    keeper.wake()  # all of it is being sent, or read: look again
                     break
                 delivery.fail(SpoolFullError("the spool was full, and these were the oldest"))
             except BaseException as interruption:

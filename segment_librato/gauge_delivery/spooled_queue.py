@@ -13,7 +13,7 @@ from segment_librato.gauge_delivery.aggregate import MultiSample
 from segment_librato.gauge_delivery.queue import GaugeQueue, PeriodSchedule
 from segment_librato.process.clock import Clock
 from segment_librato.queue.message_queue import REFUSED
-from segment_librato.queue.schedule import count_fitting
+from segment_librato.queue.schedule import count_fitting, lengths
 from segment_librato.queue.spooled import SpooledLedger, SpooledMessage
 from segment_librato.queue.spooled_queue import SpooledQueue
 
@@ -86,6 +86,7 @@ class SpooledGaugeQueue(SpooledQueue, GaugeQueue):
     """A queue in which samples wait as one message, and each is on disk. Thread-safe."""
 
     _kind = _SpooledGaugeLedger
+    _lengths = staticmethod(lengths)  # of all kinds
 
     def __init__(
         self,
@@ -113,7 +114,9 @@ class SpooledGaugeQueue(SpooledQueue, GaugeQueue):
         data = message.record()
         if not has_room and (self._closed or not self.spool.has_room(len(data) + 1)):
             return REFUSED
-        if self._only_writes or not (message.key in self._open or self._has_window(message)):
+        if self._only_writes or not (
+            message.key in self._open or self._has_window(len(message) + 1)
+        ):
             return self._offer_overflow(data, has_room=has_room)
         segment = self.spool.write(self._lane, data)
         if segment is None:
@@ -124,8 +127,3 @@ class SpooledGaugeQueue(SpooledQueue, GaugeQueue):
     def _count_fitting(self, waiting: Collection[Any], max_messages: int, max_bytes: int) -> int:
         """Do not look at files: samples of a gauge may be in many."""
         return count_fitting(waiting, max_messages, max_bytes)
-
-    def _has_window(self, samples: SpooledSamples) -> bool:
-        """Return whether one more gauge may wait in memory."""
-        size = self._waiting_bytes + len(samples) + 1
-        return not self._unread and len(self._waiting) < self._max_size and size <= self._max_bytes

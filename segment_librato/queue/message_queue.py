@@ -22,7 +22,7 @@ from segment_librato.foreign.interruption import is_interruption
 from segment_librato.process.clock import Clock
 from segment_librato.process.locks import SignalSafeCondition, Waiter, synchronized
 from segment_librato.queue.ledger import InFlightBatch, Ledger
-from segment_librato.queue.schedule import UNBOUNDED, Schedule, count_fitting
+from segment_librato.queue.schedule import UNBOUNDED, Schedule, count_fitting, lengths
 from segment_librato.queue.workers import Watch, Workers
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class MessageQueue:
         is_unserved: whether a call must see to it that its message is sent: there may be no
             consumer, or the queue is closed.
     """
+
+    _lengths = staticmethod(lengths)
 
     def __init__(
         self,
@@ -530,7 +532,7 @@ class MessageQueue:
 
     def _count_fitting(self, waiting: Collection[Any], max_messages: int, max_bytes: int) -> int:
         """Return how many of these, the oldest, a batch gets; at least one."""
-        return count_fitting(waiting, max_messages, max_bytes)
+        return count_fitting(waiting, max_messages, max_bytes, self._lengths)
 
     def _fill(self, batch: InFlightBatch, max_messages: int, max_bytes: int) -> bool:
         """Move the oldest messages, as many as fit, into an empty batch; return whether any did.
@@ -549,7 +551,7 @@ class MessageQueue:
         except IndexError as error:
             if is_interruption(error):
                 raise
-        size = sum(map(len, batch.messages)) + len(batch.messages)
+        size = sum(self._lengths(batch.messages)) + len(batch.messages)
         self._waiting_bytes -= size  # with no call in it: others add to the number meanwhile
         if not self._waiting:
             self._waiting_bytes = 0

@@ -16,7 +16,7 @@ from segment_librato.foreign.interruption import is_interruption
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from typing import Protocol
 
     class Item(Protocol):
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
             """Return what leaves; from then on it does not change."""
 
 
-__all__ = ["UNBOUNDED", "BatchRules", "Schedule", "count_fitting", "oldest"]
+__all__ = ["UNBOUNDED", "BatchRules", "Schedule", "count_fitting", "lengths", "oldest"]
 
 UNBOUNDED = sys.maxsize
 
@@ -79,17 +79,27 @@ class Schedule:
         return self.rules.max_messages
 
 
-def count_fitting(waiting: Collection[Any], max_messages: int, max_bytes: int) -> int:
+def lengths(messages: Iterable[Any]) -> Iterable[int]:
+    """Return how long each of these is."""
+    return map(len, messages)
+
+
+def count_fitting(
+    waiting: Collection[Any],
+    max_messages: int,
+    max_bytes: int,
+    lengths: Callable[[Iterable[Any]], Iterable[int]] = lengths,
+) -> int:
     """Return how many of the oldest messages fit in a batch; at least one."""
     size = len(waiting)
     try:
-        if size <= max_messages and sum(map(len, waiting)) + size <= max_bytes:
+        if size <= max_messages and sum(lengths(waiting)) + size <= max_bytes:
             return max(1, size)  # as usual, and in a third of the time
     except RuntimeError as error:  # a call put another message in: look at a copy
         if is_interruption(error):
             raise
     head = oldest(waiting, max_messages)
-    sizes = accumulate(map(len, head))
+    sizes = accumulate(lengths(head))
     return max(1, bisect_right([*map(add, sizes, count(1))], max_bytes))
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HEADER",
     "MAX_PAYLOAD_BYTES",
+    "RECORD_BYTES",
     "CorruptSegmentError",
     "SegmentReader",
     "UnknownVersionError",
@@ -37,6 +38,7 @@ MAGIC = b"segspool"
 VERSION = 1
 MAX_PAYLOAD_BYTES = 0xFFFF
 READ_BYTES = 64 * 1024
+RECORD_BYTES = 16  # beside the payload
 
 _HEADER = struct.Struct("<8sHHI")
 _RECORD = struct.Struct("<HHI")

@@ -31,7 +31,7 @@ from segment_librato.spooling.rest import (
     open_segment,
     replace_by_rest,
 )
-from segment_librato.spooling.run import LOCK, remove_if_empty
+from segment_librato.spooling.run_folder import LOCK, remove_if_empty
 from segment_librato.spooling.segment import Segment
 
 if TYPE_CHECKING:

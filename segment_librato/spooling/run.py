@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from contextlib import suppress
 from itertools import count
 from os import write
@@ -21,19 +20,16 @@ from zlib import crc32
 from segment_librato.foreign.interruption import is_interruption, let_through
 from segment_librato.process.clock import monotonic
 from segment_librato.process.fork import register_after_fork
-from segment_librato.spooling.age import boot_mark
-from segment_librato.spooling.folder import NEW_SUFFIX, RUN_SUFFIX, sync_folder
-from segment_librato.spooling.format import pack_head, pack_sequence
-from segment_librato.spooling.lock import FileLock
+from segment_librato.spooling.format import HEADER, RECORD_BYTES, pack_head, pack_sequence
+from segment_librato.spooling.run_folder import RunFolder
 from segment_librato.spooling.segment import WrittenSegment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["LOCK", "SEGMENT_SUFFIX", "Lane", "Run", "remove_if_empty"]
+__all__ = ["MAX_SEGMENT_BYTES", "SEGMENT_SUFFIX", "Lane", "Run"]
 
-LOCK = "lock"
 SEGMENT_SUFFIX = ".seg"
 MAX_SEGMENT_BYTES = 480 * 1024  # so that one request can carry a segment
 MAX_SEGMENT_AGE = 30.0  # seconds; it bounds what is sent twice after a `kill -9`
@@ -73,21 +69,23 @@ class Lane:
         try:
             # As in `pack`, and nothing of it in functions, which would take longer.
             length, body = len(payload), pack_sequence(next(run.sequence)) + payload
-            record = pack_head(length, length ^ 0xFFFF, crc32(body)) + body
-            written = write(segment.descriptor, record)
-            if written != len(record):
+            head = pack_head(length, length ^ 0xFFFF, crc32(body))
+            written = write(segment.descriptor, head + body)
+            if written != length + RECORD_BYTES:
                 segment.undo()
             segment.size += written
             segment.records += 1
             segment.written_at = now
+            run.written += written
             if run.waits_for_disk:
                 self._sync(segment)
         except BaseException:  # after Ctrl-C, nobody knows what is in it
             run.seal(segment)
             raise
         self._idle.append(segment)
-        if run.waits_for_sync:
-            run.dirty.add(segment)
+        if run.is_clean:
+            run.is_clean = False
+            run.on_dirty()
         return segment
 
     def retire(self, *, all_of_them: bool = False) -> None:
@@ -130,85 +128,14 @@ class Lane:
             return None
 
 
-class _Folder:
-    """The folder of a run, locked."""
-
-    def __init__(self, parent: Path) -> None:
-        """Make it under another name first, so that nobody takes it for one that was left.
-
-        Who cleans up may do so for a moment, before it is locked; and somebody may have removed
-        the whole spool.
-
-        Raises:
-            OSError: it cannot be made.
-        """
-        for is_last in (False, False, True):
-            try:
-                self._make(parent)
-                break
-            except (FileNotFoundError, BlockingIOError):
-                if is_last:
-                    raise
-                for each in (parent.parent, parent):
-                    each.mkdir(mode=0o700, exist_ok=True)
-
-    def _make(self, parent: Path) -> None:
-        started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        name = f"{started}-{os.getpid()}-{os.urandom(4).hex()}"
-        made = parent / f"{name}{NEW_SUFFIX}"
-        made.mkdir(mode=0o700)
-        lock = None
-        try:
-            lock = FileLock.make(made / LOCK, boot_mark())
-            path = made.rename(parent / f"{name}{RUN_SUFFIX}")
-        except OSError:
-            remove_if_empty(made)
-            if lock:
-                lock.release()
-            raise
-        self.path: Path = path
-        self.lock: FileLock = lock
-        self._is_known_to_disk = False
-
-    def sync(self) -> None:
-        """Have the disk hold the names in it, and once its own and those of the spool's folders.
-
-        Raises:
-            OSError: it could not be done.
-        """
-        sync_folder(self.path)
-        if not self._is_known_to_disk:
-            for each in [*self.path.parents][:3]:
-                with suppress(PermissionError):  # the last one is not ours
-                    sync_folder(each)
-            self._is_known_to_disk = True
-
-    def remove(self) -> None:
-        """Remove it if no segment is in it; let go of it in any case."""
-        remove_if_empty(self.path)
-        self.lock.release()
-
-    def remove_if_empty(self) -> bool:
-        """Remove it and let go of it if no segment is in it; return whether it is gone.
-
-        If another thread makes a segment in it meanwhile, it stays, with a lock.
-        """
-        remove_if_empty(self.path)
-        if (self.path / LOCK).exists():
-            return False
-        self.lock.release()
-        with suppress(OSError):  # usually because it is gone
-            self.lock = FileLock.make(self.path / LOCK)
-            return False
-        return True
-
-
 class Run:
     """The segments of one client in one process. Thread-safe, without a lock.
 
     Attributes:
         sequence: the numbers of records, in the order of acceptance.
-        dirty: segments of which the disk may not hold everything yet.
+        written: bytes that were written since somebody has set it to 0.
+        is_clean: whether nothing was written since the last `sync` began.
+        on_dirty: called when something is, once until the next `sync`.
     """
 
     def __init__(self, parent: Path, fsync: float | None = math.inf) -> None:
@@ -221,10 +148,13 @@ class Run:
         """
         self._parent = parent
         self.waits_for_disk: bool = fsync == 0
-        self.waits_for_sync: bool = bool(fsync)
         self.sequence = count()
-        self.dirty: set[WrittenSegment] = set()
-        self._folders: dict[str, _Folder] = {}  # at most one; `setdefault` makes it so
+        self.written: int = 0
+        self.is_clean: bool = True
+        self.on_dirty: Callable[[], object] = lambda: None
+        self._is_synced = bool(fsync)
+        self._unsynced: set[WrittenSegment] = set()  # or still being written
+        self._folders: dict[str, RunFolder] = {}  # at most one; `setdefault` makes it so
         self._lanes: list[Lane] = []
         register_after_fork(self)
 
@@ -244,7 +174,8 @@ class Run:
         folders, self._folders = self._folders, {}
         for folder in folders.values():
             folder.lock.release()
-        self.dirty = set()
+        self._unsynced = set()
+        self.written, self.is_clean = 0, True
 
     def lane(self, on_new: Callable[[WrittenSegment, int], None] = lambda *_: None) -> Lane:
         """Return a new lane; see there."""
@@ -267,27 +198,30 @@ class Run:
                 self._folders.pop("", None)
             folder = self._folder()
             segment = self._make_in(folder, first)
+        self.written += len(HEADER)
         if self.waits_for_disk:
             folder.sync()
+        if self._is_synced:
+            self._unsynced.add(segment)
         return segment
 
-    def _folder(self) -> _Folder:
+    def _folder(self) -> RunFolder:
         folder = self._folders.get("")
         if folder is None:
-            made = _Folder(self._parent)
+            made = RunFolder(self._parent)
             folder = self._folders.setdefault("", made)
             if folder is not made:  # another thread was faster
                 made.remove()
         return folder
 
-    def _make_in(self, folder: _Folder, first: int) -> WrittenSegment:
+    def _make_in(self, folder: RunFolder, first: int) -> WrittenSegment:
         return WrittenSegment(folder.path / f"{first:016x}{SEGMENT_SUFFIX}", monotonic(), first)
 
     def seal(self, segment: WrittenSegment) -> None:
         """Have nothing more written to a segment."""
         segment.seal()
         if segment.delete_if_settled():
-            self.dirty.discard(segment)
+            self._unsynced.discard(segment)
 
     def sync(self) -> None:
         """Wait until the disk holds all that was written before this call.
@@ -295,16 +229,22 @@ class Run:
         Raises:
             OSError: it does not.
         """
-        dirty, self.dirty = self.dirty, set()
-        try:
-            for segment in dirty:
+        self.is_clean = True  # before: what is written from now on may not be covered
+        synced: list[tuple[WrittenSegment, int]] = []
+        ended: list[WrittenSegment] = []
+        for segment in self._unsynced.copy():
+            if segment.is_sealed:
+                ended.append(segment)
+            size = segment.size
+            if size > segment.synced:
                 with suppress(FileNotFoundError):  # it is settled meanwhile
                     _sync(segment.path)
-            if dirty and (folder := self._folders.get("")):
-                folder.sync()
-        except BaseException:
-            self.dirty |= dirty
-            raise
+                synced.append((segment, size))
+        if synced and (folder := self._folders.get("")):
+            folder.sync()
+        for segment, size in synced:
+            segment.synced = size
+        self._unsynced.difference_update(ended)
 
     def retire(self) -> None:
         """Delete what has its outcome, if nobody is writing it."""
@@ -325,17 +265,6 @@ class Run:
         folders, self._folders = self._folders, {}
         for folder in folders.values():
             folder.remove()
-
-
-def remove_if_empty(path: Path) -> None:
-    """Remove the folder of a run whose lock is held, if it has no segment.
-
-    After a crash in between, it has no lock, and anybody may remove it.
-    """
-    with suppress(OSError):
-        if {each.name for each in path.iterdir()} <= {LOCK}:
-            (path / LOCK).unlink(missing_ok=True)
-            path.rmdir()
 
 
 def _sync(path: Path) -> None:

@@ -85,13 +85,14 @@ class WrittenSegment(Segment):
     Attributes:
         began: when it was made, by the clock of its run.
         size: bytes that are in it.
+        synced: how many of them the disk holds, as far as known.
         descriptor: of the file; -1 if it is sealed.
         first: the least sequence number that a record in it may have.
         read: how many records were read back.
         to_skip: how many that were read back come again.
     """
 
-    __slots__ = ("began", "descriptor", "first", "read", "size", "to_skip")
+    __slots__ = ("began", "descriptor", "first", "read", "size", "synced", "to_skip")
 
     def __init__(self, path: Path, began: float, first: int = 0) -> None:
         """Make the file.
@@ -104,7 +105,7 @@ class WrittenSegment(Segment):
         self.is_sealed = False
         self.began = self.written_at = began
         self.first = first
-        self.size = self.read = self.to_skip = 0
+        self.size = self.synced = self.read = self.to_skip = 0
         self.descriptor = os.open(path, _FLAGS, 0o600)
         try:
             self._write(HEADER)

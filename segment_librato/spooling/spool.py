@@ -19,7 +19,6 @@ from segment_librato.foreign.interruption import let_through
 from segment_librato.log import log
 from segment_librato.process.clock import monotonic
 from segment_librato.spooling.folder import RUN_SUFFIX, open_spool
-from segment_librato.spooling.format import HEADER
 from segment_librato.spooling.run import SEGMENT_SUFFIX, Run
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Spool"]
 
-RECORD_BYTES = 16  # beside the message
 PAUSE_AFTER_TROUBLE = 30.0  # seconds
 MIN_MEASURE_SECONDS = 0.05  # between two looks at a full folder
 SLACK = 8  # the part of the bound by which it may be exceeded while room is made
@@ -45,13 +43,13 @@ class Spool:
         config: its options.
         folder: what `open_spool` returned.
         run: what this process writes.
-        on_dirty: called when the disk does not hold all that was written, once until `sync`.
+        on_excess: called when the oldest messages have to make room, at once.
         count_adopted: returns how many messages of dead processes were taken over, and how many of
             them were delivered.
         quarantined: pieces of files that could not be read.
         errors: how often something could not be written or read.
-        written: bytes written since the folder was measured.
-        allowance: how many these may be until it is measured again.
+        allowance: how many bytes `run` may write until the folder is measured again.
+        limit: how many it may write without another look; none while there is trouble.
         drops_oldest: whether the oldest messages make room for new ones.
     """
 
@@ -60,7 +58,7 @@ class Spool:
         self.config = config
         self.folder = folder
         self.run: Run = Run(folder, config.fsync)
-        self.on_dirty: Callable[[], object] = self._sync_when_due
+        self.on_excess: Callable[[], object] = lambda: None
         self.count_adopted: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self._syncs_here = bool(config.fsync) and not config.deliver
         self.drops_oldest: bool = config.when_full == "drop_oldest"
@@ -70,12 +68,11 @@ class Spool:
         """Count from 0, and know nothing of the disk, as a forked child must; it logs nothing."""
         self.run.reset_after_fork()
         self.quarantined = self.errors = 0
-        self._is_clean = True
         self._sync_at = -math.inf
         self._retry_at = 0.0  # when the disk is tried again; 0 without trouble
         self._has_warned = False
-        self.written: int = 0
         self.allowance: int = -1
+        self.limit: int = -1
         self._measured_at = -math.inf
 
     @classmethod
@@ -94,38 +91,32 @@ class Spool:
         try:
             segment = lane.append(data)
         except OSError as error:
-            let_through(error, error.__context__)
-            self._note_trouble(error)
+            self.note_trouble(error)
             return None
-        self.written += len(data) + RECORD_BYTES
-        if segment.records == 1:
-            self.written += len(HEADER)
-        if self._is_clean or self._syncs_here:
-            self._is_clean = False
-            self.on_dirty()
+        if self._syncs_here:
+            self._sync_when_due()
         if self._retry_at:
             self._note_recovery()
         return segment
 
     def has_room(self, size: int) -> bool:
         """Return whether this many bytes more may be written."""
-        if self.written + size <= self.allowance:
+        if self.run.written + size <= self.allowance:
             return True
         excess = self.excess(size)
         if excess and self.drops_oldest:
-            self._is_clean = False
-            self.on_dirty()  # somebody makes room
+            self.on_excess()
             slack = self.config.max_bytes // SLACK
             if excess > slack:
                 self.measure()
-            return self.written + size <= self.allowance + slack
+            return self.run.written + size <= self.allowance + slack
         return not excess
 
     def excess(self, size: int = 0) -> int:
         """Return how many bytes there would be beyond the bound, with this many more."""
         if monotonic() - self._measured_at >= MIN_MEASURE_SECONDS:
             self.measure()
-        return max(0, self.written + size - self.allowance)
+        return max(0, self.run.written + size - self.allowance)
 
     def has_slack(self) -> bool:
         """Return whether those who make room have time: half of what it may take is not used."""
@@ -138,13 +129,10 @@ class Spool:
 
     def sync(self) -> None:
         """Have the disk hold what was written before, unless nobody asks for that."""
-        self._is_clean = True
         try:
             self.run.sync()
         except OSError as error:
-            let_through(error, error.__context__)
-            self._is_clean = False
-            self._note_trouble(error)
+            self.note_trouble(error)
 
     def note_damage(self, error: Exception) -> None:
         """Count that a file of this process cannot be read back, and warn of it."""
@@ -181,19 +169,21 @@ class Spool:
     def _sync_when_due(self) -> None:
         """Sync within a call, where no thread does: in a process that only writes."""
         now = monotonic()
-        if self._syncs_here and now >= self._sync_at:
+        if now >= self._sync_at:
             self._sync_at = now + (self.config.fsync or 0)
             self.sync()
 
-    def _note_trouble(self, error: OSError) -> None:
+    def note_trouble(self, error: OSError) -> None:
+        """Have messages stay in memory for some time, and warn of it once."""
+        let_through(error, error.__context__)
         self.errors += 1
-        self._retry_at = monotonic() + PAUSE_AFTER_TROUBLE
+        self._retry_at, self.limit = monotonic() + PAUSE_AFTER_TROUBLE, -1
         if not self._has_warned:
             self._has_warned = True
             log.warning("the spool does not work: %s; messages stay in memory", error.strerror)
 
     def _note_recovery(self) -> None:
-        self._retry_at = 0.0
+        self._retry_at, self.limit = 0.0, self.allowance
         if self._has_warned:
             self._has_warned = False
             log.warning("the spool works again")
@@ -201,7 +191,8 @@ class Spool:
     def measure(self) -> None:
         """Look how much there is."""
         self._measured_at = monotonic()
-        self.written, self.allowance = 0, self.config.max_bytes - sum(self._sizes())
+        self.run.written, self.allowance = 0, self.config.max_bytes - sum(self._sizes())
+        self.limit = -1 if self._retry_at else self.allowance
 
     def _sizes(self) -> list[int]:
         """Return the sizes of all segments in the folder."""

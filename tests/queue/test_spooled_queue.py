@@ -8,8 +8,9 @@ import pytest
 
 from segment_librato.config.spool import SpoolConfig
 from segment_librato.process.clock import Clock, Waitable
+from segment_librato.queue.patient_queue import MIN_BATCH_SECONDS
 from segment_librato.queue.schedule import BatchRules
-from segment_librato.queue.spooled_queue import MIN_BATCH_SECONDS, SpooledQueue
+from segment_librato.queue.spooled_queue import SpooledQueue
 from segment_librato.spooling.spool import Spool
 
 if TYPE_CHECKING:

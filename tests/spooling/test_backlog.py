@@ -16,7 +16,8 @@ from segment_librato.spooling import age
 from segment_librato.spooling.backlog import MAX_RUNS, Backlog
 from segment_librato.spooling.format import HEADER, pack
 from segment_librato.spooling.orphan import count_left
-from segment_librato.spooling.run import LOCK, Run
+from segment_librato.spooling.run import Run
+from segment_librato.spooling.run_folder import LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,10 +20,12 @@ from support.spool import Corruption, drain, numbers, run_by_hand, segment_of
 from segment_librato.spooling import lock as lock_module
 from segment_librato.spooling import orphan as orphan_module
 from segment_librato.spooling import run as run_module
+from segment_librato.spooling import run_folder
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.merged import MergedReader
 from segment_librato.spooling.orphan import find_orphans
-from segment_librato.spooling.run import LOCK, Run
+from segment_librato.spooling.run import Run
+from segment_librato.spooling.run_folder import LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -432,7 +434,7 @@ def test_the_names_of_folders_are_synced_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr(run_module, "sync_folder", synced.append)
+    monkeypatch.setattr(run_folder, "sync_folder", synced.append)
     run = Run(tmp_path)
     lane = run.lane()
     folder = lane.append(b"1").path.parent

@@ -18,7 +18,8 @@ from support.script import fork_warning, needs_fork
 from segment_librato.spooling import run as run_module
 from segment_librato.spooling.format import HEADER, SegmentReader, pack
 from segment_librato.spooling.orphan import find_orphans
-from segment_librato.spooling.run import LOCK, Run
+from segment_librato.spooling.run import Run
+from segment_librato.spooling.run_folder import LOCK
 
 if TYPE_CHECKING:
     from segment_librato.errors import SpoolCorruptError

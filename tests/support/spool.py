@@ -9,7 +9,8 @@ from segment_librato.process.clock import monotonic
 from segment_librato.spooling.format import HEADER, pack
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.orphan import find_orphans
-from segment_librato.spooling.run import LOCK, MAX_SEGMENT_BYTES
+from segment_librato.spooling.run import MAX_SEGMENT_BYTES
+from segment_librato.spooling.run_folder import LOCK
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,193 @@
+"""The overflow of a queue: messages that are on disk only, and are read back in order.
+
+Calls write it, without a lock. Consumers read it, one of them at a time: what they decide, they
+decide under the queue's lock, and they read without it.
+
+Owns the files of these messages, how many there are and which were read. Must not know when they
+are due, or what becomes of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from segment_librato.queue.spooled import SpooledMessage
+from segment_librato.spooling.merged import MergedReader
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Sized
+
+    from segment_librato.spooling.segment import WrittenSegment
+    from segment_librato.spooling.spool import Spool
+
+__all__ = ["Overflow"]
+
+MAX_FRUITLESS_SECONDS = 5.0  # after that, what is there cannot be read
+ALL = float("inf")
+
+
+class Overflow:
+    """The overflow of one queue.
+
+    Attributes:
+        unread: its messages that are not in flight yet; for a moment too few, if one is read back
+            before its call has counted it.
+        ahead: the oldest of them, if they were read.
+        is_being_read: whether a consumer reads more.
+    """
+
+    def __init__(self, spool: Spool, *, is_read: bool) -> None:
+        """Make an empty one.
+
+        Args:
+            spool: where its files are.
+            is_read: whether this process reads it at all.
+        """
+        self._spool = spool
+        self._is_read = is_read
+        self._lane = spool.run.lane(self._add)
+        self._reader = self._make_reader()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, as a forked child must."""
+        self._reader.close()
+        self._reader = self._make_reader()
+        self.unread: int = 0
+        self.ahead: list[SpooledMessage] = []
+        self.is_being_read: bool = False
+        self._to_reopen: list[WrittenSegment] = []  # the system did not let them be read
+        self._fruitless_since: float | None = None
+        self._partly_read: list[WrittenSegment] = []  # and the rest was left
+
+    # Without the lock
+
+    def write(self, data: bytes) -> bool:
+        """Write a message, which the caller counts; return False if it cannot be written."""
+        return self._spool.write(self._lane, data) is not None
+
+    def seal(self) -> None:
+        """Write no more to the files that have been begun."""
+        self._lane.retire(all_of_them=True)
+
+    def read_ahead(
+        self,
+        lock: threading.RLock,
+        waiting: Sized,
+        limits: tuple[int, int],
+        *,
+        to_the_end: bool = False,
+    ) -> bool:
+        """Read the oldest messages, as many as fit in a batch, unless something stands in the way.
+
+        Args:
+            lock: of the queue.
+            waiting: what is older; if there is anything, nothing is read.
+            limits: how many messages a batch may have, and how many bytes.
+            to_the_end: whether to read though there is no message, which closes the files.
+
+        Returns:
+            Whether it has tried to read.
+        """
+        found: list[SpooledMessage] = []
+        reader: MergedReader[WrittenSegment] | None = None
+        try:
+            with lock:
+                has_some = self.unread or to_the_end
+                if has_some and not (self.is_being_read or self.ahead or waiting):
+                    # One statement: Ctrl-C finds both done, or nothing.
+                    reader, self.is_being_read = self._reader, True
+            if reader:
+                self._read(reader, found, *limits)
+        finally:
+            if reader and reader is self._reader:
+                self.ahead, self.is_being_read = found, False
+            elif reader:  # all was abandoned meanwhile
+                self.is_being_read = False
+                reader.close()
+        return reader is not None
+
+    def _read(
+        self,
+        reader: MergedReader[WrittenSegment],
+        found: list[SpooledMessage],
+        max_messages: int,
+        max_bytes: int,
+    ) -> None:
+        """Append what fits in a batch."""
+        size = 0
+        to_reopen, self._to_reopen = self._to_reopen, []
+        for segment in to_reopen:
+            reader.add(segment, segment.first)
+        records = reader.read(ALL)
+        try:
+            for segment, payload in records:
+                if segment.to_skip:
+                    segment.to_skip -= 1
+                    continue
+                segment.read += 1
+                found.append(SpooledMessage(payload, segment))
+                size += len(payload) + 1
+                if len(found) >= max_messages or size >= max_bytes:
+                    break
+        finally:
+            records.close()
+
+    def has_files(self) -> bool:
+        """Return whether files are open, or will be."""
+        return self._reader.has_files
+
+    # Under the lock
+
+    def is_lost(self, now: float) -> bool:
+        """Return whether what seems to be there could not be read for some time.
+
+        To be asked after each `read_ahead`; `now` is the time.
+        """
+        if not self.unread or self.ahead or self._to_reopen:
+            self._fruitless_since = None
+        elif self._fruitless_since is None:
+            self._fruitless_since = now
+        return (
+            self._fruitless_since is not None
+            and now - self._fruitless_since > MAX_FRUITLESS_SECONDS
+        )
+
+    def leave(self) -> list[SpooledMessage]:
+        """Read no more of what is there; return what was read and is not in flight yet."""
+        left: list[SpooledMessage] = []
+        if not self.is_being_read:
+            self._partly_read += self._reader.being_read()
+            left = self.ahead
+            self._reader.close()
+        self.ahead, self._reader, self._to_reopen = [], self._make_reader(), []
+        return left
+
+    def take_partly_read(self) -> list[WrittenSegment]:
+        """Return the segments of which a part was left, once."""
+        partly_read, self._partly_read = self._partly_read, []
+        return partly_read
+
+    def close(self) -> None:
+        """Close the files, unless a consumer reads them: then it does so."""
+        if not self.is_being_read:
+            self._reader.close()
+
+    def _make_reader(self) -> MergedReader[WrittenSegment]:
+        return MergedReader(lambda _: None, self._cannot_be_read)
+
+    def _add(self, segment: WrittenSegment, first: int) -> None:
+        if self._is_read:
+            self._reader.add(segment, first)
+
+    def _cannot_be_read(self, segment: WrittenSegment, error: Exception) -> None:
+        """Try once more later, if it is the system that says no."""
+        if isinstance(error, FileNotFoundError):
+            self._spool.note_loss(error)
+            self.seal()  # write no more to what nobody can read
+            return
+        self._spool.note_damage(error)
+        if isinstance(error, OSError):
+            segment.to_skip = segment.read
+            self._to_reopen.append(segment)

@@ -1,0 +1,107 @@
+"""The folder that one run writes to: made, locked, known to the disk and removed.
+
+Owns the folder's life, and its lock, by which others see that its process lives. Must not know
+what is in it, or who writes that.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from segment_librato.spooling.age import boot_mark
+from segment_librato.spooling.folder import NEW_SUFFIX, RUN_SUFFIX, sync_folder
+from segment_librato.spooling.lock import FileLock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["LOCK", "RunFolder", "remove_if_empty"]
+
+LOCK = "lock"
+
+
+class RunFolder:
+    """The folder of a run, locked."""
+
+    def __init__(self, parent: Path) -> None:
+        """Make it under another name first, so that nobody takes it for one that was left.
+
+        Who cleans up may do so for a moment, before it is locked; and somebody may have removed
+        the whole spool.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        for is_last in (False, False, True):
+            try:
+                self._make(parent)
+                break
+            except (FileNotFoundError, BlockingIOError):
+                if is_last:
+                    raise
+                for each in (parent.parent, parent):
+                    each.mkdir(mode=0o700, exist_ok=True)
+
+    def _make(self, parent: Path) -> None:
+        started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        name = f"{started}-{os.getpid()}-{os.urandom(4).hex()}"
+        made = parent / f"{name}{NEW_SUFFIX}"
+        made.mkdir(mode=0o700)
+        lock = None
+        try:
+            lock = FileLock.make(made / LOCK, boot_mark())
+            path = made.rename(parent / f"{name}{RUN_SUFFIX}")
+        except OSError:
+            remove_if_empty(made)
+            if lock:
+                lock.release()
+            raise
+        self.path: Path = path
+        self.lock: FileLock = lock
+        self._is_known_to_disk = False
+
+    def sync(self) -> None:
+        """Have the disk hold the names in it, and once its own and those of the spool's folders.
+
+        Raises:
+            OSError: it could not be done.
+        """
+        sync_folder(self.path)
+        if not self._is_known_to_disk:
+            for each in [*self.path.parents][:3]:
+                with suppress(PermissionError):  # the last one is not ours
+                    sync_folder(each)
+            self._is_known_to_disk = True
+
+    def remove(self) -> None:
+        """Remove it if no segment is in it; let go of it in any case."""
+        remove_if_empty(self.path)
+        self.lock.release()
+
+    def remove_if_empty(self) -> bool:
+        """Remove it and let go of it if no segment is in it; return whether it is gone.
+
+        If another thread makes a segment in it meanwhile, it stays, with a lock.
+        """
+        remove_if_empty(self.path)
+        if (self.path / LOCK).exists():
+            return False
+        self.lock.release()
+        with suppress(OSError):  # usually because it is gone
+            self.lock = FileLock.make(self.path / LOCK)
+            return False
+        return True
+
+
+def remove_if_empty(path: Path) -> None:
+    """Remove the folder of a run whose lock is held, if it has no segment.
+
+    After a crash in between, it has no lock, and anybody may remove it.
+    """
+    with suppress(OSError):
+        if {each.name for each in path.iterdir()} <= {LOCK}:
+            (path / LOCK).unlink(missing_ok=True)
+            path.rmdir()
