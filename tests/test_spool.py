@@ -27,6 +27,7 @@ from segment_librato import (
     SpoolConfig,
     SpoolExpiredError,
     SpoolFullError,
+    SpoolStats,
 )
 from segment_librato.delivery import retry
 from segment_librato.process.clock import monotonic
@@ -702,10 +703,14 @@ def fill(client: Client, size: int, count: int) -> list[bool]:
     return [client.track("user", "event", {"n": n, "filling": "x" * size})[0] for n in range(count)]
 
 
-def spool_bytes(client: Client) -> int:
+def spool_of(client: Client) -> SpoolStats:
     spool = client.stats.spool
     assert spool is not None
-    return spool.bytes
+    return spool
+
+
+def spool_bytes(client: Client) -> int:
+    return spool_of(client).bytes
 
 
 def test_beyond_its_bytes_messages_are_rejected_and_then_accepted_again(
@@ -739,10 +744,11 @@ def test_a_full_spool_is_not_said_to_accept_again_because_a_batch_is_taken(path:
     assert "messages are accepted again" not in output
 
 
-def test_the_oldest_make_room_if_that_is_wanted(
-    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
+@pytest.mark.parametrize("fsync", [0.01, LONG])
+def test_the_oldest_make_room_at_once_if_that_is_wanted(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors, fsync: float
 ) -> None:
-    config = SpoolConfig(path, max_bytes=2 * 1024 * 1024, when_full="drop_oldest", fsync=0.01)
+    config = SpoolConfig(path, max_bytes=2 * 1024 * 1024, when_full="drop_oldest", fsync=fsync)
     client = make(spool=config, max_queue_size=10, upload_size=1)
     with server.hold():
         accepted = []
@@ -847,6 +853,25 @@ def test_the_disk_is_asked_in_the_background_and_only_after_a_message(
         assert len(synced) == 5
         track(client, range(100, 200))
         assert wait_until(lambda: len(synced) == 7)
+
+
+def test_the_disk_is_asked_again_after_it_has_failed(
+    make: Callable[..., Client], path: Path, server: LocalSegment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make(spool=SpoolConfig(path, fsync=0.02), upload_interval=LONG)
+    synced: list[int] = []
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        track(client, range(10))
+        assert wait_until(lambda: spool_of(client).errors == 1)
+    monkeypatch.setattr(spool_module, "monotonic", lambda: monotonic() + 31)
+    monkeypatch.setattr(os, "fsync", synced.append)
+    track(client, range(10, 20))
+    assert wait_until(lambda: len(synced) > 1)  # the file, and the folders
 
 
 def test_a_client_that_only_writes_asks_for_the_disk_in_a_call(

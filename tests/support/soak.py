@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from segment_librato import Client, SpoolConfig
-from segment_librato.queue import spooled_queue
+from segment_librato.queue import patient_queue
 
 THREADS = 8
 REJECTED, ACCEPTED = 1, 2
@@ -27,7 +27,7 @@ def options_of(spool: str | None) -> dict[str, Any]:
     """Return options with which the server's faults and the bound of what waits both count."""
     if spool is None:
         return {"max_queue_size": 2_000}
-    spooled_queue.FIRST_PAUSE = spooled_queue.MAX_PAUSE = 0.05
+    patient_queue.FIRST_PAUSE = patient_queue.MAX_PAUSE = 0.05
     # What is in memory is an object for each message, so little of it may vary.
     bound = SpoolConfig(spool, max_bytes=4 * 1024 * 1024)
     return {"spool": bound, "max_queue_size": 200, "upload_size": 100}
