@@ -71,8 +71,8 @@ MAX_CALLS_OF_TRACK = 25 if orjson else 35
 # Of a request with all that is below it, `requests` and `urllib3` included: 480 to 493 calls with
 # urllib3 1.26 and 2.
 MAX_PYTHON_CALLS_OF_A_POST = 500
-# What a spool adds: today it is 16 calls, one of them a system call.
-MAX_CALLS_OF_A_SPOOL = 17
+# What a spool adds, today as well: one of them is a system call. On disk only, there is more to ask.
+MAX_CALLS_OF_A_SPOOL, MAX_CALLS_ON_DISK_ONLY = 11, 17
 # Today it is 45: a bytes object is 33 more than what is in it, its place in the queue is 8.
 MAX_BYTES_BESIDE_A_MESSAGE = 52
 
@@ -220,9 +220,17 @@ def test_a_call_makes_few_calls(server: LocalSegment, make_client: MakeClient) -
 @pytest.mark.skipif(
     sys.version_info >= (3, 14), reason="it tracks all dicts, and flat ones have to be looked into"
 )
-@pytest.mark.parametrize("max_queue_size", [0, 100], ids=["in memory, too", "on disk only"])
+@pytest.mark.parametrize(
+    "max_queue_size, max_calls",
+    [(0, MAX_CALLS_OF_A_SPOOL), (100, MAX_CALLS_ON_DISK_ONLY)],
+    ids=["in memory, too", "on disk only"],
+)
 def test_a_call_with_a_spool_makes_one_system_call(
-    server: LocalSegment, make_client: MakeClient, tmp_path: Path, max_queue_size: int
+    server: LocalSegment,
+    make_client: MakeClient,
+    tmp_path: Path,
+    max_queue_size: int,
+    max_calls: int,
 ) -> None:
     client = make_client(upload_interval=LONG, spool=tmp_path, max_queue_size=max_queue_size)
     server.hold()
@@ -238,7 +246,7 @@ def test_a_call_with_a_spool_makes_one_system_call(
     calls = count_calls(track)
     assert calls.built_in["write"] == times
     assert not SYSTEM_CALLS & calls.built_in.keys()
-    assert len(calls) / times <= MAX_CALLS_OF_TRACK + MAX_CALLS_OF_A_SPOOL, calls
+    assert len(calls) / times <= MAX_CALLS_OF_TRACK + max_calls, calls
 
 
 def test_a_segment_costs_few_system_calls(make_client: MakeClient, tmp_path: Path) -> None:

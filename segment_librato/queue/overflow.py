@@ -154,7 +154,12 @@ class Overflow:
             and now - self._fruitless_since > MAX_FRUITLESS_SECONDS
         )
 
-    def leave(self) -> list[SpooledMessage]:
+    def leave_unread(self, counts: dict[str, int]) -> None:
+        """Count what is not in flight yet as left."""
+        # One statement: Ctrl-C and calls find each message here or there.
+        counts["left"], self.unread = counts["left"] + self.unread, 0
+
+    def leave_ahead(self) -> list[SpooledMessage]:
         """Read no more of what is there; return what was read and is not in flight yet."""
         left: list[SpooledMessage] = []
         if not self.is_being_read:

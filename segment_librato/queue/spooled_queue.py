@@ -24,7 +24,6 @@ from segment_librato.queue.spooled import (
     keep_only,
     lengths_of_spooled,
 )
-from segment_librato.spooling.format import MAX_PAYLOAD_BYTES
 from segment_librato.spooling.run import MAX_SEGMENT_BYTES
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class SpooledQueue(PatientQueue):
         super().reset()
         self.spool.reset()
         self._overflow.reset()
-        self._left = 0  # messages that were left since somebody asked
+        self._left_before = 0  # messages that were left when somebody asked last
         if self._only_writes:
             self._adopt_at = None
 
@@ -167,11 +166,9 @@ class SpooledQueue(PatientQueue):
         """Leave what is on disk, and claim every other message that has no outcome."""
         self._overflow.seal()  # what comes now is read by another reader
         with self.lock:
-            before = self._ledger.counts["left"]
-            self._leave_unread()
-            self._ledger.left += self._overflow.leave()
+            self._overflow.leave_unread(self._ledger.counts)
+            self._ledger.left += self._overflow.leave_ahead()
             super().abandon(left_over)
-            self._left += self._ledger.counts["left"] - before
 
     def drop_settled(self) -> None:
         """Rewrite files of which some messages were left, and others have their outcome.
@@ -190,10 +187,7 @@ class SpooledQueue(PatientQueue):
         return bool(self._waiting) or not self.ledger.is_empty()
 
     def write_what_waits(self) -> bool:
-        """Write what waits in memory because it could not be written; return whether all is.
-
-        For a queue without consumers.
-        """
+        """Write what could not be written before, for want of consumers; return whether all is."""
         while batch := self.take_now():
             for data in batch.unclaimed:
                 if not self.spool.write(self._lane, data):
@@ -201,14 +195,13 @@ class SpooledQueue(PatientQueue):
                     self._ledger.recall(ALL)
                     return False
                 self._ledger.mark_left(batch)
-                self._left += 1
         return True
 
     @synchronized
     def take_left(self) -> tuple[int, str]:
         """Return how many messages were left on disk since the last call, and where."""
-        left, self._left = self._left, 0
-        return left, str(self.spool.folder)
+        before, self._left_before = self._left_before, self._ledger.counts["left"]
+        return self._left_before - before, str(self.spool.folder)
 
     # The consumers' side
 
@@ -262,20 +255,13 @@ class SpooledQueue(PatientQueue):
             self.workers.wake()
         with self.lock:
             if overflow.is_lost(self.clock.now()):
-                self._left += overflow.unread
-                self._leave_unread()
-
-    def _leave_unread(self) -> None:
-        counts, overflow = self._ledger.counts, self._overflow
-        # One statement: Ctrl-C and calls find each message here or there.
-        counts["left"], overflow.unread = counts["left"] + overflow.unread, 0
+                overflow.leave_unread(self._ledger.counts)
 
     # Under the lock
 
     def _is_due(self) -> bool:
-        if self._overflow.ahead and not (self._waiting or self._is_held_back()):
-            return True
-        return super()._is_due()
+        is_read = self._overflow.ahead and not (self._waiting or self._is_held_back())
+        return bool(is_read) or super()._is_due()
 
     def _fall_asleep(self, waiter: Waiter) -> float | None:
         due_at = super()._fall_asleep(waiter)
@@ -308,6 +294,5 @@ class SpooledQueue(PatientQueue):
 
     def _note_room(self) -> None:
         """Note that rejections are over, unless it is the disk that has too little room."""
-        spool = self.spool
-        if spool.is_in_trouble or spool.run.written + MAX_PAYLOAD_BYTES <= spool.allowance:
+        if self.spool.takes_any:
             super()._note_room()

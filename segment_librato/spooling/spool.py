@@ -19,6 +19,7 @@ from segment_librato.foreign.interruption import let_through
 from segment_librato.log import log
 from segment_librato.process.clock import monotonic
 from segment_librato.spooling.folder import RUN_SUFFIX, open_spool
+from segment_librato.spooling.format import MAX_PAYLOAD_BYTES
 from segment_librato.spooling.run import SEGMENT_SUFFIX, Run
 
 if TYPE_CHECKING:
@@ -148,6 +149,11 @@ class Spool:
     def is_in_trouble(self) -> bool:
         """Whether messages stay in memory, for now."""
         return self._retry_at > 0
+
+    @property
+    def takes_any(self) -> bool:
+        """Whether there is room for a message of any size, or none is written for now."""
+        return self.is_in_trouble or self.run.written + MAX_PAYLOAD_BYTES <= self.allowance
 
     def is_too_old(self, segment: Segment) -> bool:
         """Return whether the messages of a segment of this process are beyond `max_age`."""
