@@ -35,7 +35,7 @@ def open_spool(path: Path, write_key: str, url: str) -> Path:
     folder = path / _hash(write_key, url)
     for each in (path, folder):
         try:
-            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(each)
             found = each.lstat() if each is folder else each.stat()
         except (OSError, ValueError) as error:  # a NUL in the path
             raise _cannot_be_used("spool", each, error) from None
@@ -76,6 +76,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder, and those it is in, for this user only, whatever the umask is.
+
+    Raises:
+        OSError: it cannot be made, or is something else.
+    """
+    missing = [each for each in folder.parents if not each.exists()]
+    for each in [*reversed(missing), folder]:
+        each.mkdir(mode=0o700, exist_ok=True)
 
 
 def _hash(write_key: str, url: str) -> str:

@@ -22,6 +22,17 @@ def test_it_is_made_for_its_owner_only(tmp_path: Path) -> None:
     assert open_spool(tmp_path / "a" / "b", "key", HOST) == folder
 
 
+def test_the_folders_it_is_in_are_private_too_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        folder = open_spool(tmp_path / "a" / "b" / "spool", "key", HOST)
+    finally:
+        os.umask(before)
+    for each in (folder, *[*folder.parents][:3]):
+        assert each.stat().st_mode & 0o777 == 0o700
+    assert tmp_path == folder.parents[3]
+
+
 def test_each_key_and_host_has_its_own_and_neither_is_in_its_name(tmp_path: Path) -> None:
     folders = [
         open_spool(tmp_path, *names)
