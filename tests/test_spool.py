@@ -492,6 +492,18 @@ def test_without_a_thread_a_shutdown_leaves_what_it_has_no_time_for(
     assert left_behind(path) == list(range(10))
 
 
+@pytest.mark.usefixtures("no_threads")
+def test_without_a_thread_a_shutdown_after_a_flush_lets_go_of_what_was_set_aside(
+    make: Callable[..., Client], path: Path, errors: Errors
+) -> None:
+    client = make(host=NOWHERE, max_retries=0)
+    track(client, range(10))
+    assert not client.flush(0.1)
+    assert not client.shutdown(0)
+    assert errors.calls == []
+    assert left_behind(path) == list(range(10))
+
+
 def test_what_is_delivered_at_the_exit_leaves_no_file(path: Path, server: LocalSegment) -> None:
     output = run_script(path, "track(make(), range(1000))", host=server.host)
     assert output == ""

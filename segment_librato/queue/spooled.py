@@ -33,6 +33,8 @@ __all__ = [
     "lengths_of_spooled",
 ]
 
+NOBODY = 0  # the id of no thread
+
 
 class SpooledMessage:
     """A message that is in a segment, too, usually; its place there is not known."""
@@ -87,7 +89,7 @@ class SpooledLedger(Ledger):
         """Let another consumer have what is left of a batch, from this time on."""
         if not batch.abandoned:
             batch.turns += 1
-            batch.thread = None
+            batch.thread, batch.thread_id = None, NOBODY
             batch.retry_at = retry_at
 
     @synchronized

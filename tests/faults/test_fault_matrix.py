@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
 from contextlib import ExitStack
 from functools import cache
@@ -29,6 +30,7 @@ from support.scenario import (
     prepare,
 )
 
+from segment_librato import drain_spool
 from segment_librato.http import deadlines
 
 if TYPE_CHECKING:
@@ -144,6 +146,35 @@ def test_shutdown(cell: Cell, mode: str) -> None:
         seen = server.see(record.stats["requests"])
     check(cell, record, seen, batches_of(mode, MESSAGES))
     check_time(cell, seconds, sum(request.retry > 0 for request in seen))
+
+
+@every_cell
+def test_what_a_spool_keeps_arrives_when_the_server_works_again(cell: Cell, tmp_path: Path) -> None:
+    stays = cell.always and cell.fault.verdict == "retried"
+    with FaultServer(cell) as server:
+        client, _, record = prepare(cell, server.host, "threaded", spool=tmp_path)
+        queue: Any = client.queue
+        record.track(client, MESSAGES, server.settle)
+        client.flush(timeout=0)
+        deadline = time.monotonic() + MARGIN
+        while not (queue.is_settled() or queue.ledger.count_set_aside()):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        assert client.shutdown(timeout=0) is not stays
+        record.close(client)
+        seen = server.see(record.stats["requests"])
+        server.is_over = True
+        report = drain_spool(tmp_path, "test-key", host=server.host)
+        (*_, last) = server.see(len(seen) + stays)
+    if not stays:
+        check(cell, record, seen, batches_of("threaded", MESSAGES))
+        assert report == (0, 0, 0, 0)
+    else:
+        assert len(seen) > MAX_RETRIES
+        assert (record.failures, record.stats["pending"]) == ([], len(MESSAGES))
+        assert report == (len(MESSAGES), 0, 0, 0)
+        assert last.message_ids == record.message_ids
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 Departed = dict[str, tuple[Record, list[Request]]]

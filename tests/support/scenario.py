@@ -83,14 +83,19 @@ class Request:
 
 
 class FaultServer(RawServer):
-    """Fails as a cell says."""
+    """Fails as a cell says.
+
+    Attributes:
+        is_over: whether it does not any more.
+    """
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
+        self.is_over = False
         super().__init__(self._next_script, keep_alive=True)
 
     def _next_script(self) -> Iterable[Step]:
-        if self._cell.always or len(self.requests) == 1:
+        if not self.is_over and (self._cell.always or len(self.requests) == 1):
             return self._cell.fault.script()
         return [SUCCESS]
 
