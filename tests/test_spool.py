@@ -36,6 +36,7 @@ from segment_librato.queue import patient_queue, spooled_queue
 from segment_librato.spooling import run as run_module
 from segment_librato.spooling import spool as spool_module
 from segment_librato.spooling.orphan import find_orphans
+from segment_librato.spooling.segment import WrittenSegment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -502,6 +503,24 @@ def test_without_a_thread_a_shutdown_after_a_flush_lets_go_of_what_was_set_aside
     assert not client.shutdown(0)
     assert errors.calls == []
     assert left_behind(path) == list(range(10))
+
+
+def test_a_shutdown_without_time_waits_for_files_of_what_was_delivered(
+    make: Callable[..., Client], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = WrittenSegment.delete_if_settled
+
+    def delete_slowly(segment: WrittenSegment) -> bool:
+        time.sleep(0.02)
+        return delete(segment)
+
+    monkeypatch.setattr(run_module, "MAX_SEGMENT_BYTES", 100)
+    monkeypatch.setattr(WrittenSegment, "delete_if_settled", delete_slowly)
+    client = make()
+    track(client, range(10))
+    assert client.flush(10)
+    assert client.shutdown(0)
+    assert files(path) == []
 
 
 def test_what_is_delivered_at_the_exit_leaves_no_file(path: Path, server: LocalSegment) -> None:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline"]
 
 SECONDS_TO_MAKE_ROOM = 0.1  # after which somebody makes room in a spool that nobody syncs
+TIDY_GRACE = 1.0  # seconds beyond a deadline, to delete what would be delivered once more
 MAX_ROUNDS = 10  # of reports; after that, each call of `on_error` seems to track
 
 
@@ -238,6 +239,7 @@ class Pipeline:
         if is_settled and not self._is_starting_here():
             threads = [one.thread for one in self.consumers if one.thread and one.is_alive()]
             self.queue.workers.drain()
+            deadline = self._end_of_tidying(deadline)
             # A thread may take the lock once more, at its end.
             has_left = self.queue.workers.wait_until_none(deadline)
             if has_left and not self.queue.is_locked_by_caller():
@@ -248,6 +250,12 @@ class Pipeline:
                 self._keeper.stop()
                 self._keeper.join(1)
         return is_settled
+
+    def _end_of_tidying(self, deadline: float | None) -> float | None:
+        """Return until when to wait for consumers that may have files of delivered messages."""
+        if deadline is None or not self._spool:
+            return deadline
+        return max(deadline, self.queue.clock.deadline(TIDY_GRACE))
 
     def shutdown(self, deadline: float | None) -> bool:
         """Reject messages from now on, flush, stop; what is left goes to `on_error`.
