@@ -23,6 +23,8 @@ from segment_librato.transport.envelope import MAX_BATCH_MESSAGES, max_message_b
 from segment_librato.transport.lazy import LazyTransport
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from segment_librato.delivery.adoption import Adopter
     from segment_librato.spooling.backlog import Backlog
     from segment_librato.transport.base import Transport
@@ -97,14 +99,28 @@ def _drain(
     # Most processes never drain.
     from pathlib import Path
 
+    from segment_librato.spooling.folder import find_spool
+    from segment_librato.spooling.orphan import count_files_of_others
+
+    path = Path(spool.path)
+    folder = find_spool(path, config.write_key or "", config.batch_url)
+    report = _drain_folder(folder, config, timeout, progress) if folder else DrainReport()
+    if not any(report) and (others := count_files_of_others(path, folder)):
+        text = "%s has nothing for this write key and host; files for others: %d"
+        log.warning(text, path, others)
+    return report
+
+
+def _drain_folder(
+    folder: Path,
+    config: Config,
+    timeout: float | None,
+    progress: Callable[[DrainReport], object] | None,
+) -> DrainReport:
     from segment_librato.delivery.adoption import Adopter
     from segment_librato.spooling.backlog import Backlog
-    from segment_librato.spooling.folder import find_spool
     from segment_librato.spooling.orphan import count_left
 
-    folder = find_spool(Path(spool.path), config.write_key or "", config.batch_url)
-    if folder is None:
-        return DrainReport()
     max_bytes = max_message_bytes(config.write_key or "")
     rules = BatchRules(1, MAX_BATCH_MESSAGES, max_bytes, 0)
     transport = LazyTransport(lambda: _make_transport(config), preload)

@@ -205,23 +205,34 @@ class SpoolExpiredError(SpoolError):
 
 
 class SpoolCorruptError(SpoolError):
-    """A part of a file could not be read, and was moved away; how many messages is not known.
+    """A part of a file could not be read, and was moved away; or the file is gone.
 
     Attributes:
-        path: where it is now.
-        bytes: its size.
+        path: where it is now, or was.
+        bytes: its size; 0 if it is gone.
+        lost: how many messages of this process were in it, and nowhere else; 0 for what another
+            process wrote, as nobody knows.
     """
 
     code = "spool_corrupt"
 
-    def __init__(self, path: str, size: int) -> None:
-        super().__init__(f"unreadable bytes of the spool: {size}, moved to {path}")
+    def __init__(self, path: str, size: int, lost: int = 0, text: str = "") -> None:
+        """Make an error.
+
+        Args:
+            path: where the part is now.
+            size: its bytes.
+            lost: how many messages of this process were in it.
+            text: what happened, if it was not moved to `path`.
+        """
+        super().__init__(text or f"unreadable bytes of the spool: {size}, moved to {path}")
         self.path = path
         self.bytes = size
+        self.lost = lost
 
-    def __reduce__(self) -> tuple[type[SpoolCorruptError], tuple[str, int], dict[str, object]]:
-        """Let pickle and copy rebuild the error from its arguments, not from its text."""
-        return type(self), (self.path, self.bytes), vars(self)
+    def __reduce__(self) -> tuple[type[SpoolCorruptError], tuple[object, ...], dict[str, object]]:
+        """Let pickle and copy rebuild the error from its arguments."""
+        return type(self), (self.path, self.bytes, self.lost, self.message), vars(self)
 
 
 class DeliveryError(SegmentError):

@@ -99,6 +99,7 @@ class _Defaults:
         # By id: made from earlier settings, with messages to deliver; the oldest first.
         self.former: dict[int, Client] = {}
         self.warned_of_changes = False
+        self.spool: tuple[object, object] = None, None  # as it is set, and with an absolute path
 
     @property
     def client(self) -> Client | None:
@@ -283,8 +284,12 @@ def _choose(defaults: _Defaults) -> _Choice:
     current = defaults.client
     settings = defaults.settings
     options = {name: settings[name] for name in _SETTINGS if name in settings}
+    as_set, absolute = defaults.spool
+    if as_set is not None and options.get("spool") is as_set:
+        options["spool"] = absolute  # the process may have changed its folder
     try:
         config = Config(**options)
+        defaults.spool = settings.get("spool"), config.spool
         if current and _serves(current, config):
             return _Choice(current, config)
         return _Choice(defaults.reinstate(config) or Client(**options), config)

@@ -46,8 +46,8 @@ def payload(n: int, **fields: Any) -> bytes:
     return json.dumps({**message, "properties": {"n": n}}).encode()
 
 
-def folder_of(spool: Path, server: LocalSegment) -> Path:
-    return open_spool(spool, KEY, Config(KEY, server.host).batch_url)
+def folder_of(spool: Path, server: LocalSegment, write_key: str = KEY) -> Path:
+    return open_spool(spool, write_key, Config(KEY, server.host).batch_url)
 
 
 def leave(spool: Path, server: LocalSegment, *numbers: int) -> Path:
@@ -121,14 +121,30 @@ def test_a_str_is_a_path_too_and_requests_can_be_compressed(
     assert server.requests[0].headers["Content-Encoding"] == "gzip"
 
 
-def test_where_nothing_was_left_nothing_is_made(tmp_path: Path, server: LocalSegment) -> None:
+def test_where_nothing_was_left_nothing_is_made(
+    tmp_path: Path, server: LocalSegment, caplog: pytest.LogCaptureFixture
+) -> None:
     spool = tmp_path / "nothing"
     assert drain_spool(spool, KEY, host=server.host) == DrainReport()
     assert not spool.exists()
-    leave(spool, server, 1)
-    assert drain_spool(spool, "another-key", host=server.host) == DrainReport()
-    assert drain_spool(spool, KEY, host="http://127.0.0.1:1") == DrainReport()
+    assert caplog.messages == []
+
+
+def test_a_drain_with_a_wrong_write_key_or_host_says_so(
+    tmp_path: Path, server: LocalSegment, caplog: pytest.LogCaptureFixture
+) -> None:
+    leave(tmp_path, server, 1)
+    hint = f"{tmp_path} has nothing for this write key and host; files for others: 1"
+    assert drain_spool(tmp_path, "another-key", host=server.host) == DrainReport()
+    assert caplog.messages == [hint]
+    folder_of(tmp_path, server, "a-third-key")
+    assert drain_spool(tmp_path, "a-third-key", host=server.host) == DrainReport()
+    assert drain_spool(tmp_path, KEY, host="http://127.0.0.1:1") == DrainReport()
+    assert caplog.messages == [hint] * 3
     assert server.requests == []
+    assert drain_spool(tmp_path, KEY, host=server.host) == DrainReport(delivered=1)
+    assert drain_spool(tmp_path, KEY, host=server.host) == DrainReport()
+    assert len(caplog.messages) == 3
 
 
 def test_progress_is_told_after_each_batch(tmp_path: Path, server: LocalSegment) -> None:
@@ -308,7 +324,7 @@ def test_a_disk_that_fills_up_and_empties_again_costs_only_what_was_in_memory(
         check=False,
     )
     assert (process.returncode, process.stdout) == (-signal.SIGKILL, "100 1\n")
-    assert process.stderr.splitlines()[0].startswith("the spool does not work: ")
+    assert process.stderr.splitlines()[0].startswith("the spool in ")
     report = drain_spool(tmp_path, KEY, host=server.host)
     on_disk = report.delivered - 50
     assert 5 < on_disk < 50

@@ -13,10 +13,12 @@ import sys
 import textwrap
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.interruptions import interrupted
 from support.script import fork_warning, needs_fork
 
 from segment_librato import (
@@ -24,7 +26,9 @@ from segment_librato import (
     Client,
     ConfigError,
     QueueFullError,
+    ShutdownTimeoutError,
     SpoolConfig,
+    SpoolCorruptError,
     SpoolExpiredError,
     SpoolFullError,
     SpoolStats,
@@ -39,7 +43,7 @@ from segment_librato.spooling.orphan import find_orphans
 from segment_librato.spooling.segment import WrittenSegment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from support.errors import Errors
 
@@ -50,7 +54,7 @@ NOWHERE = "http://127.0.0.1:9"  # where nothing listens
 LONG = 60.0  # seconds that no test waits out
 
 
-def track(client: Client, numbers: range) -> list[bool]:
+def track(client: Client, numbers: Iterable[int]) -> list[bool]:
     return [client.track("user", "event", {"n": n})[0] for n in numbers]
 
 
@@ -68,6 +72,12 @@ def left_behind(path: Path) -> list[int]:
 
 def files(path: Path) -> list[Path]:
     return [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+
+
+def folder_of(path: Path) -> Path:
+    """Return the only folder in a spool."""
+    (folder,) = path.iterdir()
+    return folder
 
 
 def wait_until(condition: Callable[[], bool], timeout: float = 10) -> bool:
@@ -245,7 +255,7 @@ def test_a_child_tries_a_disk_in_trouble_itself(path: Path) -> None:
     script = """
         client = make()
         spool, lane = client.queue.spool, client.queue._lane
-        append, lane.append = lane.append, lambda data: os.open("/nowhere/at/all", os.O_RDONLY)
+        append, lane.append = lane.append, lambda *_: os.open("/nowhere/at/all", os.O_RDONLY)
         track(client, range(1))
         assert spool.is_in_trouble
         lane.append = append
@@ -427,6 +437,47 @@ def test_the_exit_leaves_what_it_has_no_time_for(path: Path, timeout: float) -> 
     assert len(lines) == 1
     assert lines[0].startswith(f"messages: 10 wait in {path}")
     assert left_behind(path) == list(range(10))
+
+
+@pytest.mark.parametrize("delivers", [True, False])
+def test_the_exit_says_once_what_waits_though_other_threads_go_on(
+    path: Path, delivers: bool
+) -> None:
+    """And others track in between, and after it."""
+    script = f"""
+        client = make(spool=SpoolConfig(path, deliver={delivers}), exit_timeout=0)
+        def work():
+            while True:
+                track(client, range(1))
+        for _ in range(4):
+            threading.Thread(target=work, daemon=True).start()
+        time.sleep(0.2)
+    """
+    lines = [line for line in run_script(path, script).splitlines() if "retrying" not in line]
+    ((number, rest),) = [line.removeprefix("messages: ").split(" ", 1) for line in lines]
+    assert rest == f"wait in {folder_of(path)}"
+    assert len(left_behind(path)) >= int(number) > 0
+
+
+def test_a_path_stays_the_same_when_the_process_changes_its_folder(tmp_path: Path) -> None:
+    script = f"""
+        import segment_librato as analytics
+        os.chdir({str(tmp_path)!r})
+        analytics.write_key, analytics.host, analytics.spool = "test-key", host, "relative"
+        analytics.exit_timeout = 0
+        analytics.track("user", "event", {{"n": 0}})
+        os.mkdir("elsewhere")
+        os.chdir("elsewhere")
+        analytics.upload_size = 10
+        analytics.track("user", "event", {{"n": 1}})
+        assert os.listdir() == []
+        analytics.spool = "another"
+        analytics.track("user", "event", {{"n": 2}})
+        assert os.listdir() == ["another"]
+    """
+    run_script(tmp_path / "spool", script)
+    assert sorted(left_behind(tmp_path / "relative")) == [0, 1]
+    assert left_behind(tmp_path / "elsewhere" / "another") == [2]
 
 
 def test_a_shutdown_leaves_what_it_has_no_time_for(
@@ -622,8 +673,10 @@ def test_what_cannot_be_written_stays_in_memory(
         failed = fail_to_write(patch, number)
         assert all(track(client, range(10)))
         assert len(failed) == 1
+    reason = os.strerror(number)
+    folder = folder_of(path)
     assert caplog.messages == [
-        f"the spool does not work: {os.strerror(number)}; messages stay in memory"
+        f"the spool in {folder} does not work: {reason}; messages stay in memory"
     ]
     assert all(track(client, range(10, 20)))
     assert client.stats.spool is not None
@@ -631,7 +684,7 @@ def test_what_cannot_be_written_stays_in_memory(
     assert client.stats.spool.bytes == 0
     monkeypatch.setattr(spool_module, "monotonic", lambda: monotonic() + 31)
     assert all(track(client, range(20, 30)))
-    assert caplog.messages[1:] == ["the spool works again"]
+    assert caplog.messages[1:] == [f"the spool in {folder} works again"]
     assert client.stats.spool.bytes > 0
     assert client.shutdown(10)
     assert received(server) == list(range(30))
@@ -693,6 +746,29 @@ def test_an_alarm_in_the_middle_of_a_write_reaches_the_caller(
     assert client.stats.spool is not None
     assert client.stats.spool.errors == 0
     assert track(client, range(2, 3)) == [True]
+
+
+@pytest.mark.parametrize("window", [5, 10_000])
+def test_calls_that_a_signal_handler_ends_anywhere_leave_the_sums_right_and_no_file(
+    make: Callable[..., Client], path: Path, server: LocalSegment, window: int
+) -> None:
+    client = make(max_queue_size=window, upload_interval=LONG, upload_size=1000)
+    client.track("user", "event", {"n": -1})
+    with server.hold():
+        returned = [
+            n for n in range(1500) if not interrupted(partial(track, client, [n]), n % 250 + 1)
+        ]
+    assert len(returned) < 1400
+    assert client.flush(20)
+    stats = client.stats
+    assert stats.accepted == stats.delivered == len(received(server))
+    assert set(received(server)) >= {*returned}
+    assert len({*received(server)}) == len(received(server))
+    assert stats.pending == 0
+    assert client.shutdown(10)
+    assert [
+        file for file in files(path) if file.suffix == ".seg" and file.stat().st_size > 16
+    ] == []
 
 
 def test_a_folder_that_was_removed_is_made_again(
@@ -798,31 +874,215 @@ def test_the_oldest_make_room_at_once_if_that_is_wanted(
     assert not arrived & set(errors.message_ids)
 
 
-def test_files_that_somebody_deletes_are_told_of_once_and_hold_nobody_up(
-    make: Callable[..., Client],
-    path: Path,
-    server: LocalSegment,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def overflow(client: Client, server: LocalSegment) -> None:
+    """Have ten messages sent, with no answer yet; ten in memory; and 30 on disk only."""
+    track(client, range(10))
+    assert server.wait_until(lambda: server.held == 1)
+    track(client, range(10, 50))
+
+
+@pytest.fixture
+def overflowing(make: Callable[..., Client], path: Path, fast_polls: None) -> Client:
+    config = SpoolConfig(path, fsync=None)
+    return make(spool=config, max_queue_size=10, upload_size=10, upload_interval=LONG)
+
+
+@pytest.fixture
+def fast_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spooled_queue, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(overflow_module, "MAX_FRUITLESS_SECONDS", 0.2)
-    config = SpoolConfig(path, fsync=None)
-    client = make(spool=config, max_queue_size=10, upload_size=10, upload_interval=LONG)
+
+
+def overflow_file(path: Path) -> Path:
+    """Return the file that has what is on disk only: the younger one."""
+    return max(path.rglob("*.seg"))
+
+
+def test_of_files_that_somebody_deletes_memory_is_delivered_and_the_rest_fails(
+    overflowing: Client,
+    path: Path,
+    server: LocalSegment,
+    errors: Errors,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = overflowing
     with server.hold():
-        track(client, range(10))
-        assert server.wait_until(lambda: server.held == 1)
-        track(client, range(10, 50))  # ten of them in memory, too
+        overflow(client, server)
+        gone = overflow_file(path)
         shutil.rmtree(path)
     assert client.flush(20)
-    sent = len(server.messages)
-    assert 10 <= sent <= 20
-    lost = [line for line in caplog.messages if "is gone" in line]
-    assert len(lost) == 1
-    assert not [line for line in caplog.messages if "is damaged" in line]
+    sent = client.stats.delivered
+    assert received(server) == list(range(sent))
+    assert sent >= 10
+    assert client.stats[:5] == (50, sent, 50 - sent, 0, 0)
+    ((error, messages),) = errors.calls
+    assert isinstance(error, SpoolCorruptError)
+    assert (error.path, error.bytes, error.lost, messages) == (str(gone), 0, 50 - sent, [])
+    reason = f"somebody deleted or shortened what the spool has in use: {gone}"
+    assert caplog.messages == [f"messages not delivered: {50 - sent}; {reason}"]
     track(client, range(50, 100))  # and nothing more is written to what is gone
     assert client.flush(20)
-    assert len(server.messages) == sent + 50
+    assert received(server)[sent:] == list(range(50, 100))
+    assert client.stats.pending == 0
+
+
+def test_several_files_that_somebody_deletes_are_told_of_once(
+    overflowing: Client,
+    path: Path,
+    server: LocalSegment,
+    errors: Errors,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_module, "MAX_SEGMENT_BYTES", 600)
+    client = overflowing
+    with server.hold():
+        overflow(client, server)
+        run = overflow_file(path).parent
+        shutil.rmtree(path)
+    assert client.flush(20)
+    ((error, _),) = errors.calls
+    assert isinstance(error, SpoolCorruptError)
+    assert (error.path, error.lost) == (str(run), client.stats.failed)
+    assert client.stats.pending == 0
+
+
+def test_of_a_file_that_somebody_shortens_the_rest_fails(
+    overflowing: Client, path: Path, server: LocalSegment, errors: Errors
+) -> None:
+    client = overflowing
+    with server.hold():
+        overflow(client, server)
+        file = overflow_file(path)
+        os.truncate(file, 16)
+    assert client.flush(20)
+    ((error, messages),) = errors.calls
+    assert isinstance(error, SpoolCorruptError)
+    assert (error.path, messages) == (str(file), [])
+    assert error.lost == client.stats.failed == 50 - len(received(server)) > 20
+    assert client.stats.pending == 0
+    assert wait_until(lambda: not list(path.rglob("*.seg")))
+
+
+@pytest.mark.parametrize("is_movable", [True, False])
+def test_damage_to_a_file_of_a_live_process_costs_only_what_was_in_it(
+    overflowing: Client, path: Path, server: LocalSegment, errors: Errors, is_movable: bool
+) -> None:
+    client = overflowing
+    with server.hold():
+        overflow(client, server)
+        file = overflow_file(path)
+        size = file.stat().st_size
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1  # of the last message
+        file.write_bytes(data)
+        if not is_movable:
+            (folder_of(path) / "quarantine").touch()
+    assert client.flush(20)
+    assert received(server) == list(range(49))
+    ((error, messages),) = errors.calls
+    assert isinstance(error, SpoolCorruptError)
+    assert (error.lost, messages) == (1, [])
+    assert client.stats[:5] == (50, 49, 1, 0, 0)
+    assert client.stats.spool is not None
+    assert client.stats.spool.quarantined == is_movable
+    assert client.shutdown(10)
+    if is_movable:
+        moved = Path(error.path)
+        assert moved.parent.name == "quarantine"
+        assert moved.stat().st_size == error.bytes < size / 20
+        assert files(path) == [moved]
+    else:
+        assert error.path == str(file)
+        assert file.stat().st_size == size
+
+
+def test_a_file_that_cannot_be_read_for_now_is_read_later(
+    overflowing: Client,
+    path: Path,
+    server: LocalSegment,
+    errors: Errors,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = overflowing
+    with server.hold():
+        overflow(client, server)
+        file = overflow_file(path)
+        away = file.rename(path / "away")
+        file.mkdir()
+    assert not client.flush(0.3)
+    assert caplog.messages == [f"the spool's file {file} cannot be read, and stays: not a file"]
+    file.rmdir()
+    away.rename(file)
+    assert client.flush(20)
+    assert sorted(received(server)) == list(range(50))
+    assert errors.calls == []
+
+
+def test_what_a_shutdown_would_leave_in_files_that_somebody_deleted_is_reported(
+    make: Callable[..., Client], path: Path, errors: Errors, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make(
+        host=NOWHERE, spool=SpoolConfig(path, fsync=None), max_queue_size=10, upload_interval=LONG
+    )
+    track(client, range(50))
+    shutil.rmtree(path)
+    with caplog.at_level(logging.INFO, "segment"):
+        assert not client.shutdown(0)
+    assert client.stats[:5] == (50, 0, 50, 0, 0)
+    by_type = {type(error): len(messages) for error, messages in errors.calls}
+    (lost,) = [error.lost for error, _ in errors.calls if isinstance(error, SpoolCorruptError)]
+    assert by_type == {SpoolCorruptError: 0, ShutdownTimeoutError: 50 - lost}
+    assert not [line for line in caplog.messages if " wait in " in line]
+
+
+def test_a_client_that_only_writes_reports_at_the_end_what_somebody_deleted(
+    make: Callable[..., Client], path: Path, errors: Errors
+) -> None:
+    client = make(spool=SpoolConfig(path, deliver=False))
+    track(client, range(10))
+    shutil.rmtree(path)
+    client.shutdown()
+    ((error, messages),) = errors.calls
+    assert isinstance(error, SpoolCorruptError)
+    assert (error.lost, messages) == (10, [])
+    assert client.stats[:5] == (10, 0, 10, 0, 0)
+
+
+def test_what_nobody_can_find_is_left(
+    overflowing: Client, path: Path, server: LocalSegment
+) -> None:
+    """As by a thread that writes while the exit gives up, and tracks once more."""
+    client = overflowing
+    with server.hold():
+        overflow(client, server)
+        queue: Any = client.queue
+        idle = queue._overflow.lane._idle  # noqa: SLF001  to stop a call in the middle of a write
+        segment = idle.pop()
+        queue.abandon([])
+        idle.append(segment)
+        track(client, range(50, 61))
+    assert client.flush(10)
+    assert client.stats.pending == 51
+    assert client.shutdown(10)
+    assert left_behind(path) == [*range(50), 60]
+
+
+def test_a_file_that_somebody_deletes_while_it_is_written_is_not_written_on(
+    make: Callable[..., Client], path: Path, server: LocalSegment, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make(spool=SpoolConfig(path, fsync=0.01), upload_interval=LONG)
+    track(client, range(1))
+    run = overflow_file(path).parent
+    shutil.rmtree(path)
+    track(client, range(1, 2))
+    assert wait_until(lambda: bool(caplog.messages))
+    assert caplog.messages == [
+        f"somebody deleted {run}, which was in use; what is in memory is delivered all the same"
+    ]
+    track(client, range(2, 3))
+    assert len(list(path.rglob("*.seg"))) == 1
+    assert client.flush(10)
+    assert received(server) == [0, 1, 2]
 
 
 @pytest.mark.usefixtures("short_pauses")
@@ -835,6 +1095,29 @@ def test_what_is_too_old_is_reported(
     assert client.flush(20)
     assert errors.types == [SpoolExpiredError]
     assert client.stats[:5] == (10, 0, 10, 0, 0)
+
+
+def test_what_becomes_too_old_while_it_is_set_aside_is_reported_then(
+    make: Callable[..., Client], path: Path, errors: Errors
+) -> None:
+    """And not when it is its turn, after a minute."""
+    client = make(host=NOWHERE, spool=SpoolConfig(path, max_age=1), max_retries=0)
+    track(client, range(10))
+    assert wait_until(lambda: errors.calls != [])
+    assert errors.types == [SpoolExpiredError]
+    assert wait_until(lambda: client.stats[:5] == (10, 0, 10, 0, 0))
+
+
+def test_what_becomes_too_old_between_retries_is_reported_then(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
+) -> None:
+    server.respond(429, times=None, headers={"Retry-After": "60"})
+    client = make(spool=SpoolConfig(path, max_age=1))
+    track(client, range(10))
+    assert wait_until(lambda: errors.calls != [])
+    assert errors.types == [SpoolExpiredError]
+    assert wait_until(lambda: client.stats[:5] == (10, 0, 10, 0, 0))
+    assert len(server.requests) == 1
 
 
 # Power loss
@@ -861,6 +1144,33 @@ def test_each_call_waits_for_the_disk_if_that_is_wanted(
     track(client, range(10))
     assert synced.count(".seg") == 10
     assert synced.count(".run") == 1
+
+
+@pytest.mark.parametrize("window", [1, 10_000])
+def test_what_the_disk_does_not_confirm_is_sent_once(
+    make: Callable[..., Client],
+    path: Path,
+    server: LocalSegment,
+    monkeypatch: pytest.MonkeyPatch,
+    window: int,
+) -> None:
+    client = make(
+        spool=SpoolConfig(path, fsync=0), upload_interval=LONG, upload_size=5, max_queue_size=window
+    )
+    track(client, range(5))
+    with server.hold(), monkeypatch.context() as patch:
+
+        def fail(_: int) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        patch.setattr(os, "fsync", fail)
+        assert all(track(client, range(5, 6)))
+    assert client.stats.spool is not None
+    assert client.stats.spool.errors >= 1
+    assert all(track(client, range(6, 10)))
+    assert client.flush(10)
+    assert sorted(received(server)) == list(range(10))
+    assert client.stats[:5] == (10, 10, 0, 0, 0)
 
 
 def test_nobody_asks_for_the_disk_if_that_is_wanted(

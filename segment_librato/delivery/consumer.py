@@ -83,7 +83,8 @@ class Delivery:
         in the application's code) the caller must call `give_up`.
         """
         failure: SegmentError | None = self._fail_expired()
-        batches = [Batch(self.batch.unclaimed, retries=self.batch.turns)]
+        rest = self.batch.unclaimed
+        batches = [Batch(rest, retries=self.batch.turns)] if rest else []
         splits_left = MAX_SPLITS
         while batches and not self.batch.abandoned:
             batch = batches.pop()
@@ -182,6 +183,8 @@ class Delivery:
                 if end != deadline:
                     break
                 return ShutdownTimeoutError(f"time ran out before another try; {outcome}")
+            if wait >= self._queue.expires_in(self.batch):
+                break  # it is set aside until then
             self._report.retry(outcome, wait, len(batch), is_first=not batch.retries)
             if not self._queue.pause(self.batch, now + wait):
                 break

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from segment_librato.delivery.keeper import Keeper
     from segment_librato.delivery.report import Reporter
     from segment_librato.delivery.retry import RetryTable
-    from segment_librato.errors import RejectionError
+    from segment_librato.errors import RejectionError, SpoolCorruptError
     from segment_librato.queue.message_queue import MessageQueue
     from segment_librato.queue.schedule import Item
     from segment_librato.spooling.spool import Spool
@@ -75,6 +75,8 @@ class Pipeline:
             Delivery, queue, transport, report, config, table
         )
         self._spool = spool
+        if spool:
+            spool.on_loss = self._tell_loss
         self._adoption = self._make_adoption(table)
         self.consumers: list[Consumer] = [
             Consumer(queue, self.begin, self._consumer_left, self._adoption)
@@ -271,6 +273,7 @@ class Pipeline:
         self._wait_for_reports(REPORT_GRACE)
         self._transport.close()
         self._close_spool()
+        self.tell_left()
         if self.queue.is_settled():
             unregister_at_exit(self)
         return is_settled
@@ -472,9 +475,15 @@ class Pipeline:
                 self._report_left_over(left_over)
             if not self._has_tracked_here:
                 break
+
+    def tell_left(self) -> None:
+        """Log how many messages stay in the spool, and where; see `Drainable`."""
         left, folder = self.queue.take_left()
         if left:
             log.info("messages: %d wait in %s", left, folder)
+
+    def _tell_loss(self, error: SpoolCorruptError) -> None:
+        self.report.failure(Failure(error, [], error.lost))
 
     def _wait_for_reports(self, seconds: float) -> None:
         """Wait until other threads have reported what they have claimed, or time is up."""

@@ -35,12 +35,14 @@ class Failure:
     Attributes:
         error: why.
         messages: the JSON of each.
+        count: how many failed; more than there are messages if nobody can read them any more.
         was_reported: whether `on_error` was called with them.
     """
 
-    def __init__(self, error: SegmentError, messages: Sequence[bytes]) -> None:
+    def __init__(self, error: SegmentError, messages: Sequence[bytes], unread: int = 0) -> None:
         self.error = without_frames(error)
         self.messages = messages
+        self.count: int = len(messages) + unread
         self.was_reported = False
 
 
@@ -104,7 +106,7 @@ class Reporter:
             if self._depth() < MAX_DEPTH:
                 self._call(failure)
         finally:
-            log.error("messages not delivered: %d; %s", len(failure.messages), failure.error)
+            log.error("messages not delivered: %d; %s", failure.count, failure.error)
 
     def _depth(self) -> int:
         """Return how many calls of `on_error` are under way on this thread."""

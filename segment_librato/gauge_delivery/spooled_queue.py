@@ -14,7 +14,7 @@ from segment_librato.gauge_delivery.queue import GaugeQueue, PeriodSchedule
 from segment_librato.process.clock import Clock
 from segment_librato.queue.message_queue import REFUSED
 from segment_librato.queue.schedule import count_fitting, lengths
-from segment_librato.queue.spooled import SpooledLedger, SpooledMessage
+from segment_librato.queue.spooled import SpooledLedger, SpooledMessage, settle_record
 from segment_librato.queue.spooled_queue import SpooledQueue
 
 if TYPE_CHECKING:
@@ -59,6 +59,16 @@ class SpooledSamples(MultiSample):
     def written_at(self) -> float:
         """When a sample was written to the same segment as the latest one."""
         return max(one.written_at for one in self.segments)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether somebody has deleted the files of all samples."""
+        return all(one.is_gone for one in self.segments)
+
+    def look(self) -> None:
+        """Note whether somebody has deleted the files."""
+        for segment in {*self.segments}:
+            segment.look()
 
     def count_settled(self, _: int) -> None:
         """Count the outcome of the gauge in the segments of its samples."""
@@ -118,11 +128,17 @@ class SpooledGaugeQueue(SpooledQueue, GaugeQueue):
             message.key in self._open or self._has_window(len(message) + 1)
         ):
             return self._offer_overflow(data, has_room=has_room)
-        segment = self.spool.write(self._lane, data)
-        if segment is None:
-            return GaugeQueue.offer(self, message, has_room=has_room)
-        message.segments.append(segment)
-        return GaugeQueue.offer(self, message, has_room=True)
+        entry = SpooledMessage(data, None)
+        try:
+            segment = self.spool.write(self._lane, data, entry)
+            if segment is None:
+                return GaugeQueue.offer(self, message, has_room=has_room)
+            message.segments.append(segment)
+            return GaugeQueue.offer(self, message, has_room=True)
+        except BaseException:  # a signal handler raised: if it is accepted, it is in memory only
+            message.segments.clear()
+            settle_record(entry)
+            raise
 
     def _count_fitting(self, waiting: Collection[Any], max_messages: int, max_bytes: int) -> int:
         """Do not look at files: samples of a gauge may be in many."""

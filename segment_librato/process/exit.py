@@ -66,6 +66,9 @@ class Drainable(Protocol):
     def finish_flush(self, elapsed: float) -> None:
         """Deliver what waits as `finish_drain` does, and stay ready for more."""
 
+    def tell_left(self) -> None:
+        """Log what stays for a later process, now that this one delivers no more."""
+
     def called_from_delivery(self) -> bool:
         """Return whether the calling thread delivers, and so must not wait for itself."""
 
@@ -166,18 +169,22 @@ def drain_all(**_signal_arguments: object) -> None:
     exit_state.thread_id = threading.get_ident()
     exit_state.is_inherited = exit_state.is_over = False
     _is_interrupted(resolve_without_threads)
-    _drain_registered(_finish)
+    drained = _drain_registered(_finish)
     # What another thread has put in meanwhile is seen here, or that thread sees that it is over.
     exit_state.is_over = True
-    _drain_registered(_finish_rest)
+    drained |= _drain_registered(_finish_rest)
+    for drainable in drained.values():
+        _drain(drainable, _tell_left)
 
 
-def _drain_registered(finish: Callable[[Drainable, float], None]) -> None:
-    drainables = list(exit_state.drainables.values())
-    for drainable in drainables:
+def _drain_registered(finish: Callable[[Drainable, float], None]) -> dict[int, Drainable]:
+    """Drain what is registered, and return it; it may not be any more."""
+    drainables = exit_state.drainables.copy()
+    for drainable in drainables.values():
         _is_interrupted(drainable.send_at_once)
-    for drainable in drainables:
+    for drainable in drainables.values():
         _drain(drainable, finish)
+    return drainables
 
 
 def _finish(drainable: Drainable, elapsed: float) -> None:
@@ -187,6 +194,10 @@ def _finish(drainable: Drainable, elapsed: float) -> None:
 def _finish_rest(drainable: Drainable, elapsed: float) -> None:
     if drainable.has_pending():
         drainable.finish_drain(elapsed)
+
+
+def _tell_left(drainable: Drainable, _: float) -> None:
+    drainable.tell_left()
 
 
 def _drain(drainable: Drainable, finish: Callable[[Drainable, float], None]) -> None:

@@ -436,6 +436,10 @@ class MessageQueue:
         """Return how many of the next messages of a batch are too old to be sent."""
         return 0
 
+    def expires_in(self, batch: InFlightBatch) -> float:  # noqa: ARG002  the same
+        """Return the seconds until all that is left of a batch is too old to be sent."""
+        return UNBOUNDED
+
     def close_files(self) -> None:
         """Let go of what is on disk, once the queue is closed and nothing is in flight."""
 

@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from segment_librato.queue.losses import Losses
 from segment_librato.queue.spooled import SpooledMessage
+from segment_librato.spooling.format import CorruptSegmentError
 from segment_librato.spooling.merged import MergedReader
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sized
+    from collections.abc import Callable, Sized
 
+    from segment_librato.errors import SpoolCorruptError
+    from segment_librato.spooling.run import Lane
     from segment_librato.spooling.segment import WrittenSegment
     from segment_librato.spooling.spool import Spool
 
@@ -31,8 +35,8 @@ class Overflow:
     """The overflow of one queue.
 
     Attributes:
-        unread: its messages that are not in flight yet; for a moment too few, if one is read back
-            before its call has counted it.
+        lane: writes it; its `unread` are the messages that are not in flight yet, for a moment too
+            few, if one is read back before it counts.
         ahead: the oldest of them, if they were read.
         is_being_read: whether a consumer reads more.
     """
@@ -46,7 +50,7 @@ class Overflow:
         """
         self._spool = spool
         self._is_read = is_read
-        self._lane = spool.run.lane(self._add)
+        self.lane: Lane = spool.run.lane(self._add)
         self._reader = self._make_reader()
         self.reset()
 
@@ -54,7 +58,7 @@ class Overflow:
         """Forget everything, as a forked child must."""
         self._reader.close()
         self._reader = self._make_reader()
-        self.unread: int = 0
+        self._losses = Losses()
         self.ahead: list[SpooledMessage] = []
         self.is_being_read: bool = False
         self._to_reopen: list[WrittenSegment] = []  # the system did not let them be read
@@ -64,12 +68,17 @@ class Overflow:
     # Without the lock
 
     def write(self, data: bytes) -> bool:
-        """Write a message, which the caller counts; return False if it cannot be written."""
-        return self._spool.write(self._lane, data) is not None
+        """Write a message, which counts from then on; return False if it cannot be written."""
+        return self._spool.write(self.lane, data) is not None
+
+    @property
+    def unread(self) -> int:
+        """How many messages are not in flight yet."""
+        return self.lane.unread
 
     def seal(self) -> None:
         """Write no more to the files that have been begun."""
-        self._lane.retire(all_of_them=True)
+        self.lane.retire(all_of_them=True)
 
     def read_ahead(
         self,
@@ -94,7 +103,7 @@ class Overflow:
         reader: MergedReader[WrittenSegment] | None = None
         try:
             with lock:
-                has_some = self.unread or to_the_end
+                has_some = self._is_read and (self.unread or to_the_end)
                 if has_some and not (self.is_being_read or self.ahead or waiting):
                     # One statement: Ctrl-C finds both done, or nothing.
                     reader, self.is_being_read = self._reader, True
@@ -106,6 +115,8 @@ class Overflow:
             elif reader:  # all was abandoned meanwhile
                 self.is_being_read = False
                 reader.close()
+        if reader and self.unread > 0 and not found:
+            self.seal()  # perhaps somebody has shortened what is written
         return reader is not None
 
     def _read(
@@ -145,7 +156,7 @@ class Overflow:
 
         To be asked after each `read_ahead`; `now` is the time.
         """
-        if not self.unread or self.ahead or self._to_reopen:
+        if not self.unread or self.ahead or self._to_reopen or self._losses:
             self._fruitless_since = None
         elif self._fruitless_since is None:
             self._fruitless_since = now
@@ -157,7 +168,7 @@ class Overflow:
     def leave_unread(self, counts: dict[str, int]) -> None:
         """Count what is not in flight yet as left."""
         # One statement: Ctrl-C and calls find each message here or there.
-        counts["left"], self.unread = counts["left"] + self.unread, 0
+        counts["left"], self.lane.unread = counts["left"] + self.lane.unread, 0
 
     def leave_ahead(self) -> list[SpooledMessage]:
         """Read no more of what is there; return what was read and is not in flight yet."""
@@ -179,20 +190,56 @@ class Overflow:
         if not self.is_being_read:
             self._reader.close()
 
+    def claim_loss(self) -> Callable[[], SpoolCorruptError] | None:
+        """Return what gives up some of what is lost, without the lock; None if nothing is."""
+        return self._losses.claim()
+
+    def give_up_reader(self) -> MergedReader[WrittenSegment] | None:
+        """Leave what is there to another reader, and return the former one; None if it reads."""
+        if self.is_being_read:
+            return None
+        reader, self._reader = self._reader, self._make_reader()
+        self._partly_read += reader.being_read()
+        return reader
+
+    # Without the lock
+
+    def find_gone(self, reader: MergedReader[WrittenSegment]) -> None:
+        """Find out which files of a reader that was given up are gone, and close them."""
+        segments = reader.segments()
+        reader.close()
+        for segment in segments:
+            segment.look()
+        self._losses.add_gone([segment for segment in segments if segment.is_gone])
+
+    def has_losses(self) -> bool:
+        """Return whether something is lost, and was not claimed."""
+        return bool(self._losses)
+
     def _make_reader(self) -> MergedReader[WrittenSegment]:
-        return MergedReader(lambda _: None, self._cannot_be_read)
+        return MergedReader(self._has_ended, self._cannot_be_read)
 
     def _add(self, segment: WrittenSegment, first: int) -> None:
-        if self._is_read:
-            self._reader.add(segment, first)
+        self._reader.add(segment, first)
 
     def _cannot_be_read(self, segment: WrittenSegment, error: Exception) -> None:
-        """Try once more later, if it is the system that says no."""
-        if isinstance(error, FileNotFoundError):
-            self._spool.note_loss(error)
-            self.seal()  # write no more to what nobody can read
-            return
-        self._spool.note_damage(error)
-        if isinstance(error, OSError):
+        """Give up what is lost; try once more later, if it is the system that says no."""
+        segment.look()
+        if segment.is_gone:
+            self._losses.add_gone([segment])
+        elif isinstance(error, OSError):
+            self._spool.note_unreadable(segment.path, error)
             segment.to_skip = segment.read
             self._to_reopen.append(segment)
+        else:
+            offset = error.offset if isinstance(error, CorruptSegmentError) else 0
+            self._losses.add_damaged(segment, offset)
+
+    def _has_ended(self, segment: WrittenSegment) -> None:
+        """Note how many messages a segment had, now that nobody writes it."""
+        if segment.read < segment.records:
+            self._losses.add_gone([segment])
+            return
+        # A signal handler may have kept a call from counting its record; it was read all the same.
+        more, segment.records = segment.read - segment.records, segment.read
+        self.lane.unread += more

@@ -83,7 +83,8 @@ class PatientQueue(MessageQueue):
         if not any(map(is_spooled, batch.messages[batch.claimed :])):
             return False
         pause = min(FIRST_PAUSE * 2**batch.turns, MAX_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311  jitter
-        self._ledger.set_aside(batch, self.clock.deadline(max(pause, retry_after or 0)))
+        pause = min(max(pause, retry_after or 0), self.expires_in(batch))
+        self._ledger.set_aside(batch, self.clock.deadline(pause))
         return True
 
     @synchronized

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from segment_librato.process.locks import synchronized
 from segment_librato.queue.ledger import InFlightBatch, Ledger
-from segment_librato.spooling.segment import WrittenSegment
+from segment_librato.spooling.segment import Entry, WrittenSegment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Sized
@@ -31,15 +31,16 @@ __all__ = [
     "is_spooled",
     "keep_only",
     "lengths_of_spooled",
+    "settle_record",
 ]
 
 NOBODY = 0  # the id of no thread
 
 
-class SpooledMessage:
+class SpooledMessage(Entry):
     """A message that is in a segment, too, usually; its place there is not known."""
 
-    __slots__ = ("data", "segment")
+    __slots__ = ("data",)
 
     def __init__(self, data: bytes, segment: Segment | None) -> None:
         """Make the entry of a queue.
@@ -116,6 +117,11 @@ class SpooledLedger(Ledger):
         """Return how many batches are set aside."""
         return len(self._set_aside())
 
+    @synchronized
+    def in_flight(self) -> list[SpooledMessage]:
+        """Return the messages in flight that have no outcome."""
+        return [one for batch in self._in_flight.copy() for one in batch.messages[batch.claimed :]]
+
     @property
     def counts(self) -> dict[str, int]:
         """The counters, by name; under the lock."""
@@ -171,8 +177,15 @@ def lengths_of_spooled(messages: Iterable[SpooledMessage]) -> Iterable[int]:
 
 
 def is_spooled(message: SpooledMessage) -> bool:
-    """Return whether a message is on disk as well."""
-    return message.segment is not None
+    """Return whether a message is on disk as well, as far as is known."""
+    return message.segment is not None and not message.segment.is_gone
+
+
+def settle_record(message: SpooledMessage) -> None:
+    """Have the record of a message not keep its segment: if it is needed, it is in memory."""
+    segment, message.segment = message.segment, None
+    if segment:
+        segment.count_settled(1)
 
 
 def delete_settled(messages: Iterable[SpooledMessage]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from segment_librato.process.locks import synchronized
+from segment_librato.queue.ledger import InFlightBatch
 from segment_librato.queue.message_queue import REFUSED, MessageQueue
 from segment_librato.queue.overflow import Overflow
 from segment_librato.queue.patient_queue import ALL, PatientQueue
@@ -23,15 +24,16 @@ from segment_librato.queue.spooled import (
     delete_settled,
     keep_only,
     lengths_of_spooled,
+    settle_record,
 )
 from segment_librato.spooling.run import MAX_SEGMENT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
+    from segment_librato.errors import SpoolCorruptError
     from segment_librato.process.clock import Clock
     from segment_librato.process.locks import Waiter
-    from segment_librato.queue.ledger import InFlightBatch
     from segment_librato.queue.schedule import BatchRules, Item, Schedule
     from segment_librato.spooling.spool import Spool
 
@@ -96,24 +98,28 @@ class SpooledQueue(PatientQueue):
         size, spool, waiting = len(data) + 1, self.spool, self._waiting
         if (
             spool.run.written + size > spool.limit
-            or self._overflow.unread
+            or self._overflow.lane.unread
             or len(waiting) >= self._max_size
             or self._waiting_bytes + size > self._max_bytes
             or self._only_writes
             or self._closed
         ):
             return self._offer_slowly(data, has_room=has_room)
+        entry = SpooledMessage(data, None)
         try:
-            segment = self._lane.append(data)
-        except OSError as error:
+            self._lane.append(data, entry)
+            if not waiting:
+                self._oldest_at = self.clock.now()
+            self._waiting_bytes += size
+            waiting.append(entry)  # from here on it is accepted
+            if len(waiting) >= self._wake_at_messages or self._waiting_bytes >= self._wake_at_bytes:
+                return self._wake()
+        except BaseException as error:
+            settle_record(entry)  # a signal handler raised: if accepted, it is in memory only
+            if not isinstance(error, OSError):
+                raise
             spool.note_trouble(error)
-            return super().offer(SpooledMessage(data, None), has_room=has_room)
-        if not waiting:
-            self._oldest_at = self.clock.now()
-        self._waiting_bytes += size
-        waiting.append(SpooledMessage(data, segment))  # from here on it is accepted
-        if len(waiting) >= self._wake_at_messages or self._waiting_bytes >= self._wake_at_bytes:
-            return self._wake()
+            return super().offer(entry, has_room=has_room)
         return None
 
     def _offer_slowly(self, data: bytes, *, has_room: bool) -> Literal["due", "refused"] | None:
@@ -123,16 +129,19 @@ class SpooledQueue(PatientQueue):
             return REFUSED
         if self._only_writes or not self._has_window(size):
             return self._offer_overflow(data, has_room=has_room)
-        segment = self.spool.write(self._lane, data)
-        if segment is None:
-            return super().offer(SpooledMessage(data, None), has_room=has_room)
-        return MessageQueue.offer(self, SpooledMessage(data, segment), has_room=True)
+        entry = SpooledMessage(data, None)
+        try:
+            if self.spool.write(self._lane, data, entry) is None:
+                return super().offer(entry, has_room=has_room)
+            return MessageQueue.offer(self, entry, has_room=True)
+        except BaseException:  # the same
+            settle_record(entry)
+            raise
 
     def _offer_overflow(self, data: bytes, *, has_room: bool) -> Literal["due", "refused"] | None:
         """Take a message in that goes to disk only; see `offer`."""
         if not self._overflow.write(data):
             return super().offer(SpooledMessage(data, None), has_room=has_room)
-        self._overflow.unread += 1  # from here on it is accepted
         return self._wake() if self.qsize() >= self._wake_at_messages else None
 
     def _has_window(self, size: int) -> bool:
@@ -165,6 +174,7 @@ class SpooledQueue(PatientQueue):
     def abandon(self, left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]]) -> None:
         """Leave what is on disk, and claim every other message that has no outcome."""
         self._overflow.seal()  # what comes now is read by another reader
+        self._look_for_files()
         with self.lock:
             self._overflow.leave_unread(self._ledger.counts)
             self._ledger.left += self._overflow.leave_ahead()
@@ -233,6 +243,12 @@ class SpooledQueue(PatientQueue):
             count += 1
         return count
 
+    def expires_in(self, batch: InFlightBatch) -> float:
+        """Return the seconds until all that is left of a batch is beyond `max_age`."""
+        segments = {message.segment for message in batch.messages[batch.claimed :]}
+        ages = [self.spool.expires_in(segment) if segment else ALL for segment in segments]
+        return max(ages, default=ALL)
+
     def close_files(self) -> None:
         """Let go of the run: what is left in it is up to another process."""
         with self.lock:
@@ -256,6 +272,41 @@ class SpooledQueue(PatientQueue):
         with self.lock:
             if overflow.is_lost(self.clock.now()):
                 overflow.leave_unread(self._ledger.counts)
+        self._tell_losses()
+
+    def _look_for_files(self) -> None:
+        """Find out what is not on disk any more, because somebody deletes files."""
+        with self.lock:
+            in_memory = [*self._waiting.copy(), *self._overflow.ahead, *self._ledger.in_flight()]
+            reader = self._overflow.give_up_reader()
+        for segment in {message.segment for message in in_memory}:
+            if segment:
+                segment.look()
+        if reader:
+            self._overflow.find_gone(reader)
+        self._tell_losses()
+
+    def _tell_losses(self) -> None:
+        """Report what was lost on disk. Not under the lock."""
+        lane = self._overflow.lane
+        if self._overflow.has_losses():
+            self._overflow.seal()  # nothing more is written to such files
+        while give_up := self._claim_loss():
+            error = give_up()
+            batch, lost = InFlightBatch(), [SpooledMessage(b"", None)] * error.lost
+            try:
+                with self.lock:
+                    self._ledger.add(batch)
+                    count = len(lost)
+                    # One statement: Ctrl-C finds each message here or there.
+                    batch.messages, batch.claimed, lane.unread = lost, count, lane.unread - count
+                self.spool.tell_loss(error)
+            finally:
+                self._ledger.mark_failed(batch, len(batch.messages))
+
+    @synchronized
+    def _claim_loss(self) -> Callable[[], SpoolCorruptError] | None:
+        return self._overflow.claim_loss()
 
     # Under the lock
 
@@ -284,9 +335,10 @@ class SpooledQueue(PatientQueue):
         fitting = self._count_fitting(overflow.ahead, max_messages, max_bytes)
         head, rest = overflow.ahead[:fitting], overflow.ahead[fitting:]
         self._begin_gathering()
+        lane = overflow.lane
         self.ledger.add(batch)
         # One statement: Ctrl-C finds each message here or there.
-        batch.messages, overflow.ahead, overflow.unread = head, rest, overflow.unread - fitting
+        batch.messages, overflow.ahead, lane.unread = head, rest, lane.unread - fitting
         self._wake_at_messages = 2 * max(self.qsize(), self._schedule.trigger_messages)
         self.workers.wake()
         self._note_room()

@@ -12,10 +12,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from segment_librato.log import log
 from segment_librato.process.fork import register_after_fork
 from segment_librato.spooling.format import MAX_PAYLOAD_BYTES
-from segment_librato.spooling.orphan import Orphan, find_orphans
+from segment_librato.spooling.orphan import UNREADABLE_RUN, Orphan, find_orphans
+from segment_librato.spooling.quarantine import warn_once
 from segment_librato.spooling.run import MAX_SEGMENT_BYTES
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Backlog:
                     is_empty = False
                     yield orphan, segment, payload
             except OSError as error:
-                log.warning("a run of the spool cannot be read, and stays: %s", error.strerror)
+                warn_once(UNREADABLE_RUN, orphan.path, error.strerror)
             if is_empty:
                 self._orphans.remove(orphan)
                 orphan.close()

@@ -120,6 +120,10 @@ class MergedReader(Generic[Kind]):
             opened.append(self._yielded[1])
         return [one.segment for one in opened]
 
+    def segments(self) -> list[Kind]:
+        """Return the segments that are not read to their end."""
+        return [segment for _, _, segment in self._unopened] + self.being_read()
+
     def close(self) -> None:
         """Close the files."""
         for _, _, opened in self._ahead:

@@ -7,16 +7,14 @@ deleted. Must not know where its messages go.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segment_librato.errors import SpoolCorruptError
-from segment_librato.log import log
 from segment_librato.spooling.age import is_older
-from segment_librato.spooling.folder import NEW_SUFFIX, QUARANTINE, RUN_SUFFIX
+from segment_librato.spooling.folder import NEW_SUFFIX, RUN_SUFFIX
 from segment_librato.spooling.format import (
     CorruptSegmentError,
     UnknownVersionError,
@@ -24,26 +22,25 @@ from segment_librato.spooling.format import (
 )
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.merged import MergedReader
-from segment_librato.spooling.rest import (
-    COPY_SUFFIX,
-    copy_rest,
-    open_private,
-    open_segment,
-    replace_by_rest,
-)
+from segment_librato.spooling.quarantine import DAMAGED, UNREADABLE, move_all, move_rest, warn_once
+from segment_librato.spooling.rest import COPY_SUFFIX, open_segment, replace_by_rest
 from segment_librato.spooling.run_folder import LOCK, remove_if_empty
 from segment_librato.spooling.segment import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-__all__ = ["Orphan", "count_left", "find_orphans"]
+    from segment_librato.errors import SpoolCorruptError
+
+__all__ = ["Orphan", "count_files_of_others", "count_left", "find_orphans"]
 
 SEGMENT_NAME = re.compile(r"([0-9a-f]{16})\.seg")
 RUN_NAME = re.compile(rf".*-([0-9]+)-[0-9a-f]+{re.escape(RUN_SUFFIX)}")
 
-_warned_of: set[Path] = set()  # what this process cannot open or read
+UNREADABLE_RUN = "the spool's folder %s cannot be read, and stays: %s"
+
+MAX_COUNTED_BYTES = 16 * 1024 * 1024  # of a file; larger ones are strange
+
 _settled: dict[Path, int] = {}  # records with an outcome, in files that cannot be changed
 
 
@@ -111,7 +108,8 @@ class Orphan:
         for path in self.path.iterdir():
             if SEGMENT_NAME.fullmatch(path.name) and path.is_file() and not path.is_symlink():
                 with open_segment(path) as file:
-                    total += count_records(file.read()) - _settled.get(path, 0)
+                    data = file.read(MAX_COUNTED_BYTES)
+                    total += count_records(data) - _settled.get(path, 0)
         return total
 
     def close(self) -> None:
@@ -122,7 +120,7 @@ class Orphan:
                 if segment := self._segments.get(path):
                     self._leave(segment)
         except OSError as problem:
-            log.warning("a run of the spool cannot be read, and stays: %s", problem.strerror)
+            warn_once(UNREADABLE_RUN, self.path, problem.strerror)
         remove_if_empty(self.path)
         self._lock.release()
 
@@ -137,7 +135,7 @@ class Orphan:
         is_over = segment.is_counted and settled == segment.records
         try:
             if path in self._failing and settled == segment.records:
-                self._on_corrupt(_quarantine_all(path))
+                self._on_corrupt(move_all(path))
             elif is_over:  # it could not be deleted
                 _settled[path] = settled
             elif settled:
@@ -152,17 +150,16 @@ class Orphan:
     def _cannot_be_read(self, segment: Segment, error: Exception) -> None:
         if isinstance(error, CorruptSegmentError):
             try:
-                self._on_corrupt(_quarantine(segment.path, error.offset))
+                self._on_corrupt(move_rest(segment.path, error.offset))
                 self._ended(segment)
             except OSError as problem:
-                log.warning("a segment of the spool is damaged, and stays: %s", problem.strerror)
+                warn_once(DAMAGED, segment.path, problem.strerror)
         elif segment.records:
             self._failing.add(segment.path)
         elif isinstance(error, UnknownVersionError):
-            _warn_once(segment.path, "a segment of the spool cannot be read, and stays: %s", error)
+            warn_once(UNREADABLE, segment.path, error)
         elif isinstance(error, OSError):
-            reason = error.strerror
-            _warn_once(segment.path, "a segment of the spool cannot be read, and stays: %s", reason)
+            warn_once(UNREADABLE, segment.path, error.strerror)
 
 
 def find_orphans(folder: Path, on_corrupt: Callable[[SpoolCorruptError], None]) -> Iterator[Orphan]:
@@ -185,7 +182,7 @@ def find_orphans(folder: Path, on_corrupt: Callable[[SpoolCorruptError], None]) 
         except (FileNotFoundError, NotADirectoryError):  # another drain was faster; a strange file
             continue
         except OSError as error:
-            _warn_once(path, "a run of the spool cannot be read, and stays: %s", error.strerror)
+            warn_once(UNREADABLE_RUN, path, error.strerror)
             continue
         if lock is None:
             continue
@@ -208,6 +205,13 @@ def count_left(folder: Path) -> int:
         finally:
             orphan.close()
     return total
+
+
+def count_files_of_others(path: Path, own: Path | None) -> int:
+    """Return how many segments a spool has outside of one of its folders, as far as one sees."""
+    runs = [(Path(run), names) for run, _, names in os.walk(path) if run.endswith(RUN_SUFFIX)]
+    found = [name for run, names in runs if run.parent != own for name in names]
+    return sum(SEGMENT_NAME.fullmatch(name) is not None for name in found)
 
 
 def _lock(path: Path) -> FileLock | None:
@@ -241,43 +245,3 @@ def _may_live(path: Path) -> bool:
     except OSError:  # it belongs to somebody else
         pass
     return True
-
-
-def _warn_once(path: Path, text: str, reason: object) -> None:
-    if path not in _warned_of:
-        _warned_of.add(path)
-        log.warning(text, reason)
-
-
-def _quarantine(path: Path, offset: int) -> SpoolCorruptError:
-    """Move what is behind an offset to the quarantine.
-
-    A crash in between repeats it, with the same name.
-
-    Raises:
-        OSError: it stays.
-    """
-    moved = _make_quarantine(path.parent.parent) / f"{path.parent.name}-{path.stem}-{offset}"
-    with open_segment(path, "r+b") as damaged:
-        damaged.seek(offset)
-        with open(moved, "wb", opener=open_private) as copy:
-            size = copy_rest(damaged, copy)
-        damaged.truncate(offset)
-    return SpoolCorruptError(str(moved), size)
-
-
-def _quarantine_all(path: Path) -> SpoolCorruptError:
-    """Move a segment that the disk cannot read to the end. Raises OSError."""
-    size = path.lstat().st_size
-    moved = _make_quarantine(path.parent.parent) / f"{path.parent.name}-{path.name}"
-    path.replace(moved)
-    return SpoolCorruptError(str(moved), size)
-
-
-def _make_quarantine(folder: Path) -> Path:
-    """Return the folder of the quarantine, made if need be; raises OSError."""
-    quarantine = folder / QUARANTINE
-    quarantine.mkdir(mode=0o700, exist_ok=True)
-    if quarantine.is_symlink():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    return quarantine

@@ -22,10 +22,10 @@ from segment_librato.process.clock import monotonic
 from segment_librato.process.fork import register_after_fork
 from segment_librato.spooling.format import HEADER, RECORD_BYTES, pack_head, pack_sequence
 from segment_librato.spooling.run_folder import RunFolder
-from segment_librato.spooling.segment import WrittenSegment
+from segment_librato.spooling.segment import Entry, WrittenSegment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = ["MAX_SEGMENT_BYTES", "SEGMENT_SUFFIX", "Lane", "Run"]
@@ -36,7 +36,11 @@ MAX_SEGMENT_AGE = 30.0  # seconds; it bounds what is sent twice after a `kill -9
 
 
 class Lane:
-    """Segments that are written one after another. Thread-safe, without a lock."""
+    """Segments that are written one after another. Thread-safe, without a lock.
+
+    Attributes:
+        unread: how many records were written, less what readers have subtracted.
+    """
 
     def __init__(self, run: Run, on_new: Callable[[WrittenSegment, int], None]) -> None:
         """Write nothing yet.
@@ -47,26 +51,28 @@ class Lane:
         """
         self._run = run
         self._on_new = on_new
-        self._idle: list[WrittenSegment] = []  # not being written at the moment
+        self._start()
 
-    def append(self, payload: bytes) -> WrittenSegment:
+    def append(self, payload: bytes, entry: Entry | None = None) -> WrittenSegment:
         """Write a message, and return the segment that has it.
 
         Raises:
             OSError: it was not written.
         """
         run, now = self._run, monotonic()
+        if entry is None:
+            entry = Entry()
+        segment: WrittenSegment = None  # type: ignore[assignment]  # for the `except`
         try:
-            segment = self._idle.pop()
-        except IndexError as error:
-            if is_interruption(error):
-                raise
-            segment = self._make()
-        else:
-            if segment.size >= MAX_SEGMENT_BYTES or now - segment.began >= MAX_SEGMENT_AGE:
-                run.seal(segment)
+            try:
+                for segment in self._borrowed:  # noqa: B007  it is not lost, whatever comes next
+                    break
+            except IndexError:
                 segment = self._make()
-        try:
+            else:
+                if segment.size >= MAX_SEGMENT_BYTES or now - segment.began >= MAX_SEGMENT_AGE:
+                    run.seal(segment)
+                    segment = self._make()
             # As in `pack`, and nothing of it in functions, which would take longer.
             length, body = len(payload), pack_sequence(next(run.sequence)) + payload
             head = pack_head(length, length ^ 0xFFFF, crc32(body))
@@ -74,13 +80,16 @@ class Lane:
             if written != length + RECORD_BYTES:
                 segment.undo()
             segment.size += written
-            segment.records += 1
+            segment.records += 1  # no call between these: the record counts, or does not
+            self.unread += 1
+            entry.segment = segment
             segment.written_at = now
             run.written += written
             if run.waits_for_disk:
                 self._sync(segment)
         except BaseException:  # after Ctrl-C, nobody knows what is in it
-            run.seal(segment)
+            if segment:
+                run.seal(segment)
             raise
         self._idle.append(segment)
         if run.is_clean:
@@ -90,27 +99,44 @@ class Lane:
 
     def retire(self, *, all_of_them: bool = False) -> None:
         """Seal the segments that nobody is writing and whose messages have their outcome."""
-        kept = []
-        while (segment := self._take_idle()) is not None:
-            if all_of_them or segment.settled == segment.records:
-                self._run.seal(segment)
-            else:
-                kept.append(segment)
+        kept: list[WrittenSegment] = []
+        segment = None
+        try:
+            for segment in self._borrowed:
+                if all_of_them or segment.settled >= segment.records:
+                    self._run.seal(segment)
+                else:
+                    kept.append(segment)
+        except BaseException as error:
+            if not isinstance(error, IndexError) or is_interruption(error):
+                for one in [*kept, segment] if segment else kept:
+                    self._run.seal(one)
+                raise
         self._idle.extend(kept)
 
     def reset_after_fork(self) -> None:
         """Close what the parent writes, without another effect."""
-        idle, self._idle = self._idle, []
-        for segment in idle:
+        for segment in self._idle:
             segment.forget()
+        self._start()
+
+    def _start(self) -> None:
+        self.unread: int = 0
+        self._idle: list[WrittenSegment] = []  # not being written at the moment
+        # Pops one of them each time, up to an IndexError. Unlike with a call of `pop`, no signal
+        # handler can raise before the caller has it.
+        self._borrowed: Iterator[WrittenSegment] = iter(self._idle.pop, None)
 
     def _sync(self, segment: WrittenSegment) -> None:
-        """Wait until the disk holds the record that was just written."""
+        """Wait until the disk holds the record that was just written.
+
+        If it does not, the record stays where it is: a reader may have it already.
+        """
         try:
             segment.sync()
-        except OSError:
-            segment.settled += 1  # the caller has it from now on
-            raise
+        except OSError as error:
+            let_through(error, error.__context__)
+            self._run.on_trouble(error)
 
     def _make(self) -> WrittenSegment:
         """Return a new segment."""
@@ -118,14 +144,6 @@ class Lane:
         segment = self._run.make_segment(first)
         self._on_new(segment, first)
         return segment
-
-    def _take_idle(self) -> WrittenSegment | None:
-        try:
-            return self._idle.pop()
-        except IndexError as error:
-            if is_interruption(error):
-                raise
-            return None
 
 
 class Run:
@@ -136,6 +154,8 @@ class Run:
         written: bytes that were written since somebody has set it to 0.
         is_clean: whether nothing was written since the last `sync` began.
         on_dirty: called when something is, once until the next `sync`.
+        on_trouble: called if the disk does not hold a message that a call waits for.
+        on_gone: called with a file that somebody has deleted while it was written.
     """
 
     def __init__(self, parent: Path, fsync: float | None = math.inf) -> None:
@@ -152,6 +172,8 @@ class Run:
         self.written: int = 0
         self.is_clean: bool = True
         self.on_dirty: Callable[[], object] = lambda: None
+        self.on_trouble: Callable[[OSError], object] = lambda _: None
+        self.on_gone: Callable[[Path], object] = lambda _: None
         self._is_synced = bool(fsync)
         self._unsynced: set[WrittenSegment] = set()  # or still being written
         self._folders: dict[str, RunFolder] = {}  # at most one; `setdefault` makes it so
@@ -237,14 +259,26 @@ class Run:
                 ended.append(segment)
             size = segment.size
             if size > segment.synced:
-                with suppress(FileNotFoundError):  # it is settled meanwhile
+                try:
                     _sync(segment.path)
+                except FileNotFoundError as error:
+                    let_through(error, error.__context__)
+                    self._note_gone(segment)
                 synced.append((segment, size))
         if synced and (folder := self._folders.get("")):
-            folder.sync()
+            with suppress(FileNotFoundError):  # somebody deletes it: the next one is another
+                folder.sync()
         for segment, size in synced:
             segment.synced = size
         self._unsynced.difference_update(ended)
+
+    def _note_gone(self, segment: WrittenSegment) -> None:
+        """Write no more to files that somebody deletes; one that is settled is gone anyway."""
+        if segment.settled < segment.records and not segment.is_gone:
+            segment.is_gone = True
+            self.on_gone(segment.path)
+            for lane in self._lanes:
+                lane.retire(all_of_them=True)
 
     def retire(self) -> None:
         """Delete what has its outcome, if nobody is writing it."""

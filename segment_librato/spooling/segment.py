@@ -17,7 +17,7 @@ from segment_librato.spooling.format import HEADER
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Segment", "WrittenSegment"]
+__all__ = ["Entry", "Segment", "WrittenSegment"]
 
 _FLAGS = (
     os.O_WRONLY
@@ -27,6 +27,18 @@ _FLAGS = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
+
+
+class Entry:
+    """What is told which segment has a message, the moment it counts.
+
+    Attributes:
+        segment: which one; None before.
+    """
+
+    __slots__ = ("segment",)
+
+    segment: Segment | None
 
 
 class Segment:
@@ -40,11 +52,13 @@ class Segment:
             another one did.
         is_sealed: whether no more are written.
         is_counted: whether `records` counts all of them.
+        is_gone: whether somebody has deleted the file before that.
     """
 
     __slots__ = (
         "__weakref__",
         "is_counted",
+        "is_gone",
         "is_sealed",
         "path",
         "records",
@@ -58,6 +72,7 @@ class Segment:
         self.written_at: float = math.inf
         self.is_sealed: bool = True
         self.is_counted: bool = False
+        self.is_gone: bool = False
 
     def settle(self, count: int) -> None:
         """Count records that have their outcome, and delete the file if they are the last."""
@@ -68,9 +83,18 @@ class Segment:
         """Count records that have their outcome. Does no I/O."""
         self.settled += count
 
+    def look(self) -> None:
+        """Note whether somebody has deleted the file."""
+        if not self.is_gone:
+            try:
+                self.path.lstat()
+            except OSError as error:
+                let_through(error, error.__context__)
+                self.is_gone = isinstance(error, (FileNotFoundError, NotADirectoryError))
+
     def delete_if_settled(self) -> bool:
         """Delete the file if all its records are known and settled; return whether they are."""
-        if not (self.is_counted and self.settled == self.records):
+        if not (self.is_counted and self.settled >= self.records):
             return False
         try:
             self.path.unlink()

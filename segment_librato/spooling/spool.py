@@ -18,19 +18,22 @@ from segment_librato.counters import SpoolStats
 from segment_librato.foreign.interruption import let_through
 from segment_librato.log import log
 from segment_librato.process.clock import monotonic
-from segment_librato.spooling.folder import RUN_SUFFIX, open_spool
+from segment_librato.spooling.folder import QUARANTINE, RUN_SUFFIX, open_spool
 from segment_librato.spooling.format import MAX_PAYLOAD_BYTES
+from segment_librato.spooling.quarantine import UNREADABLE, warn_once
 from segment_librato.spooling.run import SEGMENT_SUFFIX, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segment_librato.config.spool import SpoolConfig
+    from segment_librato.errors import SpoolCorruptError
     from segment_librato.spooling.run import Lane
-    from segment_librato.spooling.segment import Segment, WrittenSegment
+    from segment_librato.spooling.segment import Entry, Segment, WrittenSegment
 
 __all__ = ["Spool"]
 
+GONE = "somebody deleted %s, which was in use; what is in memory is delivered all the same"
 PAUSE_AFTER_TROUBLE = 30.0  # seconds
 MIN_MEASURE_SECONDS = 0.05  # between two looks at a full folder
 SLACK = 8  # the part of the bound by which it may be exceeded while room is made
@@ -47,6 +50,7 @@ class Spool:
         on_excess: called when the oldest messages have to make room, at once.
         count_adopted: returns how many messages of dead processes were taken over, and how many of
             them were delivered.
+        on_loss: called with what is lost of this process' own files.
         quarantined: pieces of files that could not be read.
         errors: how often something could not be written or read.
         allowance: how many bytes `run` may write until the folder is measured again.
@@ -61,6 +65,9 @@ class Spool:
         self.run: Run = Run(folder, config.fsync)
         self.on_excess: Callable[[], object] = lambda: None
         self.count_adopted: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self.on_loss: Callable[[SpoolCorruptError], object] = lambda _: None
+        self.run.on_trouble = self.note_trouble
+        self.run.on_gone = self._note_gone
         self._syncs_here = bool(config.fsync) and not config.deliver
         self.drops_oldest: bool = config.when_full == "drop_oldest"
         self.reset()
@@ -85,12 +92,15 @@ class Spool:
         """
         return cls(config, open_spool(Path(config.path), account, host))
 
-    def write(self, lane: Lane, data: bytes) -> WrittenSegment | None:
-        """Write a message; return the segment that has it, None if it cannot be written."""
+    def write(self, lane: Lane, data: bytes, entry: Entry | None = None) -> WrittenSegment | None:
+        """Write a message; return the segment that has it, None if it cannot be written.
+
+        Whatever interrupts this method, `entry` has the segment if the message is in it.
+        """
         if self._retry_at and monotonic() < self._retry_at:
             return None
         try:
-            segment = lane.append(data)
+            segment = lane.append(data, entry)
         except OSError as error:
             self.note_trouble(error)
             return None
@@ -135,15 +145,16 @@ class Spool:
         except OSError as error:
             self.note_trouble(error)
 
-    def note_damage(self, error: Exception) -> None:
-        """Count that a file of this process cannot be read back, and warn of it."""
+    def note_unreadable(self, path: Path, error: OSError) -> None:
+        """Count that a file of this process cannot be read back for now, and warn of it once."""
         self.errors += 1
-        log.warning("a segment of the spool is damaged, and stays: %s", error)
+        warn_once(UNREADABLE, path, error.strerror)
 
-    def note_loss(self, error: FileNotFoundError) -> None:
-        """Count that a file of this process is gone, and warn of it."""
+    def tell_loss(self, error: SpoolCorruptError) -> None:
+        """Count and report what was in a file of this process that cannot be read, or is gone."""
         self.errors += 1
-        log.warning("a segment of the spool is gone, somebody deleted it: %s", error.filename)
+        self.quarantined += Path(error.path).parent.name == QUARANTINE
+        self.on_loss(error)
 
     @property
     def is_in_trouble(self) -> bool:
@@ -157,7 +168,11 @@ class Spool:
 
     def is_too_old(self, segment: Segment) -> bool:
         """Return whether the messages of a segment of this process are beyond `max_age`."""
-        return monotonic() - segment.written_at > self.config.max_age
+        return self.expires_in(segment) <= 0
+
+    def expires_in(self, segment: Segment) -> float:
+        """Return the seconds until they are."""
+        return segment.written_at + self.config.max_age - monotonic()
 
     def stats(self) -> SpoolStats:
         """Return the counters, and what the folder has of this and other processes."""
@@ -179,6 +194,10 @@ class Spool:
             self._sync_at = now + (self.config.fsync or 0)
             self.sync()
 
+    def _note_gone(self, path: Path) -> None:
+        self.errors += 1
+        warn_once(GONE, path.parent)
+
     def note_trouble(self, error: OSError) -> None:
         """Have messages stay in memory for some time, and warn of it once."""
         let_through(error, error.__context__)
@@ -186,13 +205,14 @@ class Spool:
         self._retry_at, self.limit = monotonic() + PAUSE_AFTER_TROUBLE, -1
         if not self._has_warned:
             self._has_warned = True
-            log.warning("the spool does not work: %s; messages stay in memory", error.strerror)
+            text = "the spool in %s does not work: %s; messages stay in memory"
+            log.warning(text, self.folder, error.strerror)
 
     def _note_recovery(self) -> None:
         self._retry_at, self.limit = 0.0, self.allowance
         if self._has_warned:
             self._has_warned = False
-            log.warning("the spool works again")
+            log.warning("the spool in %s works again", self.folder)
 
     def measure(self) -> None:
         """Look how much there is."""

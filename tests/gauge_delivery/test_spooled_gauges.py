@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.interruptions import interrupted
 
-from segment_librato import Client, LibratoConfig, SpoolConfig
+from segment_librato import Client, LibratoConfig, ShutdownTimeoutError, SpoolConfig
 from segment_librato.process.clock import monotonic
 from segment_librato.spooling.orphan import find_orphans
 
@@ -181,3 +184,37 @@ def test_accounts_have_folders_of_their_own_and_none_shows_a_token(path: Path) -
         Client("test-key", NOWHERE, gauges=account, spool=path)
     assert len(list(path.iterdir())) == len(accounts) + 1
     assert not [each for each in path.rglob("*") if TOKEN in each.name or "ada" in each.name]
+
+
+@pytest.mark.parametrize("aggregate", [0, 60])
+def test_calls_that_a_signal_handler_ends_anywhere_leave_no_file(
+    make: Callable[..., Client], path: Path, server: LocalSegment, aggregate: int
+) -> None:
+    client = make(aggregate=aggregate)
+    client.gauge("gauge", 0)
+    for n in range(600):
+        interrupted(partial(client.gauge, "gauge", n), n % 150 + 1)
+    assert client.flush(20)
+    stats = client.stats.gauges
+    assert stats is not None
+    assert stats.pending == 0
+    assert client.shutdown(10)
+    assert [
+        file for file in files(path) if file.suffix == ".seg" and file.stat().st_size > 16
+    ] == []
+
+
+@pytest.mark.parametrize("aggregate", [0, 60])
+def test_what_a_shutdown_would_leave_in_files_that_somebody_deleted_is_reported(
+    make: Callable[..., Client], path: Path, errors: Errors, aggregate: int
+) -> None:
+    client = make(host=NOWHERE, aggregate=aggregate)
+    for n in range(10):
+        client.gauge("gauge", n)
+    shutil.rmtree(path)
+    assert not client.shutdown(0)
+    stats = client.stats.gauges
+    assert stats is not None
+    assert stats.pending == 0
+    assert stats.failed == stats.accepted > 0
+    assert {type(error) for error, _ in errors.calls} == {ShutdownTimeoutError}

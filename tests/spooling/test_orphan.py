@@ -19,8 +19,8 @@ from support.spool import Corruption, drain, numbers, run_by_hand, segment_of
 
 from segment_librato.spooling import lock as lock_module
 from segment_librato.spooling import orphan as orphan_module
+from segment_librato.spooling import quarantine, run_folder
 from segment_librato.spooling import run as run_module
-from segment_librato.spooling import run_folder
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.merged import MergedReader
 from segment_librato.spooling.orphan import find_orphans
@@ -41,7 +41,7 @@ def corruption() -> Corruption:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orphan_module, "_warned_of", set())
+    monkeypatch.setattr(quarantine, "_warned_of", set())
     monkeypatch.setattr(orphan_module, "_settled", {})
 
 
@@ -181,10 +181,28 @@ def test_a_link_in_place_of_the_quarantine_is_not_followed(
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "quarantine").symlink_to(tmp_path / "elsewhere")
-    run_by_hand(tmp_path, segment_of(0, 3) + b"damage!!")
+    run = run_by_hand(tmp_path, segment_of(0, 3) + b"damage!!")
     assert drain(tmp_path, corruption) == numbers(0, 3)
     assert list((tmp_path / "elsewhere").iterdir()) == []
-    assert "a segment of the spool is damaged, and stays: Not a directory" in caplog.text
+    (path,) = run.glob("*.seg")
+    assert caplog.messages == [f"the spool's file {path} is damaged, and stays: Not a directory"]
+
+
+def test_damage_that_cannot_be_moved_stays_and_is_told_of_once(
+    tmp_path: Path, corruption: Corruption, caplog: pytest.LogCaptureFixture
+) -> None:
+    quarantine = tmp_path / "quarantine"
+    quarantine.write_text("not a folder")
+    run = run_by_hand(tmp_path, segment_of(0, 3) + b"damage!!")
+    assert drain(tmp_path, corruption) == numbers(0, 3)
+    assert drain(tmp_path, corruption) == drain(tmp_path, corruption) == []
+    (path,) = run.glob("*.seg")
+    assert caplog.messages == [f"the spool's file {path} is damaged, and stays: File exists"]
+    assert corruption.errors == []
+    quarantine.unlink()
+    assert drain(tmp_path, corruption) == []
+    assert [error.bytes for error in corruption.errors] == [8]
+    assert [each.read_bytes() for each in quarantine.iterdir()] == [b"damage!!"]
 
 
 def test_a_run_that_cannot_be_opened_is_told_of_once(
@@ -194,7 +212,7 @@ def test_a_run_that_cannot_be_opened_is_told_of_once(
     (run / LOCK).unlink()
     (run / LOCK).symlink_to("/etc/passwd")
     assert drain(tmp_path, corruption) == drain(tmp_path, corruption) == []
-    assert caplog.text.count("a run of the spool cannot be read, and stays: ") == 1
+    assert caplog.text.count(f"the spool's folder {run} cannot be read, and stays: ") == 1
 
 
 def test_another_version_is_left_alone_and_told_of_once(
@@ -206,7 +224,8 @@ def test_another_version_is_left_alone_and_told_of_once(
     assert drain(tmp_path, corruption) == numbers(100, 103)
     assert drain(tmp_path, corruption) == []
     assert [each.read_bytes() for each in run.glob("*.seg")] == [of_version_2]
-    warning = "a segment of the spool cannot be read, and stays: format version 2"
+    (path,) = run.glob("*.seg")
+    warning = f"the spool's file {path} cannot be read, and stays: format version 2"
     assert caplog.text.count(warning) == 1
     assert corruption.errors == []
 

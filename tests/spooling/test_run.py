@@ -311,5 +311,5 @@ def test_a_full_disk_keeps_the_damage_where_it_is(
     (tmp_path / "quarantine").write_text("not a folder")
     assert drain(tmp_path, corruption) == numbers(0, 3)
     assert corruption.errors == []
-    assert "a segment of the spool is damaged, and stays: File exists" in caplog.text
+    assert "is damaged, and stays: File exists" in caplog.text
     assert len(list(run.glob("*.seg"))) == 1
