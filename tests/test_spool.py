@@ -37,6 +37,7 @@ from segment_librato.delivery import retry
 from segment_librato.process.clock import monotonic
 from segment_librato.queue import overflow as overflow_module
 from segment_librato.queue import patient_queue, spooled_queue
+from segment_librato.spooling import merged
 from segment_librato.spooling import run as run_module
 from segment_librato.spooling import spool as spool_module
 from segment_librato.spooling.orphan import find_orphans
@@ -926,6 +927,27 @@ def test_of_files_that_somebody_deletes_memory_is_delivered_and_the_rest_fails(
     assert client.stats.pending == 0
 
 
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_what_somebody_puts_in_the_place_of_a_file_is_not_read(
+    overflowing: Client, path: Path, server: LocalSegment, errors: Errors, kind: str
+) -> None:
+    client = overflowing
+    with server.hold():
+        overflow(client, server)
+        file = overflow_file(path)
+        if kind == "link":
+            file.rename(path / "elsewhere")
+            file.symlink_to(path / "elsewhere")
+        else:
+            file.unlink()
+            file.mkdir()
+    assert client.flush(20)
+    ((error, _),) = errors.calls
+    assert isinstance(error, SpoolCorruptError)
+    assert (error.path, error.lost) == (str(file), client.stats.failed)
+    assert client.stats.pending == 0
+
+
 def test_several_files_that_somebody_deletes_are_told_of_once(
     overflowing: Client,
     path: Path,
@@ -1002,17 +1024,21 @@ def test_a_file_that_cannot_be_read_for_now_is_read_later(
     server: LocalSegment,
     errors: Errors,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client = overflowing
-    with server.hold():
-        overflow(client, server)
-        file = overflow_file(path)
-        away = file.rename(path / "away")
-        file.mkdir()
-    assert not client.flush(0.3)
-    assert caplog.messages == [f"the spool's file {file} cannot be read, and stays: not a file"]
-    file.rmdir()
-    away.rename(file)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(merged, "_open", refuse)
+        with server.hold():
+            overflow(client, server)
+            file = overflow_file(path)
+        assert not client.flush(0.3)
+    reason = "Too many open files"
+    assert caplog.messages == [f"the spool's file {file} cannot be read, and stays: {reason}"]
     assert client.flush(20)
     assert sorted(received(server)) == list(range(50))
     assert errors.calls == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import stat
 from typing import TYPE_CHECKING, NoReturn
 
 from segment_librato.foreign.interruption import let_through
@@ -84,10 +85,10 @@ class Segment:
         self.settled += count
 
     def look(self) -> None:
-        """Note whether somebody has deleted the file."""
+        """Note whether somebody has deleted the file, or put something else in its place."""
         if not self.is_gone:
             try:
-                self.path.lstat()
+                self.is_gone = not stat.S_ISREG(self.path.lstat().st_mode)
             except OSError as error:
                 let_through(error, error.__context__)
                 self.is_gone = isinstance(error, (FileNotFoundError, NotADirectoryError))
