@@ -22,7 +22,14 @@ from segment_librato.spooling.format import (
 )
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.merged import MergedReader
-from segment_librato.spooling.quarantine import DAMAGED, UNREADABLE, move_all, move_rest, warn_once
+from segment_librato.spooling.quarantine import (
+    DAMAGED,
+    DELETED,
+    UNREADABLE,
+    move_all,
+    move_rest,
+    warn_once,
+)
 from segment_librato.spooling.rest import COPY_SUFFIX, open_segment, replace_by_rest
 from segment_librato.spooling.run_folder import LOCK, remove_if_empty
 from segment_librato.spooling.segment import Segment
@@ -154,6 +161,8 @@ class Orphan:
                 self._ended(segment)
             except OSError as problem:
                 warn_once(DAMAGED, segment.path, problem.strerror)
+        elif isinstance(error, FileNotFoundError):
+            warn_once(DELETED, segment.path)
         elif segment.records:
             self._failing.add(segment.path)
         elif isinstance(error, UnknownVersionError):

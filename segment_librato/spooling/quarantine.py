@@ -18,9 +18,10 @@ from segment_librato.spooling.rest import copy_rest, open_private, open_segment
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["DAMAGED", "UNREADABLE", "move_all", "move_rest", "warn_once"]
+__all__ = ["DAMAGED", "DELETED", "UNREADABLE", "move_all", "move_rest", "warn_once"]
 
 UNREADABLE = "the spool's file %s cannot be read, and stays: %s"
+DELETED = "somebody deleted %s before it was read"
 DAMAGED = "the spool's file %s is damaged, and stays: %s"
 
 _warned_of: set[Path] = set()

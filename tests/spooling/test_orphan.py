@@ -230,6 +230,24 @@ def test_another_version_is_left_alone_and_told_of_once(
     assert corruption.errors == []
 
 
+def test_a_file_that_somebody_deletes_before_it_is_read_costs_no_other(
+    tmp_path: Path, corruption: Corruption, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_by_hand(tmp_path, segment_of(0, 3), segment_of(100, 3), segment_of(200, 3))
+    (orphan,) = find_orphans(tmp_path, corruption)
+    found = []
+    for segment, payload in orphan.messages():
+        if not found:
+            gone = sorted(orphan.path.glob("*.seg"))[1]
+            gone.unlink()
+        found.append(payload)
+        segment.settle(1)
+    orphan.close()
+    assert found == numbers(0, 3) + numbers(200, 203)
+    assert caplog.messages == [f"somebody deleted {gone} before it was read"]
+    assert list(tmp_path.iterdir()) == []
+
+
 # Damage
 
 
