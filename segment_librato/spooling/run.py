@@ -88,8 +88,7 @@ class Lane:
             if run.waits_for_disk:
                 self._sync(segment)
         except BaseException:  # after Ctrl-C, nobody knows what is in it
-            if segment:
-                run.seal(segment)
+            self._give_up(segment)
             raise
         self._idle.append(segment)
         if run.is_clean:
@@ -113,6 +112,11 @@ class Lane:
                     self._run.seal(one)
                 raise
         self._idle.extend(kept)
+
+    def _give_up(self, segment: WrittenSegment | None) -> None:
+        """Write no more to a segment, if there is one."""
+        if segment:
+            self._run.seal(segment)
 
     def reset_after_fork(self) -> None:
         """Close what the parent writes, without another effect."""

@@ -235,7 +235,7 @@ def test_a_file_that_somebody_deletes_before_it_is_read_costs_no_other(
 ) -> None:
     run_by_hand(tmp_path, segment_of(0, 3), segment_of(100, 3), segment_of(200, 3))
     (orphan,) = find_orphans(tmp_path, corruption)
-    found = []
+    found: list[bytes] = []
     for segment, payload in orphan.messages():
         if not found:
             gone = sorted(orphan.path.glob("*.seg"))[1]
