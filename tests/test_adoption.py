@@ -22,7 +22,7 @@ from segment_librato.config.client import Config
 from segment_librato.delivery import adoption
 from segment_librato.delivery.adoption import Adoption
 from segment_librato.process.clock import monotonic
-from segment_librato.queue import spooled_queue
+from segment_librato.queue import patient_queue
 from segment_librato.spooling.folder import open_spool
 from segment_librato.spooling.format import HEADER, pack
 from segment_librato.spooling.run import Run
@@ -157,7 +157,7 @@ def test_what_is_new_stays_while_the_oldest_are_being_delivered(
         message = {"type": "track", "userId": "u", "event": "e", "messageId": f"m{n}"}
         lane.append(json.dumps({**message, "properties": {"n": n, "text": text}}).encode())
     run.close()
-    monkeypatch.setattr(spooled_queue, "MAX_PRECEDENCE", 0.0)
+    monkeypatch.setattr(patient_queue, "MAX_PRECEDENCE", 0.0)
     config = SpoolConfig(folder.parent, max_bytes=1024 * 1024, when_full="drop_oldest", fsync=0.01)
     client = make(spool=config, upload_interval=60)
     looks: list[bool] = []
