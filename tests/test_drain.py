@@ -300,7 +300,7 @@ FULL_DISK = """
 import os, resource, signal, sys
 from segment_librato import Client
 from segment_librato.spooling import spool
-client = Client("test-key", host=sys.argv[1], spool=sys.argv[2], upload_interval=60)
+client = Client("test-key", sys.argv[1], spool=sys.argv[2], upload_interval=60, upload_size=500)
 track = lambda first, last: [client.track("u", "e", {"n": n})[0] for n in range(first, last)]
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))

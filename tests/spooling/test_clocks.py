@@ -126,8 +126,8 @@ def test_a_client_lives_through_clocks_that_are_set_forward_and_back(
     """In memory, in the overflow, set aside, adopted: nothing is too old, or waits for a year."""
     server.respond(503, times=3)
     script = f"""
-        from segment_librato.queue import spooled_queue
-        spooled_queue.FIRST_PAUSE = 0.05
+        from segment_librato.queue import patient_queue
+        patient_queue.FIRST_PAUSE = 0.05
         client = make(max_queue_size=5, max_retries=0, upload_interval=0.05)
         track(client, range(9, 20))
         for number, seconds in enumerate([{YEAR}, -{YEAR}, 0, -{YEAR}, {YEAR}]):
