@@ -181,6 +181,7 @@ class Run:
         self._is_synced = bool(fsync)
         self._unsynced: set[WrittenSegment] = set()  # or still being written
         self._folders: dict[str, RunFolder] = {}  # at most one; `setdefault` makes it so
+        self._being_closed: set[RunFolder] = set()
         self._lanes: list[Lane] = []
         register_after_fork(self)
 
@@ -197,8 +198,9 @@ class Run:
         """
         for lane in self._lanes:
             lane.reset_after_fork()
-        folders, self._folders = self._folders, {}
-        for folder in folders.values():
+        folders = [*self._folders.values(), *self._being_closed]
+        self._folders, self._being_closed = {}, set()
+        for folder in folders:
             folder.lock.release()
         self._unsynced = set()
         self.written, self.is_clean = 0, True
@@ -297,12 +299,17 @@ class Run:
                 self._folders.pop("", None)
 
     def close(self) -> None:
-        """Write no more, and let go of the folder; it stays if messages in it have no outcome."""
+        """Write no more, and let go of the folder; it stays if messages in it have no outcome.
+
+        Two threads may do so at once: it is free as soon as either has.
+        """
         for lane in self._lanes:
             lane.retire(all_of_them=True)
-        folders, self._folders = self._folders, {}
-        for folder in folders.values():
+        self._being_closed.update(self._folders.values())
+        self._folders = {}
+        for folder in self._being_closed.copy():
             folder.remove()
+            self._being_closed.discard(folder)
 
 
 def _sync(path: Path) -> None:

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.script import fork_warning, needs_fork
@@ -313,3 +313,28 @@ def test_a_full_disk_keeps_the_damage_where_it_is(
     assert corruption.errors == []
     assert "is damaged, and stays: File exists" in caplog.text
     assert len(list(run.glob("*.seg"))) == 1
+
+
+def test_a_run_that_two_threads_close_is_free_when_either_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path)
+    run.lane().append(b"0")
+    folder: Any = run._folders[""]  # noqa: SLF001  a thread is stopped in the middle of it
+    remove = type(folder).remove
+    is_stopped, may_go_on = threading.Event(), threading.Event()
+
+    def stop_the_first(folder: object) -> None:
+        if not is_stopped.is_set():
+            is_stopped.set()
+            assert may_go_on.wait(10)
+        remove(folder)
+
+    monkeypatch.setattr(type(folder), "remove", stop_the_first)
+    other = threading.Thread(target=run.close)
+    other.start()
+    assert is_stopped.wait(10)
+    run.close()
+    assert drain(tmp_path, Corruption()) == [b"0"]
+    may_go_on.set()
+    other.join()
