@@ -71,7 +71,7 @@ MAX_CALLS_OF_TRACK = 25 if orjson else 35
 # Of a request with all that is below it, `requests` and `urllib3` included: 480 to 493 calls with
 # urllib3 1.26 and 2.
 MAX_PYTHON_CALLS_OF_A_POST = 500
-# What a spool adds, today as well: one of them is a system call.
+# What a spool adds, today as well: one is a system call. On disk only, there is more to ask.
 MAX_CALLS_OF_A_SPOOL, MAX_CALLS_ON_DISK_ONLY = 11, 17
 # Today it is 45: a bytes object is 33 more than what is in it, its place in the queue is 8.
 MAX_BYTES_BESIDE_A_MESSAGE = 52
