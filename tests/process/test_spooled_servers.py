@@ -111,9 +111,8 @@ def spooling(server: LocalSegment, tmp_path: Path) -> Spooling:
     return Spooling(server, tmp_path)
 
 
-def request(listener: socket.socket, number: int) -> None:
+def request(host: str, port: int, number: int) -> None:
     """Have a number tracked, by a process that may be killed meanwhile."""
-    host, port = listener.getsockname()
     connection = http.client.HTTPConnection(host, port, timeout=60)
     with suppress(OSError, http.client.HTTPException):
         connection.request("GET", f"/{number}")
@@ -123,13 +122,14 @@ def request(listener: socket.socket, number: int) -> None:
 
 @contextmanager
 def traffic(listener: socket.socket) -> Iterator[None]:
-    """Make requests all the time on four threads."""
+    """Make requests all the time on four threads; the listener may be closed meanwhile."""
+    host, port = listener.getsockname()
     numbers = count()
     is_over = threading.Event()
 
     def work() -> None:
         while not is_over.is_set():
-            request(listener, next(numbers))
+            request(host, port, next(numbers))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
