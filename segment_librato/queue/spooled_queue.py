@@ -147,14 +147,14 @@ class SpooledQueue(PatientQueue):
     def _has_window(self, size: int) -> bool:
         """Return whether a message of this many bytes may wait in memory."""
         return (
-            not self._overflow.unread
+            not self._overflow.lane.unread
             and len(self._waiting) < self._max_size
             and self._waiting_bytes + size <= self._max_bytes
         )
 
     def qsize(self) -> int:
         """Return how many messages wait, in memory or on disk."""
-        return max(0, len(self._waiting) + self._overflow.unread)
+        return max(0, len(self._waiting) + self._overflow.lane.unread)
 
     def full(self) -> bool:
         """Return whether the spool is full, so that the next message may be rejected."""
@@ -231,7 +231,7 @@ class SpooledQueue(PatientQueue):
             self.spool.run.retire()
             if self._overflow.has_files():
                 self._read_ahead(to_the_end=True)
-        elif self._overflow.unread:  # nobody writes to the other lane meanwhile
+        elif self._overflow.lane.unread:  # nobody writes to the other lane meanwhile
             self._lane.retire()
 
     def count_expired(self, batch: InFlightBatch) -> int:
@@ -316,7 +316,7 @@ class SpooledQueue(PatientQueue):
 
     def _fall_asleep(self, waiter: Waiter) -> float | None:
         due_at = super()._fall_asleep(waiter)
-        if not self._overflow.unread or self._is_held_back():
+        if not self._overflow.lane.unread or self._is_held_back():
             return due_at
         poll_at = self.clock.deadline(POLL_SECONDS)
         return poll_at if due_at is None else min(poll_at, due_at)

@@ -60,8 +60,6 @@ class Lane:
             OSError: it was not written.
         """
         run, now = self._run, monotonic()
-        if entry is None:
-            entry = Entry()
         segment: WrittenSegment = None  # type: ignore[assignment]  # for the `except`
         try:
             try:
@@ -75,19 +73,20 @@ class Lane:
                     segment = self._make()
             # As in `pack`, and nothing of it in functions, which would take longer.
             length, body = len(payload), pack_sequence(next(run.sequence)) + payload
-            head = pack_head(length, length ^ 0xFFFF, crc32(body))
-            written = write(segment.descriptor, head + body)
+            record = pack_head(length, length ^ 0xFFFF, crc32(body)) + body
+            written = write(segment.descriptor, record)
             if written != length + RECORD_BYTES:
                 segment.undo()
             segment.size += written
             segment.records += 1  # no call between these: the record counts, or does not
             self.unread += 1
-            entry.segment = segment
+            if entry is not None:
+                entry.segment = segment
             segment.written_at = now
             run.written += written
             if run.waits_for_disk:
                 self._sync(segment)
-        except BaseException:  # after Ctrl-C, nobody knows what is in it
+        except BaseException:
             self._give_up(segment)
             raise
         self._idle.append(segment)
@@ -114,7 +113,7 @@ class Lane:
         self._idle.extend(kept)
 
     def _give_up(self, segment: WrittenSegment | None) -> None:
-        """Write no more to a segment, if there is one."""
+        """Write no more to a segment, if there is one: nobody knows what is in it."""
         if segment:
             self._run.seal(segment)
 
