@@ -140,6 +140,8 @@ class Router:
 
     def flush(self, timeout: float | None) -> bool:
         """Send what was accepted so far; return whether all of it has an outcome in time."""
+        notice_fork()
+        self._adopt()
         return self._finish(lambda pipeline, deadline: pipeline.flush(deadline), timeout)
 
     def join(self, timeout: float | None) -> bool:
@@ -166,10 +168,15 @@ class Router:
         if self._called_from_delivery():
             return False
         deadline = None if timeout is None else self._clock.deadline(timeout)
+        self._adopt()
         is_settled = begin_flush(self._pipelines)
         if is_settled is None:
             return self.flush(timeout)  # no thread can be started: there is no other way
         return await poll(is_settled, self._clock, deadline)
+
+    def _adopt(self) -> None:
+        for pipeline in self._pipelines:
+            pipeline.adopt()
 
     async def ashutdown(self, timeout: float) -> bool:
         """Shut down as `shutdown` does, without blocking the event loop."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from support.spool import run_by_hand
 
 from segment_librato import (
     APIError,
+    Client,
     SpoolConfig,
     SpoolCorruptError,
     SpoolExpiredError,
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
 
     from support.errors import Errors
 
-    from segment_librato import Client
     from segment_librato.counters import SpoolStats
     from segment_librato.devserver import LocalSegment
 
@@ -119,6 +121,26 @@ def test_a_client_delivers_what_was_left_behind_its_own(
     assert runs(folder) == []
     assert errors.calls == []
     assert server.duplicates == 0
+
+
+@pytest.mark.parametrize(
+    "flush", [Client.flush, lambda client: asyncio.run(client.aflush())], ids=["flush", "aflush"]
+)
+def test_a_client_that_only_flushes_delivers_what_was_left(
+    make: Callable[..., Client],
+    folder: Path,
+    server: LocalSegment,
+    flush: Callable[[Client], bool],
+) -> None:
+    leave(folder, *range(5))
+    client = make()
+    threads = threading.active_count()
+    assert client.join(10)
+    assert threading.active_count() == threads  # it has started none
+    assert flush(client)
+    assert server.wait_for(5)
+    assert client.shutdown(10)
+    assert runs(folder) == []
 
 
 def test_what_dead_processes_left_makes_room_before_what_is_new(

@@ -202,6 +202,11 @@ class Pipeline:
             log.debug("flush timed out; messages pending: %d", self.queue.ledger.stats().pending)
         return bool(is_settled)
 
+    def adopt(self) -> None:
+        """Have a consumer deliver what dead processes left in the spool, if there is one."""
+        if self._adoption and not self.queue.closed and exit_state.began is None:
+            self._has_consumers()
+
     def _is_over(self, deadline: float | None) -> bool:
         return deadline is not None and self.queue.clock.now() >= deadline
 
