@@ -10,6 +10,7 @@ written or read, when a batch is due, threads or the network.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Literal
 
 from segment_librato.process.locks import synchronized
@@ -82,6 +83,8 @@ class SpooledQueue(PatientQueue):
         self.spool.reset()
         self._overflow.reset()
         self._left_before = 0  # messages that were left when somebody asked last
+        # Who lets go of the files waits until a thread that rewrites them is done.
+        self._rewriting: threading.RLock = threading.RLock()
         if self._only_writes:
             self._adopt_at = None
 
@@ -185,12 +188,13 @@ class SpooledQueue(PatientQueue):
 
         Otherwise these would be delivered, or reported, once more by whoever delivers the rest.
         """
-        with self.lock:
-            left, self._ledger.left = self._ledger.left, []
-            partly_read = self._overflow.take_partly_read()
-        if left or partly_read:
-            self._lane.retire(all_of_them=True)
-            keep_only(left, partly_read)
+        with self._rewriting:
+            with self.lock:
+                left, self._ledger.left = self._ledger.left, []
+                partly_read = self._overflow.take_partly_read()
+            if left or partly_read:
+                self._lane.retire(all_of_them=True)
+                keep_only(left, partly_read)
 
     def waits_in_memory(self) -> bool:
         """Return whether anything waits that is not on disk. Takes no lock."""
