@@ -245,7 +245,7 @@ def test_a_disk_that_is_full_raises_and_leaves_the_file_whole(
                 lane.append(b"%d" % number)
                 written += 1
         except OSError as error:
-            print(written, error.strerror)
+            print(written, error.strerror, flush=True)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         write(written, 30)
         os._exit(0)
