@@ -20,6 +20,9 @@ from segment_librato.errors import (
     QueueFullError,
     SegmentError,
     ShutdownTimeoutError,
+    SpoolCorruptError,
+    SpoolExpiredError,
+    SpoolFullError,
     ValidationError,
     unexpected,
 )
@@ -31,6 +34,8 @@ WITH_A_TEXT: list[type[SegmentError]] = [
     QueueFullError,
     ClientClosedError,
     ShutdownTimeoutError,
+    SpoolExpiredError,
+    SpoolFullError,
     DeliveryError,
     NetworkError,
 ]
@@ -38,6 +43,8 @@ ALL = [
     *(kind("something happened") for kind in WITH_A_TEXT),
     APIError(500),
     APIError(429, "too_many", "slow down", 12.5),
+    SpoolCorruptError("/spool/quarantine/1.seg", 380),
+    SpoolCorruptError("/spool/1.seg", 0, 7, "somebody deleted a file of the spool"),
 ]
 
 
@@ -126,6 +133,13 @@ def test_an_error_survives_on_its_way_to_another_process(
     assert type(again) is type(error)
     assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
     assert again.code == error.code
+
+
+def test_a_part_of_a_spool_that_is_lost_says_where_and_how_much() -> None:
+    error = SpoolCorruptError("/spool/quarantine/1.seg", 380, 2)
+    assert str(error) == "unreadable bytes of the spool: 380, moved to /spool/quarantine/1.seg"
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (again.path, again.bytes, again.lost) == ("/spool/quarantine/1.seg", 380, 2)
 
 
 def test_unexpected_names_the_type_and_never_the_value() -> None:
