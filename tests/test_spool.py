@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import logging
@@ -642,6 +643,73 @@ def test_a_client_that_only_writes_keeps_in_memory_what_it_cannot_write(
     assert client.shutdown()
     assert sorted(left_behind(path)) == list(range(4))
     assert errors.calls == []
+
+
+def test_a_client_that_only_writes_rejects_what_a_full_spool_has_no_room_for(
+    make: Callable[..., Client], path: Path, errors: Errors
+) -> None:
+    client = make(spool=SpoolConfig(path, max_bytes=1024 * 1024, deliver=False))
+    calls = [client.track("user", "event", {"n": n, "text": "x" * 10_000}) for n in range(120)]
+    accepted = [message["properties"]["n"] for is_accepted, message in calls if is_accepted]
+    rejected = [message["messageId"] for is_accepted, message in calls if not is_accepted]
+    assert len(accepted) > 90
+    assert set(errors.types) == {QueueFullError}
+    assert errors.message_ids == rejected != []
+    assert client.stats[:5] == (len(accepted), 0, 0, len(rejected), len(accepted))
+    assert client.shutdown()
+    assert left_behind(path) == accepted
+
+
+def test_a_client_that_only_writes_flushes_an_event_loop_without_a_thread(
+    make: Callable[..., Client], path: Path, synced: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make(spool=SpoolConfig(path, fsync=LONG, deliver=False))
+    threads = threading.active_count()
+    track(client, range(2))
+    synced.clear()
+    track(client, range(2, 4))
+    assert asyncio.run(client.aflush(0))
+    assert synced == [".seg", ".run"]
+    with monkeypatch.context() as patch:
+        fail_to_write(patch, errno.ENOSPC)
+        track(client, range(4, 6))
+        assert not asyncio.run(client.aflush(0))
+    monkeypatch.setattr(spool_module, "monotonic", lambda: monotonic() + 31)
+    assert asyncio.run(client.aflush(0))
+    assert threading.active_count() == threads
+    assert client.shutdown()
+    assert sorted(left_behind(path)) == list(range(6))
+
+
+@pytest.mark.parametrize(
+    "end, status",
+    [
+        ("signal.signal(signal.SIGTERM, lambda *_: os._exit(3))", 3),  # the handler of a framework
+        ("pass", -signal.SIGTERM),
+    ],
+    ids=["with a handler", "without one"],
+)
+def test_a_client_that_only_writes_has_sigterm_write_what_is_only_in_memory(
+    path: Path, end: str, status: int
+) -> None:
+    script = f"""
+        import errno
+        import segment_librato
+        from segment_librato.spooling import run
+        {end}
+        segment_librato.flush_on_sigterm()
+        client = make(spool=SpoolConfig(path, deliver=False))
+        write, spool = run.write, client.queue.spool
+        def fail(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        run.write = fail
+        track(client, range(10))
+        assert spool.is_in_trouble
+        run.write, spool._retry_at = write, 1e-9  # there is room again, and it is time to look
+        os.kill(os.getpid(), signal.SIGTERM)
+    """
+    run_script(path, script, status)
+    assert left_behind(path) == list(range(10))
 
 
 # Trouble

@@ -65,12 +65,3 @@ class WritingPipeline(Pipeline):
     def finish_flush(self, elapsed: float) -> None:  # noqa: ARG002  it takes no time
         """Have the disk hold what was accepted."""
         self.flush(None)
-
-    def _has_work(self) -> bool:
-        return not self.queue.is_settled()
-
-    def _start_consumers(self) -> None:
-        """Start none."""
-
-    def _misses_consumers(self) -> bool:
-        return False

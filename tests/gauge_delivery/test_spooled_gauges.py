@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.interruptions import interrupted
+from support.otlp_receiver import OtlpReceiver, Point
 
-from segment_librato import Client, LibratoConfig, ShutdownTimeoutError, SpoolConfig
+from segment_librato import (
+    Client,
+    LibratoConfig,
+    OpenTelemetryConfig,
+    QueueFullError,
+    ShutdownTimeoutError,
+    SpoolConfig,
+)
+from segment_librato.gauge_delivery.queue import GaugeQueue
 from segment_librato.process.clock import monotonic
+from segment_librato.spooling import run as run_module
+from segment_librato.spooling import spool as spool_module
 from segment_librato.spooling.orphan import find_orphans
 
 if TYPE_CHECKING:
@@ -28,6 +42,7 @@ if TYPE_CHECKING:
 
 NOWHERE = "http://127.0.0.1:9"  # where nothing listens
 EMAIL = "ada@example.com"
+HOUR = int(time.time()) // 3600 * 3600  # a time of all samples, so that they are of one period
 TOKEN = "t0ken-that-must-not-show"  # noqa: S105  not a real one
 
 
@@ -170,6 +185,216 @@ def test_gauges_may_be_written_only(make: Callable[..., Client], path: Path) -> 
         assert client.gauge("gauge", n)[0]
     assert client.shutdown()
     assert len(left_behind(path)) == 10
+
+
+def numbers(server: LocalSegment) -> list[float]:
+    """Return the values that arrived, or the sums, in order."""
+    return [
+        gauge.get("sum", gauge.get("value"))
+        for request in server.requests
+        for gauge in request.measurements
+    ]
+
+
+def fail_to_write(patch: pytest.MonkeyPatch) -> None:
+    def write(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    patch.setattr(run_module, "write", write)
+
+
+def test_samples_that_cannot_be_written_stay_in_memory_and_in_their_gauge(
+    make: Callable[..., Client],
+    path: Path,
+    server: LocalSegment,
+    errors: Errors,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = make(aggregate=600)
+    assert client.gauge("gauge", 1, timestamp=HOUR)[0]
+    with monkeypatch.context() as patch:
+        fail_to_write(patch)
+        assert client.gauge("gauge", 2, timestamp=HOUR)[0]
+        assert client.gauge("another", 10, timestamp=HOUR)[0]
+    assert client.gauge("gauge", 4, timestamp=HOUR)[0]  # the disk has a rest
+    monkeypatch.setattr(spool_module, "monotonic", lambda: monotonic() + 31)
+    assert client.gauge("another", 20, timestamp=HOUR)[0]
+    stats = client.stats.gauges
+    assert stats is not None
+    assert stats.spool is not None
+    assert (stats.accepted, stats.pending, stats.spool.errors) == (2, 2, 1)
+    assert client.flush(10)
+    assert sorted(numbers(server)) == [7, 30]
+    assert client.shutdown(10)
+    assert errors.calls == []
+    assert files(path) == []
+
+
+def test_of_a_gauge_only_the_samples_on_disk_are_left(
+    make: Callable[..., Client], path: Path, errors: Errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make(host=NOWHERE, aggregate=600)
+    client.gauge("disk", 1, timestamp=HOUR)
+    with monkeypatch.context() as patch:
+        fail_to_write(patch)
+        client.gauge("memory", 2, timestamp=HOUR)
+    assert not client.shutdown(0)
+    ((error, gauges),) = errors.calls
+    assert isinstance(error, ShutdownTimeoutError)
+    assert [(gauge["name"], gauge["sum"]) for gauge in gauges] == [("memory", 2)]
+    assert [(gauge["name"], gauge["sum"]) for gauge in left_behind(path)] == [("disk", 1)]
+    stats = client.stats.gauges
+    assert stats is not None
+    assert (stats.accepted, stats.failed, stats.pending) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("names", [["gauge"], ["gauge", "another"]])
+def test_beyond_its_bytes_samples_are_rejected_though_their_gauge_waits(
+    make: Callable[..., Client],
+    path: Path,
+    server: LocalSegment,
+    errors: Errors,
+    names: list[str],
+) -> None:
+    client = make(SpoolConfig(path, max_bytes=1024 * 1024, fsync=None), aggregate=600)
+    source = "s" * 250
+    server.hold()
+    accepted = [
+        client.gauge(names[n % len(names)], 1, source=source, timestamp=HOUR)[0]
+        for n in range(4000)
+    ]
+    assert accepted == sorted(accepted, reverse=True)
+    assert 2000 < sum(accepted) < 4000
+    assert set(errors.types) == {QueueFullError}
+    stats = client.stats.gauges
+    assert stats is not None
+    assert stats.spool is not None
+    assert stats.rejected == len(errors.calls) == 4000 - sum(accepted)
+    assert 1024 * 1024 - 1024 < stats.spool.bytes <= 1024 * 1024
+    server.release()
+    assert client.flush(10)
+    assert sum(numbers(server)) == sum(accepted)
+    assert wait_until(lambda: not list(path.rglob("*.seg")))
+    assert wait_until(lambda: client.gauge("gauge", 1)[0])
+
+
+def test_samples_that_do_not_fit_in_one_gauge_are_two_with_files_of_their_own(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
+) -> None:
+    client = make(aggregate=600)
+    for value in (9e125, 8e125, 1):
+        assert client.gauge("gauge", value, timestamp=HOUR)[0]
+    assert client.flush(10)
+    assert [len(request.measurements) for request in server.requests] == [2]
+    assert sorted(numbers(server)) == [8e125, 9e125]
+    assert client.shutdown(10)
+    assert errors.calls == []
+    assert files(path) == []
+
+
+def test_a_sample_that_an_interruption_keeps_out_leaves_no_record(
+    make: Callable[..., Client],
+    path: Path,
+    server: LocalSegment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = make(aggregate=600)
+    assert client.gauge("gauge", 1, timestamp=HOUR)[0]
+
+    def interrupt(*_: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GaugeQueue, "offer", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            client.gauge("gauge", 2, timestamp=HOUR)
+    assert client.gauge("gauge", 4, timestamp=HOUR)[0]
+    assert client.flush(10)
+    assert numbers(server) == [5]
+    assert client.shutdown(10)
+    assert files(path) == []
+
+
+def kill_after_gauges(path: Path, account: str) -> None:
+    """Run a process that is killed when it has written 100 samples."""
+    script = f"""
+        import os, signal
+        from segment_librato import Client, LibratoConfig, OpenTelemetryConfig
+        client = Client(gauges={account}, spool={str(path)!r}, on_error=print)
+        for n in range(100):
+            assert client.gauge("gauge", n, source="web-1", timestamp={HOUR})[0]
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (process.returncode, process.stdout) == (-signal.SIGKILL, b""), process.stderr
+
+
+@pytest.mark.parametrize("aggregate", [0, 600])
+def test_what_a_killed_process_left_is_delivered_one_by_one_by_the_next(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors, aggregate: int
+) -> None:
+    account = LibratoConfig(EMAIL, TOKEN, host=server.host)
+    given = f"({EMAIL!r}, {TOKEN!r}, host={server.host!r}, upload_interval=600"
+    with server.hold():
+        kill_after_gauges(path, f"LibratoConfig{given}, aggregate={aggregate})")
+    server.clear()
+    client = make(aggregate=aggregate)
+    assert client.config.gauges == account.with_options(aggregate=aggregate)
+    assert client.gauge("own", 1000)[0]
+    assert client.flush(10)
+    assert wait_until(lambda: len(numbers(server)) == 101)
+    assert numbers(server) == [1000, *range(100)]
+    left = [gauge for request in server.requests for gauge in request.measurements][1:]
+    assert {(gauge["name"], gauge["source"]) for gauge in left} == {("gauge", "web-1")}
+    if aggregate:
+        assert {gauge["count"] for gauge in left} == {1}
+    assert client.shutdown(10)
+    stats = client.stats.gauges
+    assert stats is not None
+    assert stats.spool is not None
+    assert (stats.accepted, stats.delivered) == (1, 1)
+    assert (stats.spool.adopted, stats.spool.recovered) == (100, 100)
+    assert errors.calls == []
+    assert files(path) == []
+
+
+def test_a_process_that_is_killed_leaves_gauges_for_opentelemetry(
+    path: Path, errors: Errors
+) -> None:
+    with OtlpReceiver() as receiver:
+        headers = {"X-Token": TOKEN}
+        account = OpenTelemetryConfig(receiver.host, headers, aggregate=600)
+        kill_after_gauges(
+            path, f"OpenTelemetryConfig({receiver.host!r}, {headers!r}, aggregate=600)"
+        )
+        assert not [one for one in path.rglob("*") if TOKEN in one.name]
+        assert not [one for one in files(path) if TOKEN.encode() in one.read_bytes()]
+        client = Client(gauges=account, spool=path, on_error=errors)
+        assert client.gauge("own", 1000)[0]
+        assert client.flush(10)
+        assert receiver.wait_until(lambda: len(receiver.points) == 5 * 101)
+        assert client.shutdown(10)
+        assert {point.name for point in receiver.points[:5]} == {
+            f"own{of}" for of in ("", ".count", ".sum", ".min", ".max")
+        }
+        for name in ("gauge", "gauge.sum", "gauge.min", "gauge.max"):
+            points = [point for point in receiver.points if point.name == name]
+            assert points == [Point(name, "web-1", HOUR, n) for n in range(100)]
+    assert errors.calls == []
+    assert files(path) == []
+
+
+def test_each_token_for_opentelemetry_has_a_folder(path: Path) -> None:
+    for headers in ({"X-Token": "1"}, {"X-Token": "2"}, None):
+        for endpoint in (NOWHERE, "http://127.0.0.1:10"):
+            for _ in range(2):
+                Client(gauges=OpenTelemetryConfig(endpoint, headers), spool=path)
+    assert len(list(path.iterdir())) == 6
 
 
 def test_accounts_have_folders_of_their_own_and_none_shows_a_token(path: Path) -> None:
