@@ -943,6 +943,53 @@ def test_the_oldest_make_room_at_once_if_that_is_wanted(
     assert not arrived & set(errors.message_ids)
 
 
+def test_an_on_error_that_exits_does_not_keep_newer_messages_from_being_accepted(
+    make: Callable[..., Client], path: Path, server: LocalSegment
+) -> None:
+    """It is called on the thread that makes room, which goes on."""
+    told: list[str] = []
+
+    def exit_(error: Exception, messages: list[dict[str, Any]]) -> None:
+        assert type(error) is SpoolFullError
+        told.extend(message["messageId"] for message in messages)
+        raise SystemExit
+
+    config = SpoolConfig(path, max_bytes=1024 * 1024, when_full="drop_oldest", fsync=0.01)
+    client = make(spool=config, max_queue_size=10, upload_size=1, on_error=exit_)
+    with server.hold():
+        for _ in range(30):
+            assert all(fill(client, 10_000, 10))
+            assert wait_until(lambda: spool_bytes(client) <= 1024 * 1024)
+    assert client.flush(20)
+    stats = client.stats
+    assert stats.failed == len(told) == len(set(told)) > 150
+    assert stats.delivered + stats.failed == 300
+
+
+def test_room_is_not_made_while_all_that_there_is_is_being_sent(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
+) -> None:
+    """Another process may have filled the spool."""
+    config = SpoolConfig(path, max_bytes=1024 * 1024, when_full="drop_oldest", fsync=LONG)
+    client = make(spool=config, upload_size=1)
+    other = run_module.Run(folder_of(path))
+    with server.hold():
+        track(client, range(1))
+        assert server.wait_until(lambda: server.held == 1)
+        lane = other.lane()
+        for _ in range(120):
+            lane.append(b"x" * 10_000)
+        pipeline = client._router._pipelines[0]  # noqa: SLF001  its own thread does this at any time
+        for _ in range(3):
+            pipeline._make_room()  # noqa: SLF001  the same
+        assert spool_bytes(client) > 1024 * 1024
+        assert client.stats.pending == 1
+    assert client.flush(10)
+    assert errors.calls == []
+    assert client.stats.delivered == 1
+    other.close()
+
+
 def overflow(client: Client, server: LocalSegment) -> None:
     """Have ten messages sent, with no answer yet; ten in memory; and 30 on disk only."""
     track(client, range(10))
@@ -1110,6 +1157,40 @@ def test_a_file_that_cannot_be_read_for_now_is_read_later(
     assert client.flush(20)
     assert sorted(received(server)) == list(range(50))
     assert errors.calls == []
+
+
+def test_a_file_whose_middle_cannot_be_read_for_now_is_read_on_from_there(
+    overflowing: Client,
+    path: Path,
+    server: LocalSegment,
+    errors: Errors,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = overflowing
+    failed: list[bytes] = []
+    advance = merged._Open.advance  # noqa: SLF001  where the disk is read
+
+    def fail_at_35(opened: Any) -> int | None:
+        number = advance(opened)
+        if not failed and b'"n":35' in opened.payload.replace(b" ", b""):
+            failed.append(opened.payload)
+            raise OSError(errno.EIO, "Input/output error")
+        return number
+
+    monkeypatch.setattr(merged._Open, "advance", fail_at_35)  # noqa: SLF001  the same
+    with server.hold():
+        overflow(client, server)
+        file = overflow_file(path)
+    assert client.flush(20)
+    reason = "Input/output error"
+    assert caplog.messages == [f"the spool's file {file} cannot be read, and stays: {reason}"]
+    assert len(failed) == 1
+    assert received(server) == list(range(50))
+    assert spool_of(client).errors == 1
+    assert errors.calls == []
+    assert client.shutdown(10)
+    assert files(path) == []
 
 
 def test_what_a_shutdown_would_leave_in_files_that_somebody_deleted_is_reported(

@@ -105,9 +105,19 @@ class Keeper:
                     break
                 work_at = self._clock.deadline(self._seconds)
                 while self._clock.wait(hurried, work_at) and not self._must_stop:
-                    self._urgent_work()
-                self._work()
+                    _do(self._urgent_work)
+                _do(self._work)
         except BaseException as interruption:
             if not ends_greenlet(interruption):
                 raise
             log.debug("keeper stopped by %s", type(interruption).__name__)
+
+
+def _do(work: Callable[[], object]) -> None:
+    """Do some work; go on if `on_error`, which it may call, tries to end the process."""
+    try:
+        work()
+    except BaseException as interruption:
+        if ends_greenlet(interruption):
+            raise
+        log.warning("the keeper continues after %s", type(interruption).__name__)

@@ -8,6 +8,7 @@ import pytest
 
 from segment_librato.config.spool import SpoolConfig
 from segment_librato.process.clock import Clock, Waitable
+from segment_librato.queue.message_queue import MessageQueue
 from segment_librato.queue.patient_queue import MIN_BATCH_SECONDS
 from segment_librato.queue.schedule import BatchRules
 from segment_librato.queue.spooled_queue import SpooledQueue
@@ -90,3 +91,27 @@ def test_a_batch_that_somebody_waits_for_leaves_at_once(queue: SpooledQueue, how
     fill(queue, b"3", b"4")
     getattr(queue, how)()
     assert take(queue) == [b"3", b"4"]
+
+
+@pytest.mark.parametrize("is_usual", [True, False])
+def test_what_an_interruption_ends_after_it_was_written_is_settled_at_once(
+    queue: SpooledQueue, monkeypatch: pytest.MonkeyPatch, *, is_usual: bool
+) -> None:
+    queue.spool.measure()
+    if not is_usual:
+        queue.spool.limit = -1
+    fill(queue, b"3")
+    (segment,) = queue._lane._idle  # noqa: SLF001  what is being written
+    records, settled = segment.records, segment.settled
+
+    def interrupt(*_: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MessageQueue, "offer", interrupt)
+        patch.setattr(queue, "_wake", interrupt)
+        queue._wake_at_messages = 0  # noqa: SLF001  so that it is called
+        with pytest.raises(KeyboardInterrupt):
+            queue.offer(b"interrupted")
+    assert (segment.records, segment.settled) == (records + 1, settled + 1)
+    assert take(queue)[0] == b"3"
