@@ -712,6 +712,26 @@ def test_a_client_that_only_writes_has_sigterm_write_what_is_only_in_memory(
     assert left_behind(path) == list(range(10))
 
 
+@pytest.mark.parametrize("delivers", [True, False])
+def test_a_call_does_not_wait_for_another_thread_to_look_how_much_there_is(
+    make: Callable[..., Client], path: Path, monkeypatch: pytest.MonkeyPatch, *, delivers: bool
+) -> None:
+    client = make(spool=SpoolConfig(path, deliver=delivers), host=NOWHERE)
+    look, accepted = spool_module._entries, []  # noqa: SLF001  what takes long in a large folder
+
+    def look_slowly(folder: Any) -> Any:
+        monkeypatch.setattr(spool_module, "_entries", look)
+        other = threading.Thread(target=lambda: accepted.extend(track(client, range(1, 2))))
+        other.start()
+        other.join(10)
+        return look(folder)
+
+    monkeypatch.setattr(spool_module, "_entries", look_slowly)
+    accepted += track(client, range(1))
+    assert accepted == [True, True]
+    assert client.stats.rejected == 0
+
+
 # Trouble
 
 
@@ -1455,3 +1475,110 @@ def test_budgets_still_hold_without_a_spool(server: LocalSegment, errors: Errors
     assert client.shutdown(10)
     assert errors.types == [APIError]
     assert retry.MAX_BACKOFF_SECONDS == 60
+
+
+# An outage that lasts
+
+
+def wait_until_set_aside(client: Client, count: int) -> None:
+    queue: Any = client.queue
+    assert wait_until(lambda: queue.ledger.count_set_aside() >= count)
+
+
+def test_calls_that_a_full_spool_rejects_do_not_have_the_server_asked_before_it_is_time(
+    make: Callable[..., Client], path: Path, server: LocalSegment
+) -> None:
+    server.respond(429, times=None, headers={"Retry-After": "300"})
+    config = SpoolConfig(path, max_bytes=1024 * 1024)
+    client = make(spool=config, upload_size=10, max_rate_limit_duration=0)
+    fill(client, 10_000, 120)
+    wait_until_set_aside(client, 4)
+    requests = len(server.requests)
+    assert requests == 4
+    for _ in range(300):
+        assert fill(client, 10_000, 1) == [False]
+    assert not client.flush(0)  # which may ask
+    assert server.wait_until(lambda: len(server.requests) > 4)
+    wait_until_set_aside(client, 4)
+    assert len(server.requests) == 8
+
+
+def test_the_oldest_of_what_was_set_aside_makes_room_and_the_rest_is_not_sent(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
+) -> None:
+    server.respond(429, times=None, headers={"Retry-After": "300"})
+    config = SpoolConfig(path, max_bytes=1024 * 1024, when_full="drop_oldest", fsync=0.01)
+    client = make(spool=config, upload_size=10, max_rate_limit_duration=0)
+    calls = [client.track("u", "e", {"text": "x" * 10_000}) for _ in range(60)]
+    wait_until_set_aside(client, 4)
+    while not errors.calls:
+        calls.append(client.track("u", "e", {"text": "x" * 10_000}))
+        assert calls[-1][0]
+        wait_until(lambda: spool_bytes(client) <= 1024 * 1024)
+    assert set(errors.types) == {SpoolFullError}
+    ids = [message["messageId"] for _, message in calls]
+    assert errors.message_ids == ids[: len(errors.message_ids)]
+    wait_until_set_aside(client, 4)  # the next ones, in their place
+    asked = [one["messageId"] for request in server.requests for one in request.messages]
+    assert len(asked) == len(set(asked)) > 40
+
+
+def test_why_a_call_is_rejected_takes_no_look_at_the_folder(
+    make: Callable[..., Client],
+    path: Path,
+    server: LocalSegment,
+    errors: Errors,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = make(spool=SpoolConfig(path, max_bytes=1024 * 1024), upload_interval=LONG)
+    with server.hold():
+        fill(client, 10_000, 120)
+        size = spool_bytes(client)
+        looks: list[Any] = []
+        now = monotonic()
+        monkeypatch.setattr(spool_module, "monotonic", lambda: now)
+        client.queue.spool.measure()  # type: ignore[attr-defined]
+        monkeypatch.setattr(spool_module, "_entries", looks.append)
+        errors.calls.clear()
+        assert fill(client, 10_000, 20) == [False] * 20
+        assert looks == []
+    assert {str(error) for error, _ in errors.calls} == {
+        f"the spool has {size} bytes of at most {1024 * 1024}"
+    }
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_a_consumer_that_has_to_leave_rests_while_nothing_can_be_sent(
+    make: Callable[..., Client], path: Path, monkeypatch: pytest.MonkeyPatch, *, is_readable: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    if not is_readable:
+        monkeypatch.setattr(merged, "_open", refuse)
+    client = make(
+        host=NOWHERE,
+        upload_size=10,
+        upload_interval=0.01,
+        max_queue_size=100 if is_readable else 10,
+        max_retries=0,
+        thread=2,
+    )
+    track(client, range(100))
+    wait_until_set_aside(client, 4 if is_readable else 1)
+    queue: Any = client.queue
+    looks: list[Any] = []
+    fall_asleep = queue._fall_asleep  # noqa: SLF001  each time that there is nothing to do
+
+    def look(waiter: Any) -> Any:
+        looks.append(waiter)
+        return fall_asleep(waiter)
+
+    monkeypatch.setattr(queue, "_fall_asleep", look)
+    queue.close()
+    time.sleep(0.3)
+    assert len(looks) < 10
+    assert not client.shutdown(0)
+    assert wait_until(lambda: not queue.workers.count)
+    monkeypatch.undo()
+    assert left_behind(path) == list(range(100))

@@ -157,7 +157,7 @@ class Ledger:
         What was passed to `on_error` has failed. The rest is sent, though a request with it may
         have been under way.
         """
-        for orphan in self._in_flight.copy():
+        for orphan in sorted(self._in_flight.copy(), key=lambda batch: batch.first):
             if orphan.is_orphan:
                 self._take_back(orphan)
                 batch.first, batch.turns = orphan.first + orphan.claimed, orphan.turns

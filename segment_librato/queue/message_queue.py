@@ -149,7 +149,7 @@ class MessageQueue:
         """
         if self.offer(message) is not REFUSED:
             return None
-        self.send_at_once()  # nothing more can join what waits
+        self._have_all_sent()  # nothing more can join what waits
         if deadline is not None and not self._waits_in_line_here():
             return self._put_in_turn(message, deadline, find_consumers)
         # A call that cannot wait overtakes those that do.
@@ -196,6 +196,9 @@ class MessageQueue:
 
     def send_at_once(self) -> None:
         """Let what waits leave at once. Takes no lock."""
+        self._have_all_sent()
+
+    def _have_all_sent(self) -> None:
         if self.qsize():
             self._is_flush_wanted = True
             self.workers.wake()
@@ -487,7 +490,12 @@ class MessageQueue:
             self.is_unserved = True
         if self.qsize() and self.workers.register(worker, thread):
             return False
+        self.workers.wake()  # those that have to leave as well
         self._changed.notify_all()
+        return True
+
+    def _can_take(self) -> bool:
+        """Return whether what waits can be taken now, if anything does."""
         return True
 
     def _is_due(self) -> bool:
@@ -521,7 +529,7 @@ class MessageQueue:
         or closed the queue.
         """
         self.workers.fall_asleep(waiter)
-        if self.workers.must_leave:
+        if self.workers.must_leave and self._can_take():
             waiter.wake()
         if not self._waiting:
             self._wake_at_messages, self._wake_at_bytes = 1, UNBOUNDED

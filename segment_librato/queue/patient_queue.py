@@ -53,6 +53,7 @@ class PatientQueue(MessageQueue):
     def reset(self) -> None:
         """Forget everything, as a forked child must."""
         super().reset()
+        self._is_retry_wanted = False  # of what was set aside, now
         self._gathers_until = ALREADY_OVER  # before, a batch leaves only if it is full, or urgent
         # When a consumer looks for what dead processes left; None while one does, or never.
         self._adopt_at: float | None = ALREADY_OVER
@@ -64,7 +65,8 @@ class PatientQueue(MessageQueue):
     def send_at_once(self) -> None:
         """Let what waits leave at once, and try again what was set aside. Takes no lock."""
         if not self.is_settled():
-            self._is_flush_wanted = True
+            # One statement: a consumer may look at any time.
+            self._is_retry_wanted, self._is_flush_wanted = True, True
             self.workers.wake()
 
     @synchronized
@@ -104,8 +106,10 @@ class PatientQueue(MessageQueue):
     # Under the lock
 
     def _take_due(self, batch: InFlightBatch, *, is_due: bool) -> bool:
-        if self._is_flush_wanted:
+        if self._is_retry_wanted:
+            self._is_retry_wanted = False
             self._ledger.recall(ALL)
+        if self._is_flush_wanted:
             self._is_urgent()  # which takes note of it
         self._ledger.recall(self.clock.now())
         if self._is_held_back() and not self.ledger.has_orphans():
@@ -132,6 +136,9 @@ class PatientQueue(MessageQueue):
         if self._is_held_back():
             return False
         return super()._is_due() and not self._is_gathering()
+
+    def _can_take(self) -> bool:
+        return not self._is_held_back()
 
     def _is_gathering(self) -> bool:
         """Return whether more messages are to join those that wait."""

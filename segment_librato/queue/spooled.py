@@ -107,6 +107,13 @@ class SpooledLedger(Ledger):
                 batch.retry_at, batch.is_orphan = None, True
 
     @synchronized
+    def recall_oldest(self) -> None:
+        """Have the oldest batch adopted of those that were set aside, if there is one."""
+        batch = min(self._set_aside(), key=attrgetter("first"), default=None)
+        if batch:
+            batch.retry_at, batch.is_orphan = None, True
+
+    @synchronized
     def next_retry(self) -> float | None:
         """Return when the next batch that was set aside is due; None if there is none."""
         times = [one.retry_at for one in self._set_aside() if one.retry_at is not None]

@@ -166,8 +166,8 @@ class SpooledQueue(PatientQueue):
     def _why_full(self) -> str:
         if self.spool.is_in_trouble:
             return super()._why_full()
-        stats, bound = self.spool.stats(), self.spool.config.max_bytes
-        return f"the spool has {stats.bytes} bytes of at most {bound}"
+        bound = self.spool.config.max_bytes
+        return f"the spool has {self.spool.size} bytes of at most {bound}"
 
     def _has_room(self, size: int) -> bool:
         if self.spool.is_in_trouble:
@@ -182,6 +182,7 @@ class SpooledQueue(PatientQueue):
             self._overflow.leave_unread(self._ledger.counts)
             self._ledger.left += self._overflow.leave_ahead()
             super().abandon(left_over)
+        self.workers.wake()  # those that have to leave
 
     def drop_settled(self) -> None:
         """Rewrite files of which some messages were left, and others have their outcome.
@@ -223,7 +224,7 @@ class SpooledQueue(PatientQueue):
         """Take about as much as a segment has; see `MessageQueue.take_oldest`."""
         self._read_ahead(max_messages=UNBOUNDED)
         with self.lock:
-            self._ledger.recall(ALL)
+            self._ledger.recall_oldest()
             if self.ledger.adopt(batch) or self._fill(batch, UNBOUNDED, MAX_SEGMENT_BYTES):
                 return batch
         return None
@@ -317,6 +318,10 @@ class SpooledQueue(PatientQueue):
     def _is_due(self) -> bool:
         is_read = self._overflow.ahead and not (self._waiting or self._is_held_back())
         return bool(is_read) or super()._is_due()
+
+    def _can_take(self) -> bool:
+        is_out_of_reach = self._overflow.lane.unread and not (self._waiting or self._overflow.ahead)
+        return not is_out_of_reach and super()._can_take()
 
     def _fall_asleep(self, waiter: Waiter) -> float | None:
         due_at = super()._fall_asleep(waiter)

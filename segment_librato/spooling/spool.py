@@ -110,6 +110,11 @@ class Spool:
             self._note_recovery()
         return segment
 
+    @property
+    def size(self) -> int:
+        """How many bytes there are, as far as known."""
+        return self.config.max_bytes - self.allowance + self.run.written
+
     def has_room(self, size: int) -> bool:
         """Return whether this many bytes more may be written."""
         if self.run.written + size <= self.allowance:
@@ -216,8 +221,11 @@ class Spool:
 
     def measure(self) -> None:
         """Look how much there is."""
-        self._measured_at = monotonic()
+        now = monotonic()
+        if self.allowance >= 0:  # others need not look at the same time
+            self._measured_at = now
         self.run.written, self.allowance = 0, self.config.max_bytes - sum(self._sizes())
+        self._measured_at = now
         self.limit = -1 if self._retry_at else self.allowance
 
     def _sizes(self) -> list[int]:

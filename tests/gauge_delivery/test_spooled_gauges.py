@@ -187,7 +187,7 @@ def test_gauges_may_be_written_only(make: Callable[..., Client], path: Path) -> 
     assert len(left_behind(path)) == 10
 
 
-def numbers(server: LocalSegment) -> list[float]:
+def numbers(server: LocalSegment) -> list[Any]:
     """Return the values that arrived, or the sums, in order."""
     return [
         gauge.get("sum", gauge.get("value"))
