@@ -35,6 +35,7 @@ from segment_librato import (
     SpoolStats,
 )
 from segment_librato.delivery import retry
+from segment_librato.delivery.keeper import Keeper
 from segment_librato.process.clock import monotonic
 from segment_librato.queue import overflow as overflow_module
 from segment_librato.queue import patient_queue, spooled_queue
@@ -1422,6 +1423,70 @@ def test_a_client_that_only_writes_asks_for_the_disk_in_a_call(
     assert synced[5:] == [".seg", ".run"]
     client.shutdown()
     assert len(synced) == 9
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_without_a_thread_calls_ask_for_the_disk(
+    make: Callable[..., Client], path: Path, synced: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make(host=NOWHERE, spool=SpoolConfig(path, fsync=0.5))
+    track(client, range(10))
+    assert synced == [".seg", ".run", "", "", ""]
+    monkeypatch.setattr(spool_module, "monotonic", lambda: monotonic() + 1)
+    track(client, range(10, 20))
+    assert synced[5:] == [".seg", ".run"]
+    assert not client.flush(0)
+    assert synced[7:] == [".seg", ".run"]
+
+
+def test_without_a_keeper_calls_ask_for_the_disk(
+    make: Callable[..., Client],
+    path: Path,
+    server: LocalSegment,
+    synced: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There may be a thread for the consumer, and none for the keeper."""
+
+    def fail(_: Keeper) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Keeper, "start", fail)
+    client = make(spool=SpoolConfig(path, fsync=0.5), upload_interval=LONG)
+    track(client, range(10))
+    assert synced == [".seg", ".run", "", "", ""]
+    monkeypatch.setattr(spool_module, "monotonic", lambda: monotonic() + 1)
+    track(client, range(10, 20))
+    assert synced[5:] == [".seg", ".run"]
+    assert client.flush(10)
+    assert received(server) == list(range(20))
+
+
+@pytest.mark.parametrize("fsync", [0, 0.5])
+def test_a_disk_that_takes_messages_and_does_not_sync_them_is_told_of_once(
+    make: Callable[..., Client],
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fsync: float,
+) -> None:
+    later = 0
+    monkeypatch.setattr(spool_module, "monotonic", lambda: monotonic() + later)
+    client = make(spool=SpoolConfig(path, fsync=fsync, deliver=False))
+    track(client, [0])
+    with monkeypatch.context() as patch:
+
+        def fail(_: int) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        patch.setattr(os, "fsync", fail)
+        for later in (1, 32, 63):
+            track(client, range(later, later + 10))
+            assert len(caplog.messages) == 1
+            assert spool_of(client).errors == 1 + later // 31
+    later = 94
+    track(client, [100])
+    assert caplog.messages[1:] == [f"the spool in {folder_of(path)} works again"]
 
 
 # What others see

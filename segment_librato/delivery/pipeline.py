@@ -26,6 +26,7 @@ from segment_librato.process.exit import (
     unregister_at_exit,
 )
 from segment_librato.process.fork import register_after_fork
+from segment_librato.process.frameworks import fsync_beside_greenlets
 from segment_librato.process.imports import call_when_imported, is_importing_here
 from segment_librato.process.sigterm import flush_on_sigterm_in_child
 from segment_librato.queue.ledger import InFlightBatch
@@ -122,13 +123,20 @@ class Pipeline:
 
         seconds = spool.config.fsync or SECONDS_TO_MAKE_ROOM
         keeper = Keeper(self._keep_spool, self._make_room, seconds, self.queue.clock)
-        spool.run.on_dirty, spool.on_excess = keeper.wake, keeper.hurry
+        spool.run.on_dirty, spool.on_excess = self._note_dirty, keeper.hurry
         return keeper
+
+    def _note_dirty(self) -> None:
+        """Have the disk hold what a call writes: soon, or if no thread can be started, in calls."""
+        if self._keeper:
+            self._keeper.wake()
+        if self._spool and not self._can_start:
+            self._spool.sync_when_due()
 
     def _keep_spool(self) -> None:
         """Have the disk hold what was written; if there is too much, fail the oldest messages."""
         if spool := self._spool:
-            spool.sync()
+            spool.sync(fsync_beside_greenlets)
             if spool.drops_oldest:
                 self._make_room()
             else:
@@ -195,6 +203,8 @@ class Pipeline:
         if not is_served:
             self.consumers[0].drain(deadline)
             self.keep_for_exit()
+            if self._spool:
+                self._spool.sync()
         is_settled = self._wait_until_settled(mark, deadline)
         while is_settled is None and not self._is_over(deadline) and self._has_consumers():
             is_settled = self._wait_until_settled(mark, deadline)  # one was killed
@@ -448,6 +458,7 @@ class Pipeline:
             could_start, self._can_start = self._can_start, False
             if could_start and threading.main_thread().is_alive():  # expected at the exit
                 log.warning("no thread could be started: %s", error)
+            self._note_dirty()
         finally:
             self._starting_threads.discard(caller)
             self.keep_for_exit()

@@ -10,11 +10,13 @@ Owns these hooks. Is handed the drain to run, and must not know what it does.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from segment_librato.foreign.interruption import being_handled, let_through
 from segment_librato.process.fork import register_after_fork
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ __all__ = [
     "call_last_in_child",
     "drain_with_celery",
     "ends_greenlet",
+    "fsync_beside_greenlets",
     "is_child_of_multiprocessing",
     "is_patched_by_gevent",
     "resolve_without_threads",
@@ -125,6 +128,37 @@ def ends_greenlet(error: BaseException) -> bool:
     """Return whether an exception is the one by which gevent ends a greenlet."""
     greenlet = sys.modules.get("greenlet")
     return greenlet is not None and isinstance(error, greenlet.GreenletExit)
+
+
+def fsync_beside_greenlets(descriptor: int) -> None:
+    """Call `os.fsync`; in a process patched by gevent, let other greenlets run meanwhile.
+
+    Not in the hub, nor in a call of the application, which must not switch to another greenlet.
+
+    Raises:
+        OSError: the disk does not hold it.
+    """
+    handled = being_handled()
+    try:
+        if not is_patched_by_gevent():
+            error = _fsync(descriptor)
+        else:
+            pool = sys.modules["gevent"].get_hub().threadpool
+            error = pool.apply(_fsync, (descriptor,))
+    except RuntimeError as no_thread:  # the interpreter exits
+        let_through(no_thread, handled)
+        error = _fsync(descriptor)
+    if error:
+        raise error
+
+
+def _fsync(descriptor: int) -> OSError | None:
+    """Return the error instead of raising it, which gevent would print."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        return error
+    return None
 
 
 def resolve_without_threads() -> None:

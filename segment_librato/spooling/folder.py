@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from segment_librato.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["NEW_SUFFIX", "QUARANTINE", "RUN_SUFFIX", "find_spool", "open_spool", "sync_folder"]
@@ -63,8 +64,12 @@ def find_spool(path: Path, write_key: str, url: str) -> Path | None:
     return folder
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path, fsync: Callable[[int], object]) -> None:
     """Have the disk hold the names in a folder, where the system can do that.
+
+    Args:
+        folder: which one.
+        fsync: `os.fsync`, or what does the same.
 
     Raises:
         OSError: it could not be done.
@@ -73,7 +78,7 @@ def sync_folder(folder: Path) -> None:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        fsync(descriptor)
     finally:
         os.close(descriptor)
 

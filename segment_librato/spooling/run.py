@@ -184,12 +184,6 @@ class Run:
         self._lanes: list[Lane] = []
         register_after_fork(self)
 
-    @property
-    def path(self) -> Path | None:
-        """The folder; None before the first message."""
-        folder = self._folders.get("")
-        return folder.path if folder else None
-
     def reset_after_fork(self) -> None:
         """Close the copies of the parent's descriptors, and start with no folder.
 
@@ -227,7 +221,7 @@ class Run:
             segment = self._make_in(folder, first)
         self.written += len(HEADER)
         if self.waits_for_disk:
-            folder.sync()
+            folder.sync(os.fsync)
         if self._is_synced:
             self._unsynced.add(segment)
         return segment
@@ -250,8 +244,11 @@ class Run:
         if segment.delete_if_settled():
             self._unsynced.discard(segment)
 
-    def sync(self) -> None:
+    def sync(self, fsync: Callable[[int], object] | None = None) -> None:
         """Wait until the disk holds all that was written before this call.
+
+        Args:
+            fsync: called instead of `os.fsync`.
 
         Raises:
             OSError: it does not.
@@ -265,14 +262,14 @@ class Run:
             size = segment.size
             if size > segment.synced:
                 try:
-                    _sync(segment.path)
+                    _sync(segment.path, fsync or os.fsync)
                 except FileNotFoundError as error:
                     let_through(error, error.__context__)
                     self._note_gone(segment)
                 synced.append((segment, size))
         if synced and (folder := self._folders.get("")):
             with suppress(FileNotFoundError):  # somebody deletes it: the next one is another
-                folder.sync()
+                folder.sync(fsync or os.fsync)
         for segment, size in synced:
             segment.synced = size
         self._unsynced.difference_update(ended)
@@ -311,9 +308,9 @@ class Run:
             self._being_closed.discard(folder)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync(path: Path, fsync: Callable[[int], object]) -> None:
+    descriptor = os.open(path, os.O_RDWR)  # Windows syncs nothing that is open for reading
     try:
-        os.fsync(descriptor)
+        fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -16,6 +16,7 @@ from segment_librato.spooling.folder import NEW_SUFFIX, RUN_SUFFIX, sync_folder
 from segment_librato.spooling.lock import FileLock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["LOCK", "RunFolder", "remove_if_empty"]
@@ -55,25 +56,28 @@ class RunFolder:
             lock = FileLock.make(made / LOCK, boot_mark())
             path = made.rename(parent / f"{name}{RUN_SUFFIX}")
         except OSError:
-            remove_if_empty(made)
             if lock:
-                lock.release()
+                lock.release()  # first: Windows deletes no open file
+            remove_if_empty(made)
             raise
         self.path: Path = path
         self.lock: FileLock = lock
         self._is_known_to_disk = False
 
-    def sync(self) -> None:
+    def sync(self, fsync: Callable[[int], object]) -> None:
         """Have the disk hold the names in it, and once its own and those of the spool's folders.
+
+        Args:
+            fsync: `os.fsync`, or what does the same.
 
         Raises:
             OSError: it could not be done.
         """
-        sync_folder(self.path)
+        sync_folder(self.path, fsync)
         if not self._is_known_to_disk:
             for each in [*self.path.parents][:3]:
                 with suppress(PermissionError):  # the last one is not ours
-                    sync_folder(each)
+                    sync_folder(each, fsync)
             self._is_known_to_disk = True
 
     def remove(self) -> None:

@@ -68,7 +68,8 @@ class Spool:
         self.on_loss: Callable[[SpoolCorruptError], object] = lambda _: None
         self.run.on_trouble = self.note_trouble
         self.run.on_gone = self._note_gone
-        self._syncs_here = bool(config.fsync) and not config.deliver
+        if config.fsync and not config.deliver:
+            self.run.on_dirty = self.sync_when_due
         self.drops_oldest: bool = config.when_full == "drop_oldest"
         self.reset()
 
@@ -99,14 +100,13 @@ class Spool:
         """
         if self._retry_at and monotonic() < self._retry_at:
             return None
+        errors = self.errors
         try:
             segment = lane.append(data, entry)
         except OSError as error:
             self.note_trouble(error)
             return None
-        if self._syncs_here:
-            self._sync_when_due()
-        if self._retry_at:
+        if self._retry_at and self.errors == errors:  # it could be synced, too
             self._note_recovery()
         return segment
 
@@ -143,12 +143,25 @@ class Spool:
         if monotonic() - self._measured_at >= MAX_MEASURE_SECONDS:
             self.measure()
 
-    def sync(self) -> None:
-        """Have the disk hold what was written before, unless nobody asks for that."""
+    def sync(self, fsync: Callable[[int], object] | None = None) -> None:
+        """Have the disk hold what was written before, unless nobody asks for that.
+
+        Args:
+            fsync: called instead of `os.fsync`.
+        """
         try:
-            self.run.sync()
+            self.run.sync(fsync)
         except OSError as error:
             self.note_trouble(error)
+
+    def sync_when_due(self) -> None:
+        """Sync within a call, where no thread does. What is not due yet waits for a later call."""
+        now = monotonic()
+        if now >= self._sync_at:
+            self._sync_at = now + (self.config.fsync or 0)
+            self.sync()
+        else:
+            self.run.is_clean = True  # so that the next call asks again
 
     def note_unreadable(self, path: Path, error: OSError) -> None:
         """Count that a file of this process cannot be read back for now, and warn of it once."""
@@ -191,13 +204,6 @@ class Spool:
             quarantined=self.quarantined,
             errors=self.errors,
         )
-
-    def _sync_when_due(self) -> None:
-        """Sync within a call, where no thread does: in a process that only writes."""
-        now = monotonic()
-        if now >= self._sync_at:
-            self._sync_at = now + (self.config.fsync or 0)
-            self.sync()
 
     def _note_gone(self, path: Path) -> None:
         self.errors += 1

@@ -164,6 +164,78 @@ def test_a_greenlet_adopts_what_a_dead_process_left(server: LocalSegment, spool:
     assert files(spool) == []
 
 
+def test_greenlets_go_on_while_the_disk_is_slow(server: LocalSegment, spool: Path) -> None:
+    body = """
+    import gevent
+    from gevent.monkey import get_original
+    disk, fsync, waits = get_original("_thread", "allocate_lock")(), os.fsync, []
+
+    def slow(descriptor):
+        waits.append(descriptor)
+        if not disk.acquire(timeout=20):
+            print("nobody else ran")
+        disk.release()
+        fsync(descriptor)
+
+    os.fsync = slow
+    disk.acquire()
+    track([0])
+    with gevent.Timeout(20):
+        while not waits:
+            gevent.sleep(0.01)
+    track([1])
+    disk.release()
+    assert client.flush(20)
+    """
+    assert run(server, spool, PATCH, CLIENT, body) == ""
+    assert sequence_numbers(server) == [0, 1]
+    assert files(spool) == []
+
+
+def test_without_a_thread_the_disk_is_asked_all_the_same(server: LocalSegment, spool: Path) -> None:
+    """From Python 3.12 on, none can be started at the exit."""
+    body = """
+    import gevent
+    from gevent.threadpool import ThreadPool
+    fsync, synced = os.fsync, []
+
+    def fail(*_):
+        raise RuntimeError("can't start new thread")
+
+    ThreadPool.spawn = fail
+    os.fsync = lambda descriptor: synced.append(fsync(descriptor))
+    track([0])
+    with gevent.Timeout(20):
+        while not synced:
+            gevent.sleep(0.01)
+    """
+    run(server, spool, PATCH, CLIENT, body)
+    assert sequence_numbers(server) == [0]
+
+
+def test_a_disk_that_fails_greenlets_is_told_of_once(server: LocalSegment, spool: Path) -> None:
+    body = """
+    import errno, gevent
+
+    def fail(descriptor):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    os.fsync = fail
+    track([0])
+    with gevent.Timeout(20):
+        while not client.stats.spool.errors:
+            gevent.sleep(0.01)
+    assert client.flush(20)
+    """
+    with script(server, spool, PATCH, CLIENT, body) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert [line.partition("; ")[2] for line in errors.splitlines()] == [
+        "messages stay in memory"
+    ], errors
+    assert sequence_numbers(server) == [0]
+
+
 @pytest.mark.parametrize("victim", ["consumer", "keeper"])
 def test_a_greenlet_of_ours_that_is_killed_costs_nothing(
     server: LocalSegment, spool: Path, victim: str

@@ -471,7 +471,7 @@ def test_the_names_of_folders_are_synced_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr(run_folder, "sync_folder", synced.append)
+    monkeypatch.setattr(run_folder, "sync_folder", lambda folder, _: synced.append(folder))
     run = Run(tmp_path)
     lane = run.lane()
     folder = lane.append(b"1").path.parent
