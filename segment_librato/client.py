@@ -128,8 +128,7 @@ class Client:
         gauges: Deliver gauges directly, to a Librato account or over OpenTelemetry.
         flush_in_children: Let the first message of a `multiprocessing` child call
             `flush_on_sigterm()`.
-        spool: Folder that keeps messages on disk until they have their outcome: a path, or a
-            `SpoolConfig` with more options.
+        spool: Folder that keeps messages on disk: a path, or a `SpoolConfig` with more options.
 
     Raises:
         ConfigError: an option has a wrong type or value; the text names it.

@@ -16,8 +16,8 @@ class SpoolStats(NamedTuple):
     Attributes:
         bytes: Size of the files, those of other processes included.
         segments: Number of these files.
-        adopted: Messages of dead processes that this client has taken over. They do not count as
-            `accepted`, `delivered`, `failed` or `pending`.
+        adopted: Messages of dead processes that this client has delivered or handed to `on_error`.
+            They do not count as `accepted`, `delivered`, `failed` or `pending`.
         recovered: Those of them that were delivered.
         quarantined: Parts of files that could not be read, and were moved to `quarantine/`.
         errors: How often a file could not be written or read.

@@ -37,7 +37,8 @@ class DrainReport(NamedTuple):
 
     Attributes:
         delivered: Messages for which the server reported success.
-        failed: Messages that will not be delivered; `on_error` was called with them.
+        failed: Messages that will not be delivered; `on_error`, if there is one, was called with
+            them.
         left: Messages that are still there: the server could not be reached, or time ran out.
             Those of processes that are alive do not count.
         quarantined: Parts of files that could not be read, and are in `quarantine/` now.
@@ -63,15 +64,15 @@ def drain_spool(
     """Deliver what processes that have ended left in a spool, and return what became of it.
 
     It starts no thread, and may run beside live clients and other drains: each message is
-    delivered by one of them. Without `on_error`, nothing is given up for what is not the fault of
-    a single message, such as a wrong host: that ends the drain, and the rest stays.
+    delivered by one of them. Without `on_error`, only a message that the server rejects by itself
+    is given up; any other refusal, such as 401, ends the drain, and the rest stays.
 
     Args:
         path: The folder, as in the option `spool`; if there is none, nothing is left in it.
         write_key: The write key of the clients that wrote there.
         host: Their host.
-        timeout: Longest time to take, in seconds; None is no limit. Then, and when a request has
-            failed as often as `max_retries` allows, the rest stays.
+        timeout: Longest time to take, in seconds; None is no limit. Then, and when a request and
+            its ten retries have failed, the rest stays.
         on_error: Called as `on_error(error, messages)`, as that of a client.
         gzip: Compress requests.
         progress: Called with the report so far after each batch. What it raises ends the drain.

@@ -8,7 +8,7 @@
     │   ├── QueueFullError          too many messages wait
     │   └── ClientClosedError       the client was shut down
     ├── ShutdownTimeoutError        left over at the deadline of a shutdown or of the exit
-    ├── SpoolError                  a message was in the spool, and is no more
+    ├── SpoolError                  a message was in the spool, and is given up
     │   ├── SpoolFullError          it was the oldest when the spool was full
     │   ├── SpoolExpiredError       it was too old
     │   └── SpoolCorruptError       its file was damaged
@@ -193,7 +193,7 @@ class SpoolError(SegmentError):
 
 
 class SpoolFullError(SpoolError):
-    """Messages were the oldest when the spool was full."""
+    """The spool was full; the oldest messages were dropped to make room."""
 
     code = "spool_full"
 

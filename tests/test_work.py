@@ -250,7 +250,7 @@ def test_a_call_with_a_spool_makes_one_system_call(
 
 
 def test_a_segment_costs_few_system_calls(make_client: MakeClient, tmp_path: Path) -> None:
-    """One in 1,300 messages of 400 bytes makes one."""
+    """One in about 1,200 messages of 400 bytes makes one."""
     client = make_client(upload_interval=LONG, spool=tmp_path)
     client.track("user", "event", FLAT)
     assert client.flush(10)

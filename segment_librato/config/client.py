@@ -66,8 +66,8 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
 
         max_queue_size: Maximum number of queued messages; 0 means unlimited. Messages in flight
             are not queued. Beyond that, messages are rejected: the call returns
-            `(False, message)`, and `on_error` gets a `QueueFullError`. With a `spool`, they are on
-            disk only, and are read back later.
+            `(False, message)`, and `on_error` gets a `QueueFullError`. With a `spool`, nothing is
+            rejected then: more messages go to disk only, and are read back in order.
         max_queue_bytes: Maximum size of the queued messages as JSON, in bytes, at least 65,536; 0
             means unlimited. For processes with a memory limit: 10,000 messages of 32 KB are
             320 MB.
@@ -89,18 +89,18 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
         sync_timeout: Longest time, in seconds, that a call takes in `sync_mode`, with its retries.
             It also ends a request before its `timeout`.
 
-        spool: Folder that keeps messages on disk until they have their outcome: a path, or a
-            `SpoolConfig` with more options. What was accepted then survives `kill -9`, and an
-            outage costs disk instead of messages. None keeps them in memory only. See
-            docs/delivery.md#the-spool.
+        spool: Folder that keeps messages on disk: a path, or a `SpoolConfig` with more options.
+            They stay there until they are delivered or handed to `on_error`: they survive
+            `kill -9`, and an outage fills the disk; it loses no messages. None keeps them in
+            memory only. See docs/delivery.md#the-spool.
 
         on_error: Called as `on_error(error, messages)`, once for every message that will not be
             delivered. See docs/errors.md. It usually runs on a background thread, so it must be
             quick; whatever it raises is logged. A client whose `on_error` refers to the client
             lives until it is shut down.
         max_retries: Maximum number of retries per request. The first follows at once, the others
-            after up to 0.5, 1, 2 … 60 seconds, at random. With a `spool`, its messages are tried
-            again later, as after the two durations below.
+            after up to 0.5, 1, 2 … 60 seconds, at random. With a `spool`, this and the two
+            durations below end no message: it is tried again later.
         max_total_backoff_duration: Longest time, in seconds, that a request is retried after its
             first failure.
         max_rate_limit_duration: Longest time, in seconds, that the server may postpone a request
@@ -111,8 +111,8 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             `on_error` on another thread that have begun by then get up to 3 seconds more.
         exit_timeout: Longest time, in seconds, that the interpreter waits at its exit for pending
             messages. What is left goes to `on_error`, or stays in the `spool`. With nothing
-            pending, it does not wait.
-            Calls of `on_error` on another thread that have begun by then get up to 3 seconds more.
+            pending, it does not wait. Calls of `on_error` on another thread that have begun by
+            then get up to 3 seconds more.
         flush_in_children: Let the first message of a `multiprocessing` child call
             `flush_on_sigterm()`. Not if SIGTERM has a handler there. Without it, what waits is
             lost when `Pool.terminate()`, and so the end of `with Pool()`, sends that signal.

@@ -1,4 +1,4 @@
-"""Where messages are kept on disk until they have their outcome, and for how long.
+"""Where messages are kept on disk, and for how long.
 
 Owns the options of the spool, their defaults and checks. Must not know files, messages, threads or
 the network.
@@ -20,19 +20,21 @@ WHEN_FULL = ("reject", "drop_oldest")
 
 
 class SpoolConfig(Options):
-    """A folder that keeps messages until they have their outcome: `spool=SpoolConfig(...)`.
+    """A folder that keeps messages until they are delivered or fail: `spool=SpoolConfig(...)`.
 
     Raises:
         ConfigError: an option has a wrong type or value; the text names it.
 
     Attributes:
-        path: The folder; it is made if need be. Clients and processes may share it.
+        path: The folder; created if missing. Clients and processes may share it.
         max_bytes: Maximum number of bytes on disk, at least 1 MiB, for each write key and host.
         max_age: Longest time, in seconds, that a message is kept. Then it goes to `on_error` with
             a `SpoolExpiredError`.
         fsync: Longest time, in seconds, until the disk itself holds a message: what a power loss
-            may cost. With 0 each call waits for the disk; with None nobody asks for it. The end of
-            a process costs nothing in any case.
+            may cost. With 0 each call waits for the disk. None: the system decides when. Only a
+            power loss or a system crash can cost messages. Without a background thread, as with
+            `deliver=False`, what follows a sync waits for the next call after this time, `flush`
+            or the exit.
         when_full: What happens to a message beyond `max_bytes`. `"reject"` rejects it with a
             `QueueFullError`; `"drop_oldest"` makes room: the oldest messages go to `on_error` with
             a `SpoolFullError`.
