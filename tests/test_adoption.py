@@ -362,3 +362,70 @@ def test_several_clients_and_threads_deliver_each_message_once(
     assert sorted(arrived(server)) == [*range(400), OWN, OWN + 1, OWN + 2]
     assert server.duplicates == 0
     assert runs(folder) == []
+
+
+# When it looks
+
+
+def pause_of(client: Client) -> float:
+    """Have a client deliver a batch of what is there; return when it looks again, in seconds."""
+    adoption: Any = client._router._pipelines[0]._adoption  # noqa: SLF001  consumers do this
+    adoption.run()
+    pause: float = adoption._look_at - client.queue.clock.now()  # noqa: SLF001  the same
+    return pause
+
+
+def test_it_looks_every_30_seconds_but_not_all_processes_at_once(
+    make: Callable[..., Client], folder: Path, server: LocalSegment
+) -> None:
+    client = make()
+    pauses = [pause_of(client) for _ in range(100)]
+    assert 23.9 < min(pauses) < 27
+    assert 33 < max(pauses) <= 36
+    leave(folder, 1)
+    assert pause_of(client) <= 0  # there may be more
+    assert arrived(server) == [1]
+    assert 23.9 < pause_of(client) <= 36
+
+
+@pytest.mark.parametrize(
+    "status, headers, least, most",
+    [(429, {"Retry-After": "250"}, 249, 250), (429, {}, 23.9, 36), (503, {}, 23.9, 36)],
+)
+def test_it_pauses_for_as_long_as_the_server_asks_or_longer_each_time(
+    make: Callable[..., Client],
+    folder: Path,
+    server: LocalSegment,
+    errors: Errors,
+    status: int,
+    headers: dict[str, str],
+    least: float,
+    most: float,
+) -> None:
+    leave(folder, 1, 2)
+    server.respond(status, times=2, headers=headers)
+    client = make()
+    assert least <= pause_of(client) <= most
+    assert len(server.requests) == 1
+    assert max(least, 47.9) <= pause_of(client) <= max(most, 72)
+    assert pause_of(client) <= 0
+    assert arrived(server) == [1, 2]
+    assert errors.calls == []
+
+
+@pytest.mark.usefixtures("in_haste")
+def test_it_pauses_while_the_messages_of_the_client_itself_are_rate_limited(
+    make: Callable[..., Client], folder: Path, server: LocalSegment
+) -> None:
+    leave(folder, 1, 2)
+    server.respond(429, headers={"Retry-After": "300"})
+    client = make(max_rate_limit_duration=0)
+    track(client, OWN)
+    queue: Any = client.queue
+    assert wait_until(lambda: queue.ledger.count_set_aside() == 1)
+    time.sleep(0.3)  # several times as long as it takes to look again
+    assert len(server.requests) == 1
+    assert spool_stats(client).adopted == 0
+    assert client.flush(10)
+    assert server.wait_for(3)
+    assert arrived(server) == [OWN, 1, 2]

@@ -442,6 +442,32 @@ def test_the_exit_leaves_what_it_has_no_time_for(path: Path, timeout: float) -> 
     assert left_behind(path) == list(range(10))
 
 
+@pytest.mark.parametrize(
+    "timeout, end",
+    [(0, "pass"), (60, "client.shutdown(0)")],
+    ids=["exit_timeout=0", "shutdown(0)"],
+)
+def test_without_time_the_exit_does_not_wait_for_an_answer(
+    path: Path, server: LocalSegment, timeout: int, end: str
+) -> None:
+    """The server holds its answers for good: a wait for one would last until the timeout."""
+    script = f"""
+        import atexit
+        client = make(exit_timeout={timeout}, timeout=60, upload_interval=0.01)
+        track(client, range(10))
+        while not client.queue.ledger.in_flight():
+            time.sleep(0.01)
+        before = time.monotonic()
+        {end}
+        atexit._run_exitfuncs()
+        print("left after", time.monotonic() - before < 3, flush=True)
+    """
+    with server.hold():
+        lines = run_script(path, script, host=server.host).splitlines()
+    assert sorted(lines) == ["left after True", f"messages: 10 wait in {folder_of(path)}"]
+    assert left_behind(path) == list(range(10))
+
+
 @pytest.mark.parametrize("delivers", [True, False])
 def test_the_exit_says_once_what_waits_though_other_threads_go_on(
     path: Path, delivers: bool
@@ -1490,6 +1516,22 @@ def test_a_disk_that_takes_messages_and_does_not_sync_them_is_told_of_once(
 
 
 # What others see
+
+
+@pytest.mark.parametrize("window", [5, 1000])
+def test_no_file_has_the_write_key_or_the_password_of_a_proxy(
+    make: Callable[..., Client], path: Path, window: int
+) -> None:
+    key, password = "k3y-that-must-not-show", "p4ss-that-must-not-show"
+    proxies = {"http": f"http://user:{password}@127.0.0.1:9"}
+    client = make(key, host=NOWHERE, max_queue_size=window, proxies=proxies)
+    track(client, range(100))
+    assert not client.shutdown(0)
+    contents = [file.read_bytes() for file in files(path)]
+    assert sum(data.count(b"messageId") for data in contents) == 100
+    for secret in (key, password):
+        assert not [data for data in contents if secret.encode() in data]
+        assert not [file for file in path.rglob("*") if secret in str(file)]
 
 
 def test_the_stats_say_what_is_on_disk(

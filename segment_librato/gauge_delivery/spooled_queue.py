@@ -43,7 +43,12 @@ class SpooledSamples(MultiSample):
         self.segments: list[Segment] = []
 
     def fold(self, other: MultiSample) -> bool:
-        """Count the samples of `other` as well, and have their segments; see there."""
+        """Count the samples of `other` as well, and have their segments; see there.
+
+        Not if only one of the two is on disk: what is in memory only must be told of at the end.
+        """
+        if isinstance(other, SpooledSamples) and bool(other.segments) != bool(self.segments):
+            return False
         if not super().fold(other):
             return False
         if isinstance(other, SpooledSamples):

@@ -215,7 +215,7 @@ def keep_only(left: Iterable[SpooledMessage], partly_read: Iterable[Segment]) ->
     for message in left:
         payloads.setdefault(message.segment, set()).add(message.data)
     for segment, of_segment in payloads.items():
-        if isinstance(segment, WrittenSegment) and segment.settled:
+        if isinstance(segment, WrittenSegment) and segment.is_sealed and segment.settled:
             keep_rest(segment, of_segment)
 
 

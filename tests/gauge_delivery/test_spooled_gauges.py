@@ -203,7 +203,7 @@ def fail_to_write(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(run_module, "write", write)
 
 
-def test_samples_that_cannot_be_written_stay_in_memory_and_in_their_gauge(
+def test_samples_that_cannot_be_written_stay_in_memory_in_a_gauge_of_their_own(
     make: Callable[..., Client],
     path: Path,
     server: LocalSegment,
@@ -222,9 +222,9 @@ def test_samples_that_cannot_be_written_stay_in_memory_and_in_their_gauge(
     stats = client.stats.gauges
     assert stats is not None
     assert stats.spool is not None
-    assert (stats.accepted, stats.pending, stats.spool.errors) == (2, 2, 1)
+    assert (stats.accepted, stats.pending, stats.spool.errors) == (4, 4, 1)
     assert client.flush(10)
-    assert sorted(numbers(server)) == [7, 30]
+    assert sorted(numbers(server)) == [1, 6, 10, 20]
     assert client.shutdown(10)
     assert errors.calls == []
     assert files(path) == []
@@ -234,15 +234,16 @@ def test_of_a_gauge_only_the_samples_on_disk_are_left(
     make: Callable[..., Client], path: Path, errors: Errors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = make(host=NOWHERE, aggregate=600)
-    client.gauge("disk", 1, timestamp=HOUR)
+    client.gauge("both", 1, timestamp=HOUR)
     with monkeypatch.context() as patch:
         fail_to_write(patch)
-        client.gauge("memory", 2, timestamp=HOUR)
+        client.gauge("both", 2, timestamp=HOUR)
+        client.gauge("both", 4, timestamp=HOUR)
     assert not client.shutdown(0)
     ((error, gauges),) = errors.calls
     assert isinstance(error, ShutdownTimeoutError)
-    assert [(gauge["name"], gauge["sum"]) for gauge in gauges] == [("memory", 2)]
-    assert [(gauge["name"], gauge["sum"]) for gauge in left_behind(path)] == [("disk", 1)]
+    assert [(gauge["name"], gauge["sum"]) for gauge in gauges] == [("both", 6)]
+    assert [(gauge["name"], gauge["sum"]) for gauge in left_behind(path)] == [("both", 1)]
     stats = client.stats.gauges
     assert stats is not None
     assert (stats.accepted, stats.failed, stats.pending) == (2, 1, 1)

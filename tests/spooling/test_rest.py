@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.spool import Corruption, drain, numbers
 
+from segment_librato.queue.spooled import SpooledMessage, keep_only
 from segment_librato.spooling.rest import keep_rest
 from segment_librato.spooling.run import Run
 
@@ -69,6 +70,15 @@ def test_a_file_is_not_rewritten_if_it_is_not_what_was_counted(
     keep_rest(segment, {b"1", b"3", b"not in it"})
     assert (segment.records, segment.settled) == (5, 2)
     assert left(tmp_path, run) == numbers(0, 5)
+
+
+@pytest.mark.parametrize("is_sealed", [True, False])
+def test_a_file_that_a_thread_writes_is_not_rewritten(
+    tmp_path: Path, run: Run, segment: WrittenSegment, *, is_sealed: bool
+) -> None:
+    segment.is_sealed = is_sealed
+    keep_only([SpooledMessage(payload, segment) for payload in (b"1", b"3", b"4")], [])
+    assert left(tmp_path, run) == ([b"1", b"3", b"4"] if is_sealed else numbers(0, 5))
 
 
 @pytest.mark.parametrize("step", ["fsync", "utime"])
