@@ -21,7 +21,7 @@ from segment_librato.process.clock import monotonic
 from segment_librato.spooling.folder import QUARANTINE, RUN_SUFFIX, open_spool
 from segment_librato.spooling.format import MAX_PAYLOAD_BYTES
 from segment_librato.spooling.quarantine import UNREADABLE, warn_once
-from segment_librato.spooling.run import SEGMENT_SUFFIX, Run
+from segment_librato.spooling.run import MAX_SEGMENT_BYTES, SEGMENT_SUFFIX, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ __all__ = ["Spool"]
 GONE = "somebody deleted %s, which was in use; what is in memory is delivered all the same"
 PAUSE_AFTER_TROUBLE = 30.0  # seconds
 MIN_MEASURE_SECONDS = 0.05  # between two looks at a full folder
+LOOKS = 64  # at the folder, at least, while calls fill it
 SLACK = 8  # the part of the bound by which it may be exceeded while room is made
 MAX_MEASURE_SECONDS = 10.0  # between two looks at one that is written to: others may fill it
 
@@ -82,6 +83,7 @@ class Spool:
         self._has_warned = False
         self.allowance: int = -1
         self.limit: int = -1
+        self._look_beyond = -1  # so many bytes written, a call looks at the folder
         self._measured_at = -math.inf
 
     @classmethod
@@ -116,9 +118,11 @@ class Spool:
         return self.config.max_bytes - self.allowance + self.run.written
 
     def has_room(self, size: int) -> bool:
-        """Return whether this many bytes more may be written."""
-        if self.run.written + size <= self.allowance:
+        """Return whether this many bytes more may be written. It may look at the folder."""
+        if self.run.written + size <= self._look_beyond:
             return True
+        if self.run.written + size <= self.allowance:  # but others may have written, too
+            self.measure()
         excess = self.excess(size)
         if excess and self.drops_oldest:
             self.on_excess()
@@ -220,7 +224,7 @@ class Spool:
             log.warning(text, self.folder, error.strerror)
 
     def _note_recovery(self) -> None:
-        self._retry_at, self.limit = 0.0, self.allowance
+        self._retry_at, self.limit = 0.0, self._look_beyond
         if self._has_warned:
             self._has_warned = False
             log.warning("the spool in %s works again", self.folder)
@@ -232,7 +236,9 @@ class Spool:
             self._measured_at = now
         self.run.written, self.allowance = 0, self.config.max_bytes - sum(self._sizes())
         self._measured_at = now
-        self.limit = -1 if self._retry_at else self.allowance
+        # All processes together must not fill what is left before one of them looks again.
+        self._look_beyond = min(self.allowance, max(MAX_SEGMENT_BYTES, self.allowance // LOOKS))
+        self.limit = -1 if self._retry_at else self._look_beyond
 
     def _sizes(self) -> list[int]:
         """Return the sizes of all segments in the folder."""
