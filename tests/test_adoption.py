@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -324,6 +327,31 @@ def test_a_shutdown_does_not_wait_for_the_backlog_and_lets_go_of_it(
     assert left.left == 0
     assert errors.calls == []
     assert server.duplicates == 0
+
+
+def test_the_exit_does_not_wait_for_a_server_that_does_not_answer_about_the_backlog(
+    folder: Path, server: LocalSegment
+) -> None:
+    leave(folder, 1, 2)
+    script = f"""
+        import sys, time
+        from segment_librato import Client
+        client = Client("{KEY}", sys.argv[1], spool=sys.argv[2], exit_timeout=30)
+        client.flush(10)
+        sys.stdin.readline()
+        """
+    child = subprocess.Popen(  # noqa: S603  the tests' own script
+        [sys.executable, "-c", textwrap.dedent(script), server.host, folder.parent],
+        stdin=subprocess.PIPE,
+    )
+    with child, server.hold():
+        try:
+            assert server.wait_until(lambda: server.held == 1)
+            child.communicate(b"end\n", timeout=10)
+        finally:
+            child.kill()
+    assert child.returncode == 0
+    assert drain_spool(folder.parent, KEY, host=server.host).delivered == 2
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -117,7 +117,11 @@ class Adopter:
 
 
 class Adoption:
-    """What the consumers of a queue do with the backlog in its spool: one of them at a time."""
+    """What the consumers of a queue do with the backlog in its spool: one of them at a time.
+
+    Attributes:
+        is_under_way: whether one of them does so now.
+    """
 
     def __init__(
         self,
@@ -142,12 +146,14 @@ class Adoption:
             spool.config.max_age,
         )
         spool.count_adopted = self._count_adopted
+        self.is_under_way: bool = False
         self._failures = 0  # in a row
         self._look_at = ALREADY_OVER
 
     def reset_after_fork(self) -> None:
         """Leave to the parent what it has taken."""
         self._adopter.reset_after_fork()
+        self.is_under_way = False
         self._failures = 0
         self._look_at = ALREADY_OVER
 
@@ -155,11 +161,13 @@ class Adoption:
         """Deliver a batch, and have the queue say when the next one is due."""
         pause: float | None = None
         try:
+            self.is_under_way = True
             pause = self._deliver_next()
         except OSError as error:
             self._spool.errors += 1
             log.debug("the spool cannot be looked at: %s", error.strerror)
         finally:
+            self.is_under_way = False
             if pause is None:
                 self._backlog.close()
                 pause = LOOK_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311  jitter

@@ -59,18 +59,24 @@ class Keeper:
         Raises:
             RuntimeError: no thread can be started, as late in the interpreter's exit.
         """
-        if self.thread and self.thread.is_alive() and not self._must_stop:
+        if self.is_running():
             return
         if sys.is_finalizing():  # it would never run, and `start` would wait forever
             raise RuntimeError("the interpreter exits")
-        self._woken, self._hurried, self._must_stop = Waiter(), Waiter(), False
-        arguments = (self._woken, self._hurried)
+        woken, hurried = arguments = (Waiter(), Waiter())
+        # If two threads do so at once, the one that is first ends: its waiters are not these.
+        self._woken, self._hurried, self._must_stop = woken, hurried, False
         thread = threading.Thread(
             target=self._run, args=arguments, name="segment-keeper", daemon=True
         )
-        self._woken.wake()  # there may be something to do already
+        woken.wake()  # there may be something to do already
         self.thread = thread
         thread.start()
+
+    def is_running(self) -> bool:
+        """Return whether the thread runs, and was not told to end. Takes no lock."""
+        thread = self.thread
+        return thread is not None and thread.is_alive() and not self._must_stop
 
     def wake(self) -> None:
         """Have the work done some time from now. Takes no lock."""

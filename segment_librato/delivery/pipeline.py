@@ -128,10 +128,14 @@ class Pipeline:
 
     def _note_dirty(self) -> None:
         """Have the disk hold what a call writes: soon, or if no thread can be started, in calls."""
-        if self._keeper:
-            self._keeper.wake()
-        if self._spool and not self._can_start:
-            self._spool.sync_when_due()
+        keeper, spool = self._keeper, self._spool
+        if not (keeper and spool):
+            return
+        keeper.wake()
+        if not self._can_start:
+            spool.sync_when_due()
+        elif not keeper.is_running():  # this call, or the next, starts it
+            self.queue.is_unserved = spool.run.is_clean = True
 
     def _keep_spool(self) -> None:
         """Have the disk hold what was written; if there is too much, fail the oldest messages."""
@@ -256,9 +260,9 @@ class Pipeline:
         if is_settled and not self._is_starting_here():
             threads = [one.thread for one in self.consumers if one.thread and one.is_alive()]
             self.queue.workers.drain()
+            has_left = self._wait_until_none(deadline)
             deadline = self._end_of_tidying(deadline)
             # A thread may take the lock once more, at its end.
-            has_left = self.queue.workers.wait_until_none(deadline)
             if has_left and not self.queue.is_locked_by_caller():
                 clock = self.queue.clock
                 for thread in threads:
@@ -267,6 +271,21 @@ class Pipeline:
                 self._keeper.stop()
                 self._keeper.join(1)
         return is_settled
+
+    def _wait_until_none(self, deadline: float | None) -> bool:
+        """Wait until no consumer is left; return whether none is.
+
+        The exit waits only for a moment for one that delivers what others left: that is on disk,
+        and the server may not answer.
+        """
+        workers, adoption = self.queue.workers, self._adoption
+        end = self._end_of_tidying(deadline)
+        if not adoption or exit_state.began is None or deadline is None:
+            return workers.wait_until_none(end)
+        soon = min(deadline, self.queue.clock.deadline(TIDY_GRACE))
+        return workers.wait_until_none(soon) or (
+            workers.wait_until_none(end, lambda: adoption.is_under_way) and not workers.count
+        )
 
     def _end_of_tidying(self, deadline: float | None) -> float | None:
         """Return until when to wait for consumers that may have files of delivered messages."""
@@ -403,7 +422,8 @@ class Pipeline:
     def _misses_consumers(self) -> bool:
         """Return whether there are fewer consumers than there should be."""
         self.queue.find_dead()
-        return self.queue.workers.count < self.config.thread
+        has_keeper = not self._keeper or self._keeper.is_running()
+        return self.queue.workers.count < self.config.thread or not has_keeper
 
     def _is_unattended(self) -> bool:
         """Return whether there is something to send, and no consumer."""

@@ -14,6 +14,7 @@ from segment_librato.process.locks import synchronized
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from segment_librato.process.clock import Clock, Waitable
     from segment_librato.process.locks import SignalSafeCondition, Waiter
@@ -106,12 +107,19 @@ class Workers:
             if has_died(thread):
                 self.remove(worker)
 
-    def wait_until_none(self, deadline: float | None) -> bool:
-        """Wait until all have left; return False at the deadline, or if one came back."""
+    def wait_until_none(
+        self, deadline: float | None, count_spared: Callable[[], int] = lambda: 0
+    ) -> bool:
+        """Wait until all have left; return False at the deadline, or if one came back.
+
+        Args:
+            deadline: until when to wait.
+            count_spared: returns how many may stay.
+        """
         while True:
             self.remove_dead()
             with self.lock:
-                if not self.count:
+                if self.count <= count_spared():
                     return True
                 if not self.must_leave or not self.wait_for_change(deadline):
                     return False
