@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import json
 import logging
 import os
@@ -967,6 +968,21 @@ def test_a_full_spool_is_not_said_to_accept_again_because_a_batch_is_taken(path:
     assert "messages are accepted again" not in output
 
 
+@pytest.mark.parametrize("options", [{"fsync": 0}, {"fsync": None}, {"deliver": False}])
+def test_the_bound_holds_for_all_processes_of_a_folder(
+    make: Callable[..., Client], path: Path, server: LocalSegment, options: dict[str, Any]
+) -> None:
+    """A client each, which know nothing of one another, stand for the processes."""
+    config = SpoolConfig(path, max_bytes=4 * 1024 * 1024, **options)
+    clients = [make(spool=config, max_queue_size=10) for _ in range(4)]
+    with server.hold():
+        for _ in range(200):
+            for client in clients:
+                fill(client, 10_000, 1)
+        in_each = run_module.MAX_SEGMENT_BYTES + 2 * 10_500  # until it looks again
+        assert 4_000_000 < spool_bytes(clients[0]) < 4 * 1024 * 1024 + 4 * in_each
+
+
 @pytest.mark.parametrize("fsync", [0.01, LONG])
 def test_the_oldest_make_room_at_once_if_that_is_wanted(
     make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors, fsync: float
@@ -1035,6 +1051,20 @@ def test_room_is_not_made_while_all_that_there_is_is_being_sent(
     assert errors.calls == []
     assert client.stats.delivered == 1
     other.close()
+
+
+def test_a_keeper_that_has_ended_is_replaced_though_consumers_live(
+    make: Callable[..., Client], path: Path, synced: list[str]
+) -> None:
+    client = make(spool=SpoolConfig(path, fsync=0.01), upload_interval=LONG)
+    track(client, range(1))
+    assert wait_until(lambda: bool(synced))
+    keeper = next(one for one in threading.enumerate() if one.name == "segment-keeper")
+    client._router._segment._keeper.stop()  # type: ignore[union-attr]  # noqa: SLF001  as `join`
+    keeper.join()
+    synced.clear()
+    track(client, range(1, 3))
+    assert wait_until(lambda: bool(synced))
 
 
 def overflow(client: Client, server: LocalSegment) -> None:
@@ -1268,6 +1298,18 @@ def test_a_client_that_only_writes_reports_at_the_end_what_somebody_deleted(
     assert isinstance(error, SpoolCorruptError)
     assert (error.lost, messages) == (10, [])
     assert client.stats[:5] == (10, 0, 10, 0, 0)
+
+
+def test_a_client_that_only_writes_does_not_grow_with_its_files(
+    make: Callable[..., Client], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "MAX_SEGMENT_BYTES", 100)  # a message each
+    monkeypatch.setattr(overflow_module, "MAX_WATCHED", 5)
+    client = make(spool=SpoolConfig(path, deliver=False, fsync=None))
+    track(client, range(50))
+    assert len(files(path)) == 1 + 50  # with the lock
+    kept = [one for one in gc.get_objects() if isinstance(one, WrittenSegment)]
+    assert len([one for one in kept if path in one.path.parents]) <= 5 + 1
 
 
 def test_what_nobody_can_find_is_left(

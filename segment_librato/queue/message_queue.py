@@ -488,11 +488,15 @@ class MessageQueue:
         thread = self.workers.remove(worker)
         if not self.workers.count:
             self.is_unserved = True
-        if self.qsize() and self.workers.register(worker, thread):
+        if self._has_work() and self.workers.register(worker, thread):
             return False
         self.workers.wake()  # those that have to leave as well
         self._changed.notify_all()
         return True
+
+    def _has_work(self) -> bool:
+        """Return whether there is something to send, now or later, that nobody is sending."""
+        return self.qsize() > 0
 
     def _can_take(self) -> bool:
         """Return whether what waits can be taken now, if anything does."""

@@ -9,6 +9,7 @@ are due, or what becomes of them.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from segment_librato.queue.losses import Losses
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Overflow"]
 
+MAX_WATCHED = 1000  # files of a process that only writes
 MAX_FRUITLESS_SECONDS = 5.0  # after that, what is there cannot be read
 ALL = float("inf")
 
@@ -59,6 +61,8 @@ class Overflow:
         self._reader.close()
         self._reader = self._make_reader()
         self._losses = Losses()
+        # What nobody reads here, so that it is noticed if somebody deletes it: the latest files.
+        self._written: deque[WrittenSegment] = deque(maxlen=MAX_WATCHED)
         self.ahead: list[SpooledMessage] = []
         self.is_being_read: bool = False
         self._to_reopen: list[WrittenSegment] = []  # the system did not let them be read
@@ -110,11 +114,15 @@ class Overflow:
             if reader:
                 self._read(reader, found, *limits)
         finally:
-            if reader and reader is self._reader:
-                self.ahead, self.is_being_read = found, False
-            elif reader:  # all was abandoned meanwhile
-                self.is_being_read = False
-                reader.close()
+            if reader:
+                # One statement, without a branch: if all was abandoned, it was so before, or not.
+                is_current, self.ahead, self.is_being_read = (
+                    reader is self._reader,
+                    (self.ahead, found)[reader is self._reader],
+                    False,
+                )
+                if not is_current:
+                    reader.close()
         if reader and self.unread > 0 and not found:
             self.seal()  # perhaps somebody has shortened what is written
         return reader is not None
@@ -206,7 +214,8 @@ class Overflow:
 
     def find_gone(self, reader: MergedReader[WrittenSegment]) -> None:
         """Find out which files of a reader that was given up are gone, and close them."""
-        segments = reader.segments()
+        segments = [*reader.segments(), *self._written]
+        self._written.clear()
         reader.close()
         for segment in segments:
             segment.look()
@@ -220,7 +229,10 @@ class Overflow:
         return MergedReader(self._has_ended, self._cannot_be_read)
 
     def _add(self, segment: WrittenSegment, first: int) -> None:
-        self._reader.add(segment, first)
+        if self._is_read:
+            self._reader.add(segment, first)
+        else:
+            self._written.append(segment)
 
     def _cannot_be_read(self, segment: WrittenSegment, error: Exception) -> None:
         """Give up what is lost; try once more later, if it is the system that says no."""

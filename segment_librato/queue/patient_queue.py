@@ -137,8 +137,12 @@ class PatientQueue(MessageQueue):
             return False
         return super()._is_due() and not self._is_gathering()
 
+    def _has_work(self) -> bool:
+        return super()._has_work() or self._ledger.count_set_aside() > 0
+
     def _can_take(self) -> bool:
-        return not self._is_held_back()
+        has_only_later_work = not self.qsize() and self._ledger.count_set_aside() > 0
+        return not (has_only_later_work or self._is_held_back())
 
     def _is_gathering(self) -> bool:
         """Return whether more messages are to join those that wait."""

@@ -106,6 +106,7 @@ class SpooledQueue(PatientQueue):
             or self._waiting_bytes + size > self._max_bytes
             or self._only_writes
             or self._closed
+            or self._line
         ):
             return self._offer_slowly(data, has_room=has_room)
         entry = SpooledMessage(data, None)
@@ -128,7 +129,7 @@ class SpooledQueue(PatientQueue):
     def _offer_slowly(self, data: bytes, *, has_room: bool) -> Literal["due", "refused"] | None:
         """Take a message in although something is not as usual; see `offer`."""
         size = len(data) + 1
-        if not has_room and (self._closed or not self.spool.has_room(size)):
+        if not has_room and (self._closed or self._line or not self.spool.has_room(size)):
             return REFUSED
         if self._only_writes or not self._has_window(size):
             return self._offer_overflow(data, has_room=has_room)
@@ -238,6 +239,7 @@ class SpooledQueue(PatientQueue):
                 self._read_ahead(to_the_end=True)
         elif self._overflow.lane.unread:  # nobody writes to the other lane meanwhile
             self._lane.retire()
+        self._call_first_in_line()  # there may be room now
 
     def count_expired(self, batch: InFlightBatch) -> int:
         """Return how many of the next messages of a batch are beyond `max_age`."""

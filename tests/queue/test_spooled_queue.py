@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+import os
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from support.background import Background
 
 from segment_librato.config.spool import SpoolConfig
+from segment_librato.errors import QueueFullError
 from segment_librato.process.clock import Clock, Waitable
-from segment_librato.queue.message_queue import MessageQueue
-from segment_librato.queue.patient_queue import MIN_BATCH_SECONDS
+from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.message_queue import REFUSED, MessageQueue
+from segment_librato.queue.patient_queue import FIRST_PAUSE, MAX_SET_ASIDE, MIN_BATCH_SECONDS
 from segment_librato.queue.schedule import BatchRules
-from segment_librato.queue.spooled_queue import SpooledQueue
+from segment_librato.queue.spooled_queue import POLL_SECONDS, SpooledQueue
+from segment_librato.spooling import merged
+from segment_librato.spooling import spool as spool_module
 from segment_librato.spooling.spool import Spool
 
 if TYPE_CHECKING:
@@ -115,3 +122,133 @@ def test_what_an_interruption_ends_after_it_was_written_is_settled_at_once(
             queue.offer(b"interrupted")
     assert (segment.records, segment.settled) == (records + 1, settled + 1)
     assert take(queue)[0] == b"3"
+
+
+def test_a_newcomer_does_not_overtake_a_call_that_waits_for_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "MIN_MEASURE_SECONDS", LONG)
+    spool = Spool.open(SpoolConfig(tmp_path, fsync=None), "key", "host")
+    queue = SpooledQueue(spool, 100, BatchRules(2, 100, 50, LONG))
+    fill(queue, b"1")
+    room, spool.run.written = spool.run.written, spool.config.max_bytes
+    waits = Background(lambda: queue.put(b"waits", queue.clock.deadline(LONG)))
+    assert waits.is_running()
+    assert queue.offer(b"waits for no room") is REFUSED
+    spool.run.written = room
+    assert queue.offer(b"a newcomer") is REFUSED
+    queue.tidy(InFlightBatch())  # as after a batch
+    assert waits.wait() is None
+    assert queue.take_now().unclaimed == (b"1", b"waits")  # type: ignore[union-attr]
+    queue.close_files()
+
+
+# Batches that were set aside
+
+
+class Asleep(Exception):  # noqa: N818  it is no error
+    """What a consumer would wait for begins."""
+
+
+class SleeplessClock(JoiningClock):
+    """A clock on which a wait raises `Asleep`, unless somebody has ended it already."""
+
+    def wait(self, changed: Waitable, deadline: float | None) -> bool:
+        if changed.wait(0):
+            return True
+        self.waits.append((deadline or 0) - self.time)
+        raise Asleep
+
+
+@pytest.fixture
+def waiting_queue(tmp_path: Path) -> Iterator[SpooledQueue]:
+    """Make a queue in which one batch more waits than may be set aside."""
+    config = SpoolConfig(tmp_path, fsync=None, max_bytes=1024 * 1024)
+    spool = Spool.open(config, "key", "host")
+    queue = SpooledQueue(spool, 100, BatchRules(1, 1, 50, LONG), clock=SleeplessClock())
+    fill(queue, *(b"%d" % n for n in range(MAX_SET_ASIDE + 1)))
+    yield queue
+    queue.close_files()
+
+
+def set_aside(queue: SpooledQueue, count: int, retry_after: float | None = None) -> None:
+    for _ in range(count):
+        batch = queue.take_now()
+        assert batch
+        assert queue.set_aside(batch, retry_after)
+
+
+def assert_asleep(queue: SpooledQueue, *, until_retry: float) -> None:
+    """Check that a consumer sleeps until a batch that was set aside is due."""
+    queue.register_worker("worker")
+    with pytest.raises(Asleep):
+        queue.take("worker")
+    assert isinstance(queue.clock, SleeplessClock)
+    assert queue.clock.waits[-1] == pytest.approx(until_retry, rel=0.21)
+
+
+@pytest.mark.parametrize("count", [1, MAX_SET_ASIDE])
+def test_a_call_that_is_rejected_has_nothing_tried_again(
+    waiting_queue: SpooledQueue, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "MIN_MEASURE_SECONDS", LONG)
+    queue = waiting_queue
+    set_aside(queue, count, retry_after=300)
+    while count < MAX_SET_ASIDE and (batch := queue.take_now()):
+        queue.ledger.mark_delivered(batch, 1)
+    queue.spool.run.written = 1024 * 1024  # it is full
+    assert isinstance(queue.put(b"rejected"), QueueFullError)
+    assert_asleep(queue, until_retry=300)
+
+
+def test_the_oldest_batch_makes_room_and_no_other_one_is_tried_again(
+    waiting_queue: SpooledQueue,
+) -> None:
+    queue = waiting_queue
+    set_aside(queue, MAX_SET_ASIDE)
+    oldest = queue.take_oldest(InFlightBatch())
+    assert oldest
+    assert oldest.unclaimed == (b"0",)
+    assert queue.ledger.has_orphans() is False
+    assert queue.take_now().unclaimed == (b"4",)  # type: ignore[union-attr]
+    assert queue.take_now() is None
+
+
+def test_batches_are_tried_again_in_their_order(waiting_queue: SpooledQueue) -> None:
+    queue = waiting_queue
+    set_aside(queue, MAX_SET_ASIDE)
+    queue.begin_flush()
+    assert [take(queue) for _ in range(MAX_SET_ASIDE)] == [[b"0"], [b"1"], [b"2"], [b"3"]]
+
+
+@pytest.mark.parametrize("count", [1, MAX_SET_ASIDE])
+def test_a_consumer_that_must_leave_sleeps_until_the_next_try(
+    waiting_queue: SpooledQueue, count: int
+) -> None:
+    queue = waiting_queue
+    set_aside(queue, count)
+    while count < MAX_SET_ASIDE and (batch := queue.take_now()):
+        queue.ledger.mark_delivered(batch, 1)
+    queue.close()
+    assert_asleep(queue, until_retry=FIRST_PAUSE)
+    queue.abandon([])
+    assert queue.take("worker") is None
+
+
+def test_a_consumer_that_must_leave_sleeps_if_what_is_left_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool.open(SpoolConfig(tmp_path, fsync=None), "key", "host")
+    queue = SpooledQueue(spool, 1, BatchRules(1, 1, 50, LONG), clock=SleeplessClock())
+    fill(queue, b"in memory, too", b"on disk only")
+
+    def open_(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(merged, "_open", open_)
+        assert take(queue) == [b"in memory, too"]
+        queue.close()
+        assert_asleep(queue, until_retry=POLL_SECONDS)
+    assert take(queue) == [b"on disk only"]
+    queue.close_files()
