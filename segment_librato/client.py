@@ -450,7 +450,7 @@ class Client:
 
         Args:
             timeout: Longest time to wait, in seconds; None waits until the retries end, which
-                may be hours.
+                may be hours, or with a `spool` as long as its `max_age`.
 
         Returns:
             Whether all messages were settled in time. True does not mean that they were

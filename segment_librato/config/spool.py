@@ -38,8 +38,8 @@ class SpoolConfig(Options):
         when_full: What happens to a message beyond `max_bytes`. `"reject"` rejects it with a
             `QueueFullError`; `"drop_oldest"` makes room: the oldest messages go to `on_error` with
             a `SpoolFullError`.
-        deliver: Send messages. False only writes them, for another process to deliver, and starts
-            no thread.
+        deliver: Send messages. False only writes them, for another process to deliver once this one
+            has ended, and starts no thread.
     """
 
     path: str | os.PathLike[str] = ""

@@ -30,7 +30,6 @@ __all__ = ["Overflow"]
 
 MAX_WATCHED = 1000  # files of a process that only writes
 MAX_FRUITLESS_SECONDS = 5.0  # after that, what is there cannot be read
-ALL = float("inf")
 
 
 class Overflow:
@@ -139,7 +138,7 @@ class Overflow:
         to_reopen, self._to_reopen = self._to_reopen, []
         for segment in to_reopen:
             reader.add(segment, segment.first)
-        records = reader.read(ALL)
+        records = reader.read()
         try:
             for segment, payload in records:
                 if segment.to_skip:

@@ -88,11 +88,8 @@ class MergedReader(Generic[Kind]):
         self._added += 1
         heappush(self._unopened, (first, self._added, segment))
 
-    def read(self, bound: float) -> Generator[tuple[Kind, bytes], None, None]:
-        """Yield the records below this sequence number, in order, with their segments.
-
-        Below it, every record must have been written that ever will be.
-        """
+    def read(self) -> Generator[tuple[Kind, bytes], None, None]:
+        """Yield the records that are written so far, in order, with their segments."""
         exhausted, self._exhausted = self._exhausted, []
         for number, opened in exhausted:
             self._look_ahead(number, opened)
@@ -101,8 +98,8 @@ class MergedReader(Generic[Kind]):
             yielded, self._yielded = self._yielded, None
             if yielded:
                 self._look_ahead(*yielded)
-            self._open_what_is_due(bound)
-            if not self._ahead or self._ahead[0][0] >= bound:
+            self._open_what_is_due()
+            if not self._ahead:
                 return
             _, number, opened = heappop(self._ahead)
             self._yielded = number, opened
@@ -134,10 +131,9 @@ class MergedReader(Generic[Kind]):
             self._yielded[1].close()
         self._unopened, self._ahead, self._exhausted, self._yielded = [], [], [], None
 
-    def _open_what_is_due(self, bound: float) -> None:
+    def _open_what_is_due(self) -> None:
         while self._unopened:
-            first = self._unopened[0][0]
-            if first >= bound or (self._ahead and self._ahead[0][0] < first):
+            if self._ahead and self._ahead[0][0] < self._unopened[0][0]:
                 return
             _, number, segment = heappop(self._unopened)
             try:

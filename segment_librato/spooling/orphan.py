@@ -93,7 +93,7 @@ class Orphan:
                 if settled := _settled.pop(path, 0):
                     segment.settled = before[segment] = settled
                 self._reader.add(segment, int(match.group(1), 16))
-        for segment, payload in self._reader.read(float("inf")):
+        for segment, payload in self._reader.read():
             segment.records += 1
             if segment.records > before.get(segment, 0):
                 yield segment, payload
