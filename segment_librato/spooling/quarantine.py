@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from segment_librato.errors import SpoolCorruptError
 from segment_librato.log import log
-from segment_librato.spooling.folder import QUARANTINE
+from segment_librato.spooling.folder import QUARANTINE, sync_folder
 from segment_librato.spooling.rest import copy_rest, open_private, open_segment
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def move_rest(path: Path, offset: int, lost: int = 0) -> SpoolCorruptError:
         damaged.seek(offset)
         with open(moved, "wb", opener=open_private) as copy:
             size = copy_rest(damaged, copy)
+        for folder in (moved.parent, moved.parent.parent):  # else a power loss may cost the copy
+            sync_folder(folder, os.fsync)
         damaged.truncate(offset)
     return SpoolCorruptError(str(moved), size, lost)
 
