@@ -12,6 +12,7 @@ from typing import Any, Literal
 from segment_librato.config.options import KW_ONLY, Options
 from segment_librato.config.validators import check_count, check_seconds, truth
 from segment_librato.errors import ConfigError, unexpected
+from segment_librato.foreign.interruption import let_through
 
 __all__ = ["SpoolConfig"]
 
@@ -76,4 +77,8 @@ def _absolute(path: object) -> str:
         raise ConfigError(unexpected("path", expected, text))
     if "\0" in text:
         raise ConfigError(f"path: expected {expected}, got one with a null character")
-    return os.path.abspath(text)  # noqa: PTH100  importing pathlib is slow
+    try:
+        return os.path.abspath(text)  # noqa: PTH100  importing pathlib is slow
+    except FileNotFoundError as error:
+        let_through(error, error.__context__)
+        raise ConfigError("path: expected an absolute one, as the working folder is gone") from None

@@ -12,6 +12,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from segment_librato.foreign.interruption import let_through
 from segment_librato.process.fork import register_after_fork
 from segment_librato.spooling.format import MAX_PAYLOAD_BYTES
 from segment_librato.spooling.orphan import UNREADABLE_RUN, Orphan, find_orphans
@@ -145,6 +146,7 @@ class Backlog:
                     is_empty = False
                     yield orphan, segment, payload
             except OSError as error:
+                let_through(error, error.__context__)
                 warn_once(UNREADABLE_RUN, orphan.path, error.strerror)
             if is_empty:
                 self._orphans.remove(orphan)

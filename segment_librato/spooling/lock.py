@@ -15,6 +15,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from segment_librato.foreign.interruption import let_through
 from segment_librato.process.fork import register_after_fork
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class FileLock:
         try:
             _lock(lock._descriptor)
             is_held = lock._is_of(path)
-        except OSError:
+        except OSError as error:
+            let_through(error, error.__context__)
             is_held = False
         if not is_held:
             lock.release()

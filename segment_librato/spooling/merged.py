@@ -15,6 +15,7 @@ import stat
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from segment_librato.foreign.interruption import let_through
 from segment_librato.spooling.format import CorruptSegmentError, SegmentReader, UnknownVersionError
 from segment_librato.spooling.segment import Segment
 
@@ -139,6 +140,7 @@ class MergedReader(Generic[Kind]):
             try:
                 opened = _Open(segment)
             except (CorruptSegmentError, OSError, UnknownVersionError) as error:
+                let_through(error, error.__context__)
                 self._on_trouble(segment, error)
             else:
                 self._look_ahead(number, opened)
@@ -147,8 +149,11 @@ class MergedReader(Generic[Kind]):
         was_sealed = opened.segment.is_sealed  # asked before it is read
         try:
             first = opened.advance()
-        except (CorruptSegmentError, OSError) as error:
+        except BaseException as error:
             opened.close()
+            if not isinstance(error, (CorruptSegmentError, OSError)):
+                raise
+            let_through(error, error.__context__)
             self._on_trouble(opened.segment, error)
             return
         if first is not None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segment_librato.foreign.interruption import let_through
 from segment_librato.spooling.age import is_older
 from segment_librato.spooling.folder import NEW_SUFFIX, RUN_SUFFIX
 from segment_librato.spooling.format import (
@@ -102,7 +103,8 @@ class Orphan:
         """Return whether all messages of a segment are older than `max_age` seconds."""
         try:
             return is_older(segment.path.lstat().st_mtime, self._lock.content(), max_age)
-        except OSError:  # it is gone meanwhile
+        except OSError as error:  # it is gone meanwhile
+            let_through(error, error.__context__)
             return False
 
     def count(self) -> int:
@@ -127,6 +129,7 @@ class Orphan:
                 if segment := self._segments.get(path):
                     self._leave(segment)
         except OSError as problem:
+            let_through(problem, problem.__context__)
             warn_once(UNREADABLE_RUN, self.path, problem.strerror)
         remove_if_empty(self.path)
         self._lock.release()
@@ -147,8 +150,9 @@ class Orphan:
                 _settled[path] = settled
             elif settled:
                 replace_by_rest(path, settled)
-        except (OSError, CorruptSegmentError):
+        except (OSError, CorruptSegmentError) as error:
             _settled[path] = settled
+            let_through(error, error.__context__)
 
     def _ended(self, segment: Segment) -> None:
         segment.is_counted = True
@@ -160,6 +164,7 @@ class Orphan:
                 self._on_corrupt(move_rest(segment.path, error.offset))
                 self._ended(segment)
             except OSError as problem:
+                let_through(problem, error)
                 warn_once(DAMAGED, segment.path, problem.strerror)
         elif isinstance(error, FileNotFoundError):
             warn_once(DELETED, segment.path)
@@ -191,6 +196,7 @@ def find_orphans(folder: Path, on_corrupt: Callable[[SpoolCorruptError], None]) 
         except (FileNotFoundError, NotADirectoryError):  # another drain was faster; a strange file
             continue
         except OSError as error:
+            let_through(error, error.__context__)
             warn_once(UNREADABLE_RUN, path, error.strerror)
             continue
         if lock is None:

@@ -91,8 +91,7 @@ class Lane:
             raise
         self._idle.append(segment)
         if run.is_clean:
-            run.is_clean = False
-            run.on_dirty()
+            run.note_dirty()
         return segment
 
     def retire(self, *, all_of_them: bool = False) -> None:
@@ -273,6 +272,15 @@ class Run:
         for segment, size in synced:
             segment.synced = size
         self._unsynced.difference_update(ended)
+
+    def note_dirty(self) -> None:
+        """Ask for a `sync`; if a signal handler raises meanwhile, the next record does so."""
+        try:
+            self.is_clean = False
+            self.on_dirty()
+        except BaseException:
+            self.is_clean = True
+            raise
 
     def _note_gone(self, segment: WrittenSegment) -> None:
         """Write no more to files that somebody deletes; one that is settled is gone anyway."""
