@@ -1308,7 +1308,7 @@ def test_a_client_that_only_writes_does_not_grow_with_its_files(
     client = make(spool=SpoolConfig(path, deliver=False, fsync=None))
     track(client, range(50))
     assert len(files(path)) == 1 + 50  # with the lock
-    kept = [one for one in gc.get_objects() if isinstance(one, WrittenSegment)]
+    kept = [one for one in gc.get_objects() if type(one) is WrittenSegment]  # proxies may raise
     assert len([one for one in kept if path in one.path.parents]) <= 5 + 1
 
 
