@@ -27,6 +27,7 @@ __all__ = ["main"]
 
 DEFAULT_PORT = 8765
 MAX_PORT = 65_535
+MAX_SIGNAL_DELAY = 0.5  # seconds
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -52,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"The local Segment API is listening on {server.host} (press Ctrl-C to stop).",
             f'Point a client at it: segment_librato.host = "{server.host}"',
         )
-        while True:
-            time.sleep(3600)
+        while True:  # a signal that comes just before a sleep is seen after it
+            time.sleep(MAX_SIGNAL_DELAY)
     finish(lambda: _end(server, terminal), 0)
     return 0
 
