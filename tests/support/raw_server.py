@@ -30,6 +30,7 @@ class Ending(Enum):
 Step = bytes | float | Ending  # what to send, the seconds to wait, how to end the connection
 
 FOREVER = 3600.0
+ESTABLISHED = 1  # in `tcp_info` of Linux
 RESET = struct.pack("ii", 1, 0)  # closing discards what was not sent, and tells the other side
 
 
@@ -101,6 +102,13 @@ class RawServer:
         with self._changed:
             return len(self._open)
 
+    def hear_out(self) -> bool:
+        """Wait until all is read that came from clients which have left; return whether it is."""
+        with socket.create_connection(("127.0.0.1", self.port)) as last:  # accepted after theirs
+            name = last.getsockname()
+            assert self.wait_until(lambda: name in map(_peer_of, self._open))
+        return self.wait_until(lambda: not any(map(_has_left, self._open)))
+
     def _accept(self) -> None:
         while True:
             connection, _ = self._socket.accept()
@@ -117,6 +125,7 @@ class RawServer:
                 self.connections += 1
                 self._open[connection] = thread
                 thread.start()
+                self._changed.notify_all()
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         with suppress(OSError):  # the client went away
@@ -165,6 +174,20 @@ class RawServer:
                 if readable:  # the client waits too, so it can only have gone away
                     return False
         return True
+
+
+def _peer_of(connection: socket.socket) -> object:
+    with suppress(OSError):
+        return connection.getpeername()
+    return None
+
+
+def _has_left(connection: socket.socket) -> bool:
+    """Return whether the other side has closed a connection that is still open here."""
+    with suppress(OSError):
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        return info[0] != ESTABLISHED
+    return True
 
 
 def _content_length(head: bytes) -> int:
