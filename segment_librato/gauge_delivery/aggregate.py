@@ -9,7 +9,8 @@ Must not know clocks, queues or requests.
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING
+from itertools import filterfalse, starmap
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from segment_librato.gauge_delivery.wire import encode
 from segment_librato.librato.mapper import MAX_VALUE
@@ -17,13 +18,13 @@ from segment_librato.librato.mapper import MAX_VALUE
 if TYPE_CHECKING:
     from segment_librato.librato.mapper import Measurement
 
-__all__ = ["MultiSample"]
+__all__ = ["MultiSample", "Totals"]
 
 _LARGE_VALUE = 1e100  # no number of samples below it adds up to more than MAX_VALUE
 _USUAL_LENGTH = 180  # of the JSON without name and source: the keys and six numbers
 
 
-class _Totals:
+class Totals:
     """What some samples add up to. Immutable.
 
     Attributes:
@@ -47,9 +48,10 @@ class _Totals:
         self.lowest = self.highest = value
         self.are_whole = isinstance(value, int)
 
-    def plus(self, other: _Totals) -> _Totals:
+    def plus(self, other: Totals) -> Totals:
         """Return the totals of these samples and those."""
-        both = _Totals.__new__(_Totals)
+        kind = self.__class__
+        both = kind.__new__(kind)
         both.count = self.count + other.count
         both.lowest = min(self.lowest, other.lowest)
         both.highest = max(self.highest, other.highest)
@@ -73,8 +75,9 @@ class _Totals:
         return self.square_units if self.are_whole else self.square_units / (1 << 2 * self.places)
 
 
-# The end of the samples that count, in the list of a sealed gauge.
-_SEAL = _Totals(0)
+# The end of the samples that count, in the list of a sealed gauge; as the arguments of a call,
+# there are none.
+_SEAL: Any = ()
 
 
 class MultiSample:
@@ -93,9 +96,14 @@ class MultiSample:
 
     Attributes:
         key: name, source and measure_time; samples with the same key belong together.
+        outside: what it adds up to, for as long as it counts nowhere: neither in another gauge, nor
+            as one that waits. None if nobody needs to know.
     """
 
     __slots__ = ("_folding", "_samples", "key")
+
+    _kind: ClassVar[type[Totals]] = Totals
+    outside: list[Totals] | None = None
 
     def __init__(self, measurement: Measurement, period: int, now: int) -> None:
         """Begin with one sample.
@@ -108,8 +116,8 @@ class MultiSample:
         time = now if measurement.measure_time is None else measurement.measure_time
         start = time - time % period
         self.key: tuple[str, str, int] = (measurement.name, measurement.source, start)
-        self._samples = [_Totals(measurement.value)]
-        self._folding: list[_Totals] = []  # what is being folded; the first call adds up
+        self._samples = [self._kind(measurement.value)]
+        self._folding: list[Totals] = []  # what is being folded; the first call adds up
 
     def fold(self, other: MultiSample) -> bool:
         """Count the samples of `other` as well.
@@ -118,15 +126,20 @@ class MultiSample:
             Whether they count: False if this gauge is sealed, or if their sum would be greater
             than Librato takes, which rejects the whole request then.
         """
-        samples, folded = self._samples, other._totals()
+        samples, others = self._samples, other._samples
+        folded = others[0] if len(others) == 1 else other._totals()
         if _SEAL in samples:
             return False
         for totals in (folded, samples[0]):
             is_usual = -_LARGE_VALUE < totals.lowest <= totals.highest < _LARGE_VALUE
             if not (is_usual or self._totals().plus(folded).fits()):
                 return False
-        samples.append(folded)
-        if _SEAL in samples and folded in samples[samples.index(_SEAL) :]:
+        if other.outside is None:
+            samples.append(folded)
+        else:  # also a single call, and all in C: it empties `outside`, if there is no seal
+            is_open = filterfalse(samples.__contains__, [_SEAL])
+            samples.extend(starmap(other.outside.pop, is_open))
+        if other.outside or (_SEAL in samples and folded in samples[samples.index(_SEAL) :]):
             return False  # it was sealed meanwhile
         self._add_up(folded)
         return True
@@ -172,16 +185,16 @@ class MultiSample:
         name, source, _ = self.key
         return _USUAL_LENGTH + len(name) + len(source)
 
-    def _totals(self) -> _Totals:
+    def _totals(self) -> Totals:
         """Return what the samples before the seal add up to."""
         samples = [*self._samples]  # `copy` may run the garbage collector in the middle
         if len(samples) == 1:  # the usual case, made fast
             return samples[0]
         if _SEAL in samples:
             del samples[samples.index(_SEAL) :]
-        return reduce(_Totals.plus, samples)
+        return reduce(self._kind.plus, samples)
 
-    def _add_up(self, folded: _Totals) -> None:
+    def _add_up(self, folded: Totals) -> None:
         """Add up what came since, unless another call is doing so."""
         try:
             self._folding.append(folded)

@@ -16,7 +16,7 @@ import math
 import time
 from bisect import bisect_right
 from functools import partial
-from itertools import tee
+from itertools import compress, starmap, tee
 from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -27,6 +27,7 @@ from segment_librato.queue.schedule import UNBOUNDED, Schedule
 
 if TYPE_CHECKING:
     from collections import deque
+    from collections.abc import Iterator
 
     from segment_librato.queue.schedule import BatchRules, Item
 
@@ -186,7 +187,9 @@ class GaugeQueue(MessageQueue):
         gauge = _Waiting(samples, self._periods.end_of_period(), self._open)
         size = len(samples) + 1
         entries, entry = tee(map(self._open.setdefault, (samples.key,), (gauge,)))
-        if_new = filter(partial(is_, gauge), entries)
+        if_new: Iterator[_Waiting] = filter(partial(is_, gauge), entries)
+        if samples.outside:  # it is told in the same call
+            if_new = compress(if_new, starmap(samples.outside.pop, [()]))
         self._waiting_bytes += size  # before, as in `MessageQueue.offer`
         # One call, and all in C: no other call can find the gauge open unless it waits, and
         # Ctrl-C cannot come in between.

@@ -7,83 +7,124 @@ written.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from segment_librato.gauge_delivery.aggregate import MultiSample
+from segment_librato.gauge_delivery.aggregate import MultiSample, Totals
 from segment_librato.gauge_delivery.queue import GaugeQueue, PeriodSchedule
 from segment_librato.process.clock import Clock
 from segment_librato.queue.message_queue import REFUSED
 from segment_librato.queue.schedule import count_fitting, lengths
-from segment_librato.queue.spooled import SpooledLedger, SpooledMessage, settle_record
+from segment_librato.queue.spooled import (
+    SpooledLedger,
+    SpooledMessage,
+    settle_record,
+)
 from segment_librato.queue.spooled_queue import SpooledQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from segment_librato.librato.mapper import Measurement
-    from segment_librato.queue.schedule import BatchRules, Item
+    from segment_librato.queue.schedule import BatchRules
     from segment_librato.spooling.segment import Segment
     from segment_librato.spooling.spool import Spool
 
 __all__ = ["SpooledGaugeQueue", "SpooledSamples"]
 
 
-class SpooledSamples(MultiSample):
-    """A gauge whose samples are in segments, each on its own; to its outcome, it is one segment.
+class _SpooledTotals(Totals):
+    """What some samples add up to, and where their records are. Immutable once it counts.
 
     Attributes:
-        segments: one for each sample that is on disk.
+        records: how many records of these samples are in which segment; none if they are in memory
+            only.
     """
 
-    __slots__ = ("segments",)
+    __slots__ = ("records",)
+
+    def __init__(self, value: float) -> None:
+        """Make the totals of one sample that is in memory only."""
+        super().__init__(value)
+        self.records: dict[Segment, int] = {}
+
+    def plus(self, other: Any) -> Totals:  # noqa: ANN401  of the same class
+        """Return the totals of these samples and those, with the records of both."""
+        both = cast("_SpooledTotals", super().plus(other))
+        both.records = {**self.records}
+        for segment, count in other.records.items():
+            both.records[segment] = both.records.get(segment, 0) + count
+        return both
+
+
+class SpooledSamples(MultiSample):
+    """A gauge whose samples are in segments, each on its own.
+
+    The totals say which records belong to it, too: so at every moment, a sample counts with its
+    record, or neither does.
+    """
+
+    __slots__ = ("outside",)
+
+    _kind = _SpooledTotals
 
     def __init__(self, measurement: Measurement, period: int, now: int) -> None:
         """Begin with one sample, which is in memory only."""
         super().__init__(measurement, period, now)
-        self.segments: list[Segment] = []
+        self.outside: list[Totals] = [*self._samples]
 
-    def fold(self, other: MultiSample) -> bool:
-        """Count the samples of `other` as well, and have their segments; see there.
+    def fold(self, other: Any) -> bool:  # noqa: ANN401  of the same class
+        """Count the samples of `other` as well, and have their records; see there.
 
         Not if only one of the two is on disk: what is in memory only must be told of at the end.
         """
-        if isinstance(other, SpooledSamples) and bool(other.segments) != bool(self.segments):
-            return False
-        if not super().fold(other):
-            return False
-        if isinstance(other, SpooledSamples):
-            self.segments.extend(other.segments)
-        return True
+        return self.is_on_disk is other.is_on_disk and super().fold(other)
+
+    def note_record(self, segment: Segment) -> None:
+        """Note where the record of a sample is that counts nowhere yet."""
+        totals: Any = self._totals()
+        totals.records = {segment: 1}
 
     @property
-    def segment(self) -> SpooledSamples | None:
-        """What has to be told of the outcome; None if no sample is on disk."""
-        return self if self.segments else None
+    def segment(self) -> GaugeRecords | None:
+        """What has to be told of the outcome, once it is sealed; None if it is in memory only."""
+        totals: Any = self._totals()
+        return GaugeRecords(totals.records) if totals.records else None
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether the samples are: all of them, or none."""
+        totals: Any = self._samples[0]
+        return bool(totals.records)
+
+
+class GaugeRecords:
+    """The records of the samples of a gauge: to its outcome, they are one segment."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self, counts: dict[Segment, int]) -> None:
+        """Name the segments, and how many records are in each."""
+        self._counts = counts
+
+    @property
+    def parts(self) -> Iterable[Segment]:
+        """The segments that have them."""
+        return self._counts
 
     @property
     def written_at(self) -> float:
         """When a sample was written to the same segment as the latest one."""
-        return max(one.written_at for one in self.segments)
+        return max(one.written_at for one in self._counts)
 
     @property
     def is_gone(self) -> bool:
-        """Whether somebody has deleted the files of all samples."""
-        return all(one.is_gone for one in self.segments)
-
-    def look(self) -> None:
-        """Note whether somebody has deleted the files."""
-        for segment in {*self.segments}:
-            segment.look()
+        """Whether somebody has deleted the file of any sample."""
+        return any(one.is_gone for one in self._counts)
 
     def count_settled(self, _: int) -> None:
-        """Count the outcome of the gauge in the segments of its samples."""
-        for segment in self.segments:
-            segment.count_settled(1)
-
-    def delete_if_settled(self) -> bool:
-        """Delete the segments whose messages all have their outcome; return whether all have."""
-        outcomes = [segment.delete_if_settled() for segment in {*self.segments}]
-        return all(outcomes)
+        """Count the outcome of the gauge, once, in the segments of its samples."""
+        for segment, count in self._counts.items():
+            segment.count_settled(count)
 
 
 class _SpooledGaugeLedger(SpooledLedger):
@@ -118,14 +159,15 @@ class SpooledGaugeQueue(SpooledQueue, GaugeQueue):
         SpooledQueue.__init__(self, spool, max_size, rules, max_bytes, clock, self._periods)
 
     def offer(
-        self, message: bytes | Item, *, has_room: bool = False
+        self,
+        message: Any,  # noqa: ANN401  `SpooledSamples`
+        *,
+        has_room: bool = False,
     ) -> Literal["due", "refused"] | None:
         """Write a sample, and fold it in or let it wait; see `GaugeQueue.offer`.
 
         If there is neither a gauge to fold it into nor room for one, it goes to disk only.
         """
-        if not isinstance(message, SpooledSamples):
-            return super().offer(message, has_room=has_room)
         data = message.record()
         if not has_room and (self._closed or not self.spool.has_room(len(data) + 1)):
             return REFUSED
@@ -138,11 +180,11 @@ class SpooledGaugeQueue(SpooledQueue, GaugeQueue):
             segment = self.spool.write(self._lane, data, entry)
             if segment is None:
                 return GaugeQueue.offer(self, message, has_room=has_room)
-            message.segments.append(segment)
+            message.note_record(segment)
             return GaugeQueue.offer(self, message, has_room=True)
-        except BaseException:  # a signal handler raised: if it is accepted, it is in memory only
-            message.segments.clear()
-            settle_record(entry)
+        except BaseException:  # a signal handler raised
+            if message.outside:  # it does not count, so its record must not, either
+                settle_record(entry)
             raise
 
     def _count_fitting(self, waiting: Collection[Any], max_messages: int, max_bytes: int) -> int:

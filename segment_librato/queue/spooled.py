@@ -31,6 +31,7 @@ __all__ = [
     "is_spooled",
     "keep_only",
     "lengths_of_spooled",
+    "segments_of",
     "settle_record",
 ]
 
@@ -47,7 +48,8 @@ class SpooledMessage(Entry):
 
         Args:
             data: its JSON.
-            segment: has it, until it is settled; None if it is in memory only.
+            segment: has it, until it is settled; of a gauge, what stands for those that have its
+                samples; None if it is in memory only.
         """
         self.data = data
         self.segment = segment
@@ -197,9 +199,14 @@ def settle_record(message: SpooledMessage) -> None:
 
 def delete_settled(messages: Iterable[SpooledMessage]) -> None:
     """Delete the segments of these messages in which all have their outcome. Does I/O."""
-    for segment in {*map(_segment_of, messages)}:
-        if segment:
-            segment.delete_if_settled()
+    for segment in segments_of(messages):
+        segment.delete_if_settled()
+
+
+def segments_of(messages: Iterable[SpooledMessage]) -> set[Segment]:
+    """Return the segments that have any of these messages, each once."""
+    segments = filter(None, {*map(_segment_of, messages)})
+    return {part for segment in segments for part in segment.parts}
 
 
 def keep_only(left: Iterable[SpooledMessage], partly_read: Iterable[Segment]) -> None:

@@ -25,6 +25,7 @@ from segment_librato.queue.spooled import (
     delete_settled,
     keep_only,
     lengths_of_spooled,
+    segments_of,
     settle_record,
 )
 from segment_librato.spooling.run import MAX_SEGMENT_BYTES
@@ -286,9 +287,8 @@ class SpooledQueue(PatientQueue):
         with self.lock:
             in_memory = [*self._waiting.copy(), *self._overflow.ahead, *self._ledger.in_flight()]
             reader = self._overflow.give_up_reader()
-        for segment in {message.segment for message in in_memory}:
-            if segment:
-                segment.look()
+        for segment in segments_of(in_memory):
+            segment.look()
         if reader:
             self._overflow.find_gone(reader)
         self._tell_losses()

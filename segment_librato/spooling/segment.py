@@ -16,6 +16,7 @@ from segment_librato.foreign.interruption import let_through
 from segment_librato.spooling.format import HEADER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 __all__ = ["Entry", "Segment", "WrittenSegment"]
@@ -74,6 +75,11 @@ class Segment:
         self.is_sealed: bool = True
         self.is_counted: bool = False
         self.is_gone: bool = False
+
+    @property
+    def parts(self) -> Iterable[Segment]:
+        """The segments that it stands for: itself. What is like a segment may stand for several."""
+        return (self,)
 
     def settle(self, count: int) -> None:
         """Count records that have their outcome, and delete the file if they are the last."""

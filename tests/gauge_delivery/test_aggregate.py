@@ -289,7 +289,7 @@ def test_ctrl_c_may_end_a_fold_at_any_bytecode(first: str) -> None:
 def test_a_later_fold_adds_up_what_ctrl_c_left(monkeypatch: pytest.MonkeyPatch) -> None:
     one = sample(1)
     with monkeypatch.context() as patched:
-        patched.setattr("segment_librato.gauge_delivery.aggregate._Totals.plus", interrupt)
+        patched.setattr("segment_librato.gauge_delivery.aggregate.Totals.plus", interrupt)
         with pytest.raises(KeyboardInterrupt):
             one.fold(sample(10))
     assert as_dict(one)["sum"] == 11
