@@ -1,8 +1,8 @@
 """The queue of gauges with a spool: each sample is on disk until the gauge that it is in leaves.
 
-After a crash, a later process delivers the samples one by one. Owns which samples are in which
-gauge, as far as their files are concerned. Must not know what samples add up to, or how files are
-written.
+After a crash, a later process delivers the samples one by one; what a shutdown leaves is written as
+one gauge. Owns which samples are in which gauge, as far as their files are concerned. Must not know
+what samples add up to, or how files are written.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from segment_librato.queue.schedule import count_fitting, lengths
 from segment_librato.queue.spooled import (
     SpooledLedger,
     SpooledMessage,
+    segments_of,
     settle_record,
 )
 from segment_librato.queue.spooled_queue import SpooledQueue
+from segment_librato.spooling.segment import WrittenSegment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -186,6 +188,25 @@ class SpooledGaugeQueue(SpooledQueue, GaugeQueue):
             if message.outside:  # it does not count, so its record must not, either
                 settle_record(entry)
             raise
+
+    def _compact(self, left: list[SpooledMessage]) -> list[SpooledMessage]:
+        """Write each gauge that was left in place of its samples; return the other messages.
+
+        So nothing is left of samples that were delivered, or reported. What cannot be written
+        stays as it is.
+        """
+        from segment_librato.spooling.rest import write_anew  # few need it
+
+        gauges = [one for one in left if isinstance(one.segment, GaugeRecords)]
+        segments, size = segments_of(gauges), self.rules.max_messages
+        for some in [gauges[at : at + size] for at in range(0, len(gauges), size)]:
+            if not write_anew(self.spool.run, [one.data for one in some]):
+                break
+            for gauge in some:
+                settle_record(gauge)
+        for segment in segments:
+            segment.delete_if_settled()
+        return [one for one in left if isinstance(one.segment, WrittenSegment)]
 
     def _count_fitting(self, waiting: Collection[Any], max_messages: int, max_bytes: int) -> int:
         """Do not look at files: samples of a gauge may be in many."""

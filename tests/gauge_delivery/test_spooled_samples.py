@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.interruptions import interrupted
 from support.signal_handlers import call_with_handler
+from support.spool import Corruption, drain
 
 from segment_librato.config.spool import SpoolConfig
 from segment_librato.gauge_delivery.queue import GaugeQueue
@@ -218,3 +220,30 @@ def test_a_gauge_of_which_somebody_deleted_a_file_is_reported_and_not_left(
     queue.tidy(batch)
     assert queue.ledger.stats().pending == 0
     assert files(tmp_path) == []
+
+
+# An interruption when `open` returns leaves the file to the garbage collector.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <_io.FileIO")
+@pytest.mark.filterwarnings("ignore:unclosed")
+def test_wherever_a_shutdown_is_interrupted_each_gauge_is_left(tmp_path: Path) -> None:
+    place, times = 0, set()
+    got_that_far = True
+    while got_that_far:
+        place += 1
+        folder = tmp_path / str(place)
+        queue = Queue(folder)
+        for n in range(20):
+            queue.offer(sample(f"gauge-{n % 10}"))
+        queue.abandon([])
+        got_that_far = interrupted(queue.drop_settled, place)
+        queue.drop_settled()
+        queue.close_files()
+        (account,) = folder.iterdir()
+        gauges = [json.loads(payload) for payload in drain(account, Corruption())]
+        counts = Counter({f"gauge-{n}": 0 for n in range(10)})
+        for gauge in gauges:
+            counts[gauge["name"]] += gauge["count"]
+        assert {*counts.values()} <= {2, 4}, f"place {place}"
+        times.add(sum(counts.values()))
+        assert files(folder) == []
+    assert 20 in times

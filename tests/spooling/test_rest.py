@@ -10,7 +10,7 @@ import pytest
 from support.spool import Corruption, drain, numbers
 
 from segment_librato.queue.spooled import SpooledMessage, keep_only
-from segment_librato.spooling.rest import keep_rest
+from segment_librato.spooling.rest import keep_rest, write_anew
 from segment_librato.spooling.run import Run
 
 if TYPE_CHECKING:
@@ -127,3 +127,20 @@ def test_a_damaged_file_stays_for_who_reads_it_next(
     corruption = Corruption()
     assert drain(tmp_path, corruption) == numbers(0, 4)
     assert len(corruption.errors) == 1
+
+
+@pytest.mark.parametrize("step", ["", "open", "fsync", "utime"])
+def test_messages_are_written_anew_all_of_them_or_none(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: object, **_options: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    run.lane().append(b"0")
+    with monkeypatch.context() as patch:
+        if step:
+            patch.setattr(os, step, fail)
+        assert write_anew(run, numbers(1, 4)) is not bool(step)
+    (folder,) = tmp_path.iterdir()
+    assert {path.suffix for path in folder.iterdir()} == {"", ".seg"}  # no copy
+    assert left(tmp_path, run) == numbers(0, 1 if step else 4)
