@@ -155,7 +155,7 @@ class Ledger:
         """Move what an orphan has left into an empty batch, in its place; return whether any was.
 
         What was passed to `on_error` has failed. The rest is sent, though a request with it may
-        have been under way.
+        have been under way. If the former holder lives after all, its outcome counts no more.
         """
         for orphan in sorted(self._in_flight.copy(), key=lambda batch: batch.first):
             if orphan.is_orphan:
@@ -165,7 +165,7 @@ class Ledger:
                 rest = self.freeze(orphan.messages[orphan.claimed :])
                 done = orphan.messages[: orphan.claimed]
                 # One statement: Ctrl-C finds each message here or there.
-                batch.messages, orphan.messages = rest, done
+                batch.messages, orphan.messages, orphan.abandoned = rest, done, True
                 self._settle(orphan, "failed", 0)
                 if batch.messages:
                     return True
@@ -212,8 +212,8 @@ class Ledger:
 
     @synchronized
     def mark_failed(self, batch: InFlightBatch, count: int) -> None:
-        """Count claimed messages of a batch as failed."""
-        self._settle(batch, "failed", count)
+        """Count claimed messages of a batch as failed, unless they have been taken back."""
+        self._settle(batch, "failed", min(count, batch.claimed - batch.settled))
 
     @synchronized
     def mark_rest_failed(self, batch: InFlightBatch) -> None:
