@@ -6,7 +6,6 @@ messages these are, and that a damaged part is moved away. Must not know who is 
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from segment_librato.errors import SpoolCorruptError
@@ -14,11 +13,9 @@ from segment_librato.foreign.interruption import let_through
 from segment_librato.spooling.quarantine import move_rest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from segment_librato.spooling.segment import WrittenSegment
 
-__all__ = ["Losses"]
+__all__ = ["Loss", "Losses"]
 
 
 class Losses:
@@ -40,42 +37,66 @@ class Losses:
         """Add a segment that cannot be read from this byte on."""
         self._damaged.append((segment, offset))
 
-    def claim(self) -> Callable[[], SpoolCorruptError] | None:
-        """Return what gives some of them up, and returns why; None if there are none, for now.
+    def claim(self) -> Loss | None:
+        """Return some of them, once; None if there are none, for now.
 
         A segment that a call is writing to has to wait. Does no I/O; under a lock.
         """
         for damaged in self._damaged:
-            if damaged[0].is_sealed:
+            segment, offset = damaged
+            if segment.is_sealed:
                 self._damaged.remove(damaged)
-                return partial(_quarantine, *damaged)
+                return Loss([segment], offset)
         gone = [segment for segment in self._gone if segment.is_sealed]
         for segment in gone:
             self._gone.remove(segment)
         with_losses = [segment for segment in gone if _count_lost(segment)]
-        return partial(_give_up, with_losses) if with_losses else None
+        return Loss(with_losses) if with_losses else None
 
 
-def _give_up(segments: list[WrittenSegment]) -> SpoolCorruptError:
-    path = segments[0].path if len(segments) == 1 else segments[0].path.parent
-    lost = sum(map(_count_lost, segments))
-    for segment in segments:
+class Loss:
+    """Messages that nobody can read, in segments that nobody writes.
+
+    Attributes:
+        count: how many.
+    """
+
+    def __init__(self, segments: list[WrittenSegment], damaged_at: int | None = None) -> None:
+        """Count them.
+
+        Args:
+            segments: somebody has deleted them, or made them shorter; or one that is damaged.
+            damaged_at: the byte from which on that one cannot be read.
+        """
+        self._segments = segments
+        self._damaged_at = damaged_at
+        self.count: int = sum(map(_count_lost, segments))
+
+    def count_in_older(self, first: int) -> int:
+        """Return how many are in segments that were begun before this sequence number."""
+        return sum(_count_lost(one) for one in self._segments if one.first < first)
+
+    def give_up(self) -> SpoolCorruptError:
+        """Have the segments consist of what was read of them; return what to report. Does I/O."""
+        first = self._segments[0]
+        if self._damaged_at is not None:
+            return self._quarantine(first, self._damaged_at)
+        path = first.path if len(self._segments) == 1 else first.path.parent
+        for segment in self._segments:
+            _forget_lost(segment)
+        text = f"somebody deleted or shortened what the spool has in use: {path}"
+        return SpoolCorruptError(str(path), 0, self.count, text)
+
+    def _quarantine(self, segment: WrittenSegment, offset: int) -> SpoolCorruptError:
+        try:
+            error = move_rest(segment.path, offset, self.count)
+        except OSError as problem:  # it stays, with what it has
+            let_through(problem, problem.__context__)
+            size, path = segment.size - offset, str(segment.path)
+            text = f"unreadable bytes of the spool: {size}; they stay in {path}: {problem.strerror}"
+            return SpoolCorruptError(path, size, self.count, text)
         _forget_lost(segment)
-    text = f"somebody deleted or shortened what the spool has in use: {path}"
-    return SpoolCorruptError(str(path), 0, lost, text)
-
-
-def _quarantine(segment: WrittenSegment, offset: int) -> SpoolCorruptError:
-    lost = _count_lost(segment)
-    try:
-        error = move_rest(segment.path, offset, lost)
-    except OSError as problem:  # it stays, with what it has
-        let_through(problem, problem.__context__)
-        size, path = segment.size - offset, str(segment.path)
-        text = f"unreadable bytes of the spool: {size}; they stay in {path}: {problem.strerror}"
-        return SpoolCorruptError(path, size, lost, text)
-    _forget_lost(segment)
-    return error
+        return error
 
 
 def _count_lost(segment: WrittenSegment) -> int:
@@ -84,6 +105,6 @@ def _count_lost(segment: WrittenSegment) -> int:
 
 
 def _forget_lost(segment: WrittenSegment) -> None:
-    """Have a segment consist of what was read of it."""
+    """Have a segment consist of what was read of it. Does I/O."""
     segment.records = segment.read
     segment.delete_if_settled()

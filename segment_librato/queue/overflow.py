@@ -19,9 +19,10 @@ from segment_librato.spooling.merged import MergedReader
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sized
+    from collections.abc import Sized
 
-    from segment_librato.errors import SpoolCorruptError
+    from segment_librato.queue.ledger import InFlightBatch
+    from segment_librato.queue.losses import Loss
     from segment_librato.spooling.run import Lane
     from segment_librato.spooling.segment import WrittenSegment
     from segment_librato.spooling.spool import Spool
@@ -65,7 +66,8 @@ class Overflow:
         self.ahead: list[SpooledMessage] = []
         self.is_being_read: bool = False
         self._to_reopen: list[WrittenSegment] = []  # the system did not let them be read
-        self._fruitless_since: float | None = None
+        self._fruitless: tuple[float, int] | None = None  # since when, and how many are not found
+        self._left_before = 0  # what was written to segments with lower numbers was left
         self._partly_read: list[WrittenSegment] = []  # and the rest was left
 
     # Without the lock
@@ -122,7 +124,9 @@ class Overflow:
                 )
                 if not is_current:
                     reader.close()
-        if reader and self.unread > 0 and not found:
+        if found:
+            self._fruitless = None
+        elif reader and self.unread > 0:
             self.seal()  # perhaps somebody has shortened what is written
         return reader is not None
 
@@ -158,61 +162,73 @@ class Overflow:
 
     # Under the lock
 
-    def is_lost(self, now: float) -> bool:
-        """Return whether what seems to be there could not be read for some time.
+    def count_lost(self, now: float) -> int:
+        """Return how many messages seem to be there, and could not be read for some time.
 
         To be asked after each `read_ahead`; `now` is the time.
         """
         if not self.unread or self.ahead or self._to_reopen or self._losses:
-            self._fruitless_since = None
-        elif self._fruitless_since is None:
-            self._fruitless_since = now
-        return (
-            self._fruitless_since is not None
-            and now - self._fruitless_since > MAX_FRUITLESS_SECONDS
-        )
+            self._fruitless = None
+        elif self._fruitless is None:
+            self._fruitless = now, self.unread
+        if self._fruitless is None or now - self._fruitless[0] <= MAX_FRUITLESS_SECONDS:
+            return 0
+        return min(self.unread, self._fruitless[1])  # what was written since can be read
 
-    def leave_unread(self, counts: dict[str, int]) -> None:
-        """Count what is not in flight yet as left."""
+    def leave_unread(self, counts: dict[str, int], count: int) -> None:
+        """Count so many messages that are not in flight yet as left."""
         # One statement: Ctrl-C and calls find each message here or there.
-        counts["left"], self.lane.unread = counts["left"] + self.lane.unread, 0
+        counts["left"], self.lane.unread = counts["left"] + count, self.lane.unread - count
 
-    def leave_ahead(self) -> list[SpooledMessage]:
-        """Read no more of what is there; return what was read and is not in flight yet."""
-        left: list[SpooledMessage] = []
-        if not self.is_being_read:
-            self._partly_read += self._reader.being_read()
-            left = self.ahead
-            self._reader.close()
-        self.ahead, self._reader, self._to_reopen = [], self._make_reader(), []
-        return left
+    def leave(
+        self, counts: dict[str, int], batch: InFlightBatch
+    ) -> MergedReader[WrittenSegment] | None:
+        """Count what is on disk only as left; move the rest, which was read, into an empty batch.
+
+        Returns the reader, which is to be closed without the lock; None if a consumer reads: then
+        it does so.
+        """
+        ahead, self.ahead = self.ahead, []  # it still counts as unread
+        count, reader, begun = len(ahead), self._make_reader(), next(self._spool.run.sequence)
+        # One statement: Ctrl-C, calls and who reads find each message here or there.
+        (
+            (batch.messages, counts["left"], self.lane.unread),
+            (self.ahead, self._reader, self._to_reopen, self._left_before),
+            (former, is_being_read),
+        ) = (
+            (ahead, counts["left"] + self.lane.unread - count, 0),
+            ([], reader, [], begun),
+            (self._reader, self.is_being_read),
+        )
+        if is_being_read:
+            return None
+        self._partly_read += former.being_read()
+        return former
 
     def take_partly_read(self) -> list[WrittenSegment]:
         """Return the segments of which a part was left, once."""
         partly_read, self._partly_read = self._partly_read, []
         return partly_read
 
-    def close(self) -> None:
-        """Close the files, unless a consumer reads them: then it does so."""
-        if not self.is_being_read:
-            self._reader.close()
+    def give_up_reader(self) -> MergedReader[WrittenSegment] | None:
+        """Leave what is there to another reader; return the former one, as `leave` does."""
+        reader = self._make_reader()
+        # One statement, because of who reads.
+        former, is_being_read, self._reader = self._reader, self.is_being_read, reader
+        return None if is_being_read else former
 
-    def claim_loss(self) -> Callable[[], SpoolCorruptError] | None:
-        """Return what gives up some of what is lost, without the lock; None if nothing is."""
+    def claim_loss(self) -> Loss | None:
+        """Return some of what is lost, once; None if nothing is."""
         return self._losses.claim()
 
-    def give_up_reader(self) -> MergedReader[WrittenSegment] | None:
-        """Leave what is there to another reader, and return the former one; None if it reads."""
-        if self.is_being_read:
-            return None
-        reader, self._reader = self._reader, self._make_reader()
-        self._partly_read += reader.being_read()
-        return reader
+    def count_left(self, loss: Loss) -> int:
+        """Return how many of these messages were left, and so are not unread any more."""
+        return loss.count_in_older(self._left_before)
 
     # Without the lock
 
     def find_gone(self, reader: MergedReader[WrittenSegment]) -> None:
-        """Find out which files of a reader that was given up are gone, and close them."""
+        """Find out which files of a reader that reads no more are gone, and close them."""
         segments = [*reader.segments(), *self._written]
         self._written.clear()
         reader.close()

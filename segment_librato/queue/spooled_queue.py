@@ -31,11 +31,11 @@ from segment_librato.queue.spooled import (
 from segment_librato.spooling.run import MAX_SEGMENT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
-    from segment_librato.errors import SpoolCorruptError
     from segment_librato.process.clock import Clock
     from segment_librato.process.locks import Waiter
+    from segment_librato.queue.losses import Loss
     from segment_librato.queue.schedule import BatchRules, Item, Schedule
     from segment_librato.spooling.spool import Spool
 
@@ -180,10 +180,16 @@ class SpooledQueue(PatientQueue):
         """Leave what is on disk, and claim every other message that has no outcome."""
         self._overflow.seal()  # what comes now is read by another reader
         self._look_for_files()
+        ahead = InFlightBatch()
         with self.lock:
-            self._overflow.leave_unread(self._ledger.counts)
-            self._ledger.left += self._overflow.leave_ahead()
+            self._ledger.add(ahead)
+            reader = self._overflow.leave(self._ledger.counts, ahead)
+            if not ahead.messages:
+                self._ledger.drop(ahead)
             super().abandon(left_over)
+        if reader:
+            self._overflow.find_gone(reader)
+        self._tell_losses()
         self.workers.wake()  # those that have to leave
 
     def drop_settled(self) -> None:
@@ -222,7 +228,7 @@ class SpooledQueue(PatientQueue):
     def take_left(self) -> tuple[int, str]:
         """Return how many messages were left on disk since the last call, and where."""
         before, self._left_before = self._left_before, self._ledger.counts["left"]
-        return self._left_before - before, str(self.spool.folder)
+        return max(0, self._left_before - before), str(self.spool.folder)
 
     # The consumers' side
 
@@ -264,7 +270,9 @@ class SpooledQueue(PatientQueue):
     def close_files(self) -> None:
         """Let go of the run: what is left in it is up to another process."""
         with self.lock:
-            self._overflow.close()
+            reader = self._overflow.give_up_reader()
+        if reader:
+            reader.close()
         self.spool.sync()
         self.spool.run.close()
 
@@ -282,42 +290,52 @@ class SpooledQueue(PatientQueue):
         if overflow.ahead:
             self.workers.wake()
         with self.lock:
-            if overflow.is_lost(self.clock.now()):
-                overflow.leave_unread(self._ledger.counts)
+            if lost := overflow.count_lost(self.clock.now()):
+                overflow.leave_unread(self._ledger.counts, lost)
+                self.workers.wake()  # those that waited for it
         self._tell_losses()
 
     def _look_for_files(self) -> None:
-        """Find out what is not on disk any more, because somebody deletes files."""
+        """Find out which messages in memory are not on disk any more: somebody deletes files."""
         with self.lock:
             in_memory = [*self._waiting.copy(), *self._overflow.ahead, *self._ledger.in_flight()]
-            reader = self._overflow.give_up_reader()
         for segment in segments_of(in_memory):
             segment.look()
-        if reader:
-            self._overflow.find_gone(reader)
-        self._tell_losses()
 
     def _tell_losses(self) -> None:
         """Report what was lost on disk. Not under the lock."""
-        lane = self._overflow.lane
-        if self._overflow.has_losses():
-            self._overflow.seal()  # nothing more is written to such files
-        while give_up := self._claim_loss():
-            error = give_up()
-            batch, lost = InFlightBatch(), [SpooledMessage(b"", None)] * error.lost
+        if not self._overflow.has_losses():
+            return
+        self._overflow.seal()  # nothing more is written to such files
+        while True:
+            batch = InFlightBatch()
             try:
-                with self.lock:
-                    self._ledger.add(batch)
-                    count = len(lost)
-                    # One statement: Ctrl-C finds each message here or there.
-                    batch.messages, batch.claimed, lane.unread = lost, count, lane.unread - count
-                self.spool.tell_loss(error)
+                loss = self._claim_loss(batch)
+                if loss is None:
+                    return
+                self.spool.tell_loss(loss.give_up())
             finally:
                 self._ledger.mark_failed(batch, len(batch.messages))
+            self.workers.wake()  # those that waited for what was lost
 
     @synchronized
-    def _claim_loss(self) -> Callable[[], SpoolCorruptError] | None:
-        return self._overflow.claim_loss()
+    def _claim_loss(self, batch: InFlightBatch) -> Loss | None:
+        """Claim messages that are lost, in an empty batch; return what they are, None if none."""
+        overflow, counts = self._overflow, self._ledger.counts
+        loss = overflow.claim_loss()
+        if loss:
+            lane, count, left = overflow.lane, loss.count, overflow.count_left(loss)
+            unread, lost = count - left, [SpooledMessage(b"", None)] * count
+            self._ledger.add(batch)
+            batch.first -= left  # these have counted as taken before
+            # One statement: Ctrl-C finds each message here or there.
+            batch.messages, batch.claimed, lane.unread, counts["left"] = (
+                lost,
+                count,
+                lane.unread - unread,
+                counts["left"] - left,
+            )
+        return loss
 
     # Under the lock
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from support.background import Background
@@ -12,8 +12,11 @@ from support.background import Background
 from segment_librato.config.spool import SpoolConfig
 from segment_librato.errors import QueueFullError
 from segment_librato.process.clock import Clock, Waitable
+from segment_librato.queue import losses, spooled_queue
+from segment_librato.queue import overflow as overflow_module
 from segment_librato.queue.ledger import InFlightBatch
 from segment_librato.queue.message_queue import REFUSED, MessageQueue
+from segment_librato.queue.overflow import Overflow
 from segment_librato.queue.patient_queue import FIRST_PAUSE, MAX_SET_ASIDE, MIN_BATCH_SECONDS
 from segment_librato.queue.schedule import BatchRules
 from segment_librato.queue.spooled_queue import POLL_SECONDS, SpooledQueue
@@ -24,6 +27,9 @@ from segment_librato.spooling.spool import Spool
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from segment_librato.errors import SpoolCorruptError
+    from segment_librato.spooling.segment import WrittenSegment
 
 LONG = 60.0
 
@@ -252,3 +258,125 @@ def test_a_consumer_that_must_leave_sleeps_if_what_is_left_cannot_be_read(
         assert_asleep(queue, until_retry=POLL_SECONDS)
     assert take(queue) == [b"on disk only"]
     queue.close_files()
+
+
+# What is lost on disk, and what is left there
+
+
+@pytest.fixture
+def full_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SpooledQueue]:
+    """Make a queue with one message in memory, and ten on disk only."""
+    monkeypatch.setattr(spooled_queue, "POLL_SECONDS", LONG)
+    spool = Spool.open(SpoolConfig(tmp_path, fsync=None), "key", "host")
+    queue = SpooledQueue(spool, 1, BatchRules(1, 100, 5_000, LONG))
+    fill(queue, *(b"%d" % n for n in range(11)))
+    yield queue
+    queue.close_files()
+
+
+def overflow_segment(queue: SpooledQueue) -> WrittenSegment:
+    (segment,) = queue._overflow.lane._idle  # noqa: SLF001  what is being written
+    return segment
+
+
+def assert_sums(queue: SpooledQueue, *, accepted: int, failed: int) -> None:
+    stats = queue.ledger.stats()
+    assert (stats.accepted, stats.failed, stats.pending) == (accepted, failed, accepted - failed)
+    assert queue._overflow.unread >= 0  # noqa: SLF001  as other sums would hide
+
+
+def test_what_is_found_lost_after_it_was_left_is_not_left_any_more(
+    full_queue: SpooledQueue,
+) -> None:
+    queue = full_queue
+    segment = overflow_segment(queue)
+    segment.path.unlink()
+    idle = queue._overflow.lane._idle  # noqa: SLF001  a call is in the middle of a write
+    idle.clear()
+    queue.abandon([])
+    assert queue.take_left()[0] == 11
+    idle.append(segment)
+    fill(queue, b"11", b"12")  # one is in memory, the other in the file that is gone
+    assert take(queue) == [b"11"]
+    assert queue.take_now() is None
+    assert_sums(queue, accepted=13, failed=11)
+    assert queue.take_left()[0] == 0
+
+
+def test_what_is_left_while_it_is_given_up_as_lost_is_not_left(
+    full_queue: SpooledQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = full_queue
+    segment = overflow_segment(queue)
+    data = bytearray(segment.path.read_bytes())
+    data[-1] ^= 1  # of the last message
+    segment.path.write_bytes(data)
+    move_rest = losses.move_rest
+
+    def leave_meanwhile(*arguments: Any) -> SpoolCorruptError:
+        queue.abandon([])  # as another thread may do
+        return move_rest(*arguments)
+
+    monkeypatch.setattr(losses, "move_rest", leave_meanwhile)
+    assert take(queue) == [b"0"]
+    assert queue.take_now() is None
+    assert_sums(queue, accepted=11, failed=1)
+
+
+def test_a_call_that_writes_while_what_is_there_is_given_up_has_its_message_read(
+    full_queue: SpooledQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, clock = full_queue, JoiningClock()
+    queue.clock = clock
+    assert take(queue) == [b"0"]
+    segment = overflow_segment(queue)
+    queue._overflow._reader.close()  # noqa: SLF001  so that nobody finds what is there
+    assert queue.take_now() is None
+    clock.time += overflow_module.MAX_FRUITLESS_SECONDS + 1
+    read_ahead = Overflow.read_ahead
+
+    def write_then(*arguments: Any, **options: Any) -> bool:
+        has_tried = read_ahead(*arguments, **options)
+        fill(queue, b"late")
+        return has_tried
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Overflow, "read_ahead", write_then)
+        assert queue.take_now() is None
+    assert segment.is_sealed
+    assert queue.qsize() == 1
+    assert take(queue) == [b"late"]
+    assert queue.qsize() == 0
+    assert_sums(queue, accepted=12, failed=0)
+
+
+def test_what_was_read_from_a_file_that_is_gone_by_the_end_is_reported(
+    full_queue: SpooledQueue,
+) -> None:
+    queue = full_queue
+    assert take(queue) == [b"0"]
+    queue._read_ahead()  # noqa: SLF001  as a consumer does before it takes a batch
+    overflow_segment(queue).path.unlink()
+    left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]] = []
+    queue.abandon(left_over)
+    assert [messages for _, messages in left_over] == [tuple(b"%d" % n for n in range(1, 11))]
+    for batch, messages in left_over:
+        queue.ledger.mark_failed(batch, len(messages))
+    assert_sums(queue, accepted=11, failed=10)
+
+
+def test_a_consumer_does_not_wait_for_what_another_thread_finds_lost(
+    full_queue: SpooledQueue,
+) -> None:
+    queue = full_queue
+    assert take(queue) == [b"0"]
+    segment = overflow_segment(queue)
+    segment.path.unlink()
+    queue._overflow.is_being_read = True  # noqa: SLF001  by the keeper, which makes room
+    queue.close()
+    leaves = Background(lambda: queue.take("worker"))
+    assert leaves.is_running()
+    queue._overflow.is_being_read = False  # noqa: SLF001  the same
+    assert queue.take_oldest(InFlightBatch()) is None
+    assert leaves.wait() is None
+    assert_sums(queue, accepted=11, failed=10)
