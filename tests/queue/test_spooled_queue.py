@@ -22,6 +22,7 @@ from segment_librato.queue.schedule import BatchRules
 from segment_librato.queue.spooled_queue import POLL_SECONDS, SpooledQueue
 from segment_librato.spooling import merged
 from segment_librato.spooling import spool as spool_module
+from segment_librato.spooling.quarantine import move_rest
 from segment_librato.spooling.spool import Spool
 
 if TYPE_CHECKING:
@@ -311,7 +312,6 @@ def test_what_is_left_while_it_is_given_up_as_lost_is_not_left(
     data = bytearray(segment.path.read_bytes())
     data[-1] ^= 1  # of the last message
     segment.path.write_bytes(data)
-    move_rest = losses.move_rest
 
     def leave_meanwhile(*arguments: Any) -> SpoolCorruptError:
         queue.abandon([])  # as another thread may do
