@@ -673,6 +673,54 @@ def test_a_client_that_only_writes_keeps_in_memory_what_it_cannot_write(
     assert errors.calls == []
 
 
+def test_a_client_that_only_writes_writes_what_waits_when_the_disk_works_again(path: Path) -> None:
+    script = """
+        import errno
+        from segment_librato.spooling import run
+        client = make(spool=SpoolConfig(path, deliver=False))
+        write, spool = run.write, client.queue.spool
+        def fail(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        run.write = fail
+        track(client, range(10))
+        run.write, spool._retry_at = write, 1e-9  # there is room again, and it is time to look
+        track(client, [10])
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    run_script(path, script, -signal.SIGKILL)
+    assert left_behind(path) == list(range(11))
+
+
+def test_each_call_writes_a_batch_of_what_waits_at_most_and_keeps_the_order(
+    make: Callable[..., Client], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make(spool=SpoolConfig(path, deliver=False), upload_size=10)
+    queue: Any = client.queue
+    now = monotonic()
+    monkeypatch.setattr(spool_module, "monotonic", lambda: now)
+    with monkeypatch.context() as patch:
+        failed = fail_to_write(patch, errno.ENOSPC)
+        assert all(track(client, range(25)))
+        assert len(failed) == 1
+        now += 31
+        assert all(track(client, range(25, 27)))
+        assert len(failed) == 2
+    now += 31
+    written = 0
+    for _ in range(2):
+        assert all(track(client, [0]))
+        records = queue._lane._idle[0].records  # noqa: SLF001  with the oldest
+        assert records - written == 10
+        written = records
+    assert client.stats[:5] == (29, 0, 0, 0, 29)
+    assert not queue.is_settled()
+    assert client.flush()
+    assert not queue._waiting  # noqa: SLF001  the memory is free
+    assert client.stats[:5] == (29, 0, 0, 0, 29)
+    assert client.shutdown()
+    assert left_behind(path) == [*range(10), 0, *range(10, 20), 0, *range(20, 27)]
+
+
 def test_a_client_that_only_writes_rejects_what_a_full_spool_has_no_room_for(
     make: Callable[..., Client], path: Path, errors: Errors
 ) -> None:

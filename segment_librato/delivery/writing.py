@@ -25,12 +25,19 @@ class WritingPipeline(Pipeline):
     queue: SpooledQueue
 
     def accept(self, message: bytes | Item) -> bool:
-        """Write a message; return whether it was accepted. See `Pipeline.accept`."""
-        if self.queue.is_unserved:
-            self.queue.is_unserved = False
+        """Write a message; return whether it was accepted. See `Pipeline.accept`.
+
+        If the disk had trouble, messages wait in memory: calls write them, too, when it works
+        again, each of them a batch at most.
+        """
+        queue = self.queue
+        if queue.is_unserved:
+            queue.is_unserved = False
             self.hook_in()
             register_at_exit(self)
-        if self.queue.offer(message) is REFUSED and (rejection := self.queue.put(message)):
+        if queue.unwritten:
+            queue.write_unwritten(queue.rules.max_messages)
+        if queue.offer(message) is REFUSED and (rejection := queue.put(message)):
             self.report.rejection(rejection, bytes(message))
             return False
         return True

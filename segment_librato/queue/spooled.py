@@ -96,10 +96,12 @@ class SpooledLedger(Ledger):
             batch.retry_at = retry_at
 
     @synchronized
-    def mark_left(self, batch: InFlightBatch) -> None:
-        """Count the next message of a batch as left."""
-        if not batch.abandoned:
-            self._settle(batch, "left", 1, claimed=1)
+    def leave(self, batch: InFlightBatch) -> None:
+        """Count all messages of a batch as left; nobody else knows it."""
+        left = self._counts["left"] + len(batch.messages)
+        # One statement: Ctrl-C finds each message here or there.
+        batch.messages, self._counts["left"] = [], left
+        self.drop(batch)
 
     @synchronized
     def recall(self, now: float) -> None:

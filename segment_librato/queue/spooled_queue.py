@@ -11,6 +11,7 @@ written or read, when a batch is due, threads or the network.
 from __future__ import annotations
 
 import threading
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal
 
 from segment_librato.process.locks import synchronized
@@ -23,11 +24,13 @@ from segment_librato.queue.spooled import (
     SpooledMessage,
     count_of_a_file,
     delete_settled,
+    is_spooled,
     keep_only,
     lengths_of_spooled,
     segments_of,
     settle_record,
 )
+from segment_librato.queue.unwritten import Unwritten
 from segment_librato.spooling.run import MAX_SEGMENT_BYTES
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ class SpooledQueue(PatientQueue):
 
     Attributes:
         spool: what is on disk.
+        unwritten: what is not, if this queue only writes.
     """
 
     _lengths = staticmethod(lengths_of_spooled)
@@ -83,6 +87,7 @@ class SpooledQueue(PatientQueue):
         super().reset()
         self.spool.reset()
         self._overflow.reset()
+        self.unwritten: Unwritten = Unwritten()
         self._left_before = 0  # messages that were left when somebody asked last
         # Who lets go of the files waits until a thread that rewrites them is done.
         self._rewriting: threading.RLock = threading.RLock()
@@ -146,7 +151,11 @@ class SpooledQueue(PatientQueue):
     def _offer_overflow(self, data: bytes, *, has_room: bool) -> Literal["due", "refused"] | None:
         """Take a message in that goes to disk only; see `offer`."""
         if not self._overflow.write(data):
-            return super().offer(SpooledMessage(data, None), has_room=has_room)
+            message = SpooledMessage(data, None)
+            state = super().offer(message, has_room=has_room)
+            if self._only_writes and state is not REFUSED:
+                self.unwritten.add(message)
+            return state
         return self._wake() if self.qsize() >= self._wake_at_messages else None
 
     def _has_window(self, size: int) -> bool:
@@ -182,6 +191,7 @@ class SpooledQueue(PatientQueue):
         self._look_for_files()
         ahead = InFlightBatch()
         with self.lock:
+            self.unwritten.forget()
             self._ledger.add(ahead)
             reader = self._overflow.leave(self._ledger.counts, ahead)
             if not ahead.messages:
@@ -209,20 +219,28 @@ class SpooledQueue(PatientQueue):
         """Write anew what was left and takes less room then; return the other messages."""
         return left
 
+    # Of a queue that only writes
+
     def waits_in_memory(self) -> bool:
         """Return whether anything waits that is not on disk. Takes no lock."""
-        return bool(self._waiting) or not self.ledger.is_empty()
+        return not all(map(is_spooled, self._waiting.copy()))
+
+    def write_unwritten(self, at_most: int) -> None:
+        """Write the oldest of what could not be written before; see `Unwritten`. Takes no lock."""
+        self.unwritten.write(self.spool, self._lane, at_most)
 
     def write_what_waits(self) -> bool:
-        """Write what could not be written before, for want of consumers; return whether all is."""
-        while batch := self.take_now():
-            for data in batch.unclaimed:
-                if not self.spool.write(self._lane, data):
-                    self._ledger.set_aside(batch, ALL)
-                    self._ledger.recall(ALL)
-                    return False
-                self._ledger.mark_left(batch)
-        return True
+        """Write what could not be written before, and free memory; return whether all is on disk.
+
+        Not under the lock.
+        """
+        self.write_unwritten(UNBOUNDED)
+        with self.lock:
+            waiting, batch = self._waiting.copy(), InFlightBatch()
+            on_disk = [*takewhile(is_spooled, waiting)]
+            if on_disk and self._fill(batch, len(on_disk), UNBOUNDED):
+                self._ledger.leave(batch)
+        return not self.waits_in_memory()
 
     @synchronized
     def take_left(self) -> tuple[int, str]:

@@ -184,6 +184,11 @@ class Spool:
         return self._retry_at > 0
 
     @property
+    def is_resting(self) -> bool:
+        """Whether the disk is not tried again yet."""
+        return self._retry_at > monotonic()
+
+    @property
     def takes_any(self) -> bool:
         """Whether there is room for a message of any size, or none is written for now."""
         return self.is_in_trouble or self.run.written + MAX_PAYLOAD_BYTES <= self.allowance

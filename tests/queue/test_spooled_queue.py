@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from support.background import Background
+from support.interruptions import INTERRUPTIONS, interrupted
 
 from segment_librato.config.spool import SpoolConfig
 from segment_librato.errors import QueueFullError
@@ -17,16 +19,17 @@ from segment_librato.queue import overflow as overflow_module
 from segment_librato.queue.ledger import InFlightBatch
 from segment_librato.queue.message_queue import REFUSED, MessageQueue
 from segment_librato.queue.overflow import Overflow
-from segment_librato.queue.patient_queue import FIRST_PAUSE, MAX_SET_ASIDE, MIN_BATCH_SECONDS
+from segment_librato.queue.patient_queue import ALL, FIRST_PAUSE, MAX_SET_ASIDE, MIN_BATCH_SECONDS
 from segment_librato.queue.schedule import BatchRules
 from segment_librato.queue.spooled_queue import POLL_SECONDS, SpooledQueue
 from segment_librato.spooling import merged
 from segment_librato.spooling import spool as spool_module
+from segment_librato.spooling.orphan import find_orphans
 from segment_librato.spooling.quarantine import move_rest
 from segment_librato.spooling.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from segment_librato.errors import SpoolCorruptError
@@ -148,6 +151,42 @@ def test_a_newcomer_does_not_overtake_a_call_that_waits_for_room(
     assert waits.wait() is None
     assert queue.take_now().unclaimed == (b"1", b"waits")  # type: ignore[union-attr]
     queue.close_files()
+
+
+# What could not be written for a while
+
+
+@pytest.mark.parametrize("exceptions", INTERRUPTIONS)
+def test_an_interruption_while_what_waits_is_written_loses_nothing(
+    tmp_path: Path, exceptions: Sequence[type[BaseException]]
+) -> None:
+    place, is_struck = 0, True
+    while is_struck:
+        place += 1
+        path = tmp_path / str(place)
+        spool = Spool.open(SpoolConfig(path, fsync=None, deliver=False), "key", "host")
+        queue = SpooledQueue(spool, 100, BatchRules(2, 100, 50, LONG))
+        fill(queue, b"0")
+        spool._retry_at = ALL  # noqa: SLF001  the disk is in trouble
+        fill(queue, b"1", b"2", b"3")
+        spool._retry_at = 0.0  # noqa: SLF001  it works again
+        is_struck = interrupted(partial(queue.write_unwritten, 10), place, exceptions)
+        assert_sums(queue, accepted=4, failed=0)
+        assert len(queue._waiting) == 3  # noqa: SLF001  still
+        queue.write_what_waits()
+        left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]] = []
+        queue.abandon(left_over)
+        failed = [message for _, unclaimed in left_over for message in unclaimed]
+        for batch, unclaimed in left_over:
+            queue.ledger.mark_failed(batch, len(unclaimed))
+        assert_sums(queue, accepted=4, failed=len(failed))
+        queue.close_files()
+        (orphan,) = find_orphans(spool.folder, pytest.fail)
+        on_disk = [payload for _, payload in orphan.messages()]
+        orphan.close()
+        assert {*on_disk, *failed} == {b"0", b"1", b"2", b"3"}
+        assert len(failed) <= 1
+    assert (on_disk, failed) == ([b"0", b"1", b"2", b"3"], [])
 
 
 # Batches that were set aside
