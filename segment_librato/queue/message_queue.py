@@ -232,6 +232,7 @@ class MessageQueue:
         return f"{len(self._waiting)} messages of {self._waiting_bytes} bytes are waiting"
 
     def _has_room(self, size: int) -> bool:
+        """Return whether a message of this many bytes may wait. With a spool, it may do I/O."""
         if not self._waiting:
             self._waiting_bytes = 0  # repairs what signal handlers may have done
         return len(self._waiting) < self._max_size and self._waiting_bytes + size <= self._max_bytes
@@ -259,7 +260,10 @@ class MessageQueue:
         return not self.qsize()
 
     def full(self) -> bool:
-        """Return whether `maxsize` messages wait, so that the next one may be rejected."""
+        """Return whether `maxsize` messages wait, so that the next one may be rejected.
+
+        With a spool, whether that is full; then it may do I/O.
+        """
         return len(self._waiting) >= self._max_size
 
     @property

@@ -171,7 +171,7 @@ class SpooledQueue(PatientQueue):
         return max(0, len(self._waiting) + self._overflow.lane.unread)
 
     def full(self) -> bool:
-        """Return whether the spool is full, so that the next message may be rejected."""
+        """Return whether the spool is full: the next message may be rejected. May do I/O."""
         return not self.spool.has_room(1)
 
     def _why_full(self) -> str:

@@ -118,7 +118,7 @@ class Spool:
         return self.config.max_bytes - self.allowance + self.run.written
 
     def has_room(self, size: int) -> bool:
-        """Return whether this many bytes more may be written. It may look at the folder."""
+        """Return whether this many bytes more may be written. May do I/O."""
         if self.run.written + size <= self._look_beyond:
             return True
         if self.run.written + size <= self.allowance:  # but others may have written, too
@@ -143,7 +143,7 @@ class Spool:
         return self.excess() < self.config.max_bytes // SLACK // 2
 
     def keep_measured(self) -> None:
-        """Look now and then how much others have written."""
+        """Look now and then how much others have written. May do I/O."""
         if monotonic() - self._measured_at >= MAX_MEASURE_SECONDS:
             self.measure()
 

@@ -181,7 +181,7 @@ def test_an_interruption_while_what_waits_is_written_loses_nothing(
             queue.ledger.mark_failed(batch, len(unclaimed))
         assert_sums(queue, accepted=4, failed=len(failed))
         queue.close_files()
-        (orphan,) = find_orphans(spool.folder, pytest.fail)
+        (orphan,) = find_orphans(spool.folder, lambda error: pytest.fail(str(error)))
         on_disk = [payload for _, payload in orphan.messages()]
         orphan.close()
         assert {*on_disk, *failed} == {b"0", b"1", b"2", b"3"}
