@@ -50,7 +50,7 @@ class Losses:
         gone = [segment for segment in self._gone if segment.is_sealed]
         for segment in gone:
             self._gone.remove(segment)
-        with_losses = [segment for segment in gone if _count_lost(segment)]
+        with_losses = [segment for segment in dict.fromkeys(gone) if _count_lost(segment)]
         return Loss(with_losses) if with_losses else None
 
 
@@ -68,21 +68,21 @@ class Loss:
             segments: somebody has deleted them, or made them shorter; or one that is damaged.
             damaged_at: the byte from which on that one cannot be read.
         """
-        self._segments = segments
+        self._lost = {segment: _count_lost(segment) for segment in segments}
         self._damaged_at = damaged_at
-        self.count: int = sum(map(_count_lost, segments))
+        self.count: int = sum(self._lost.values())
 
     def count_in_older(self, first: int) -> int:
         """Return how many are in segments that were begun before this sequence number."""
-        return sum(_count_lost(one) for one in self._segments if one.first < first)
+        return sum(lost for segment, lost in self._lost.items() if segment.first < first)
 
     def give_up(self) -> SpoolCorruptError:
         """Have the segments consist of what was read of them; return what to report. Does I/O."""
-        first = self._segments[0]
+        first, *others = self._lost
         if self._damaged_at is not None:
             return self._quarantine(first, self._damaged_at)
-        path = first.path if len(self._segments) == 1 else first.path.parent
-        for segment in self._segments:
+        path = first.path.parent if others else first.path
+        for segment in self._lost:
             _forget_lost(segment)
         text = f"somebody deleted or shortened what the spool has in use: {path}"
         return SpoolCorruptError(str(path), 0, self.count, text)

@@ -193,9 +193,11 @@ class SpooledQueue(PatientQueue):
         with self.lock:
             self.unwritten.forget()
             self._ledger.add(ahead)
-            reader = self._overflow.leave(self._ledger.counts, ahead)
-            if not ahead.messages:
-                self._ledger.drop(ahead)
+            try:
+                reader = self._overflow.leave(self._ledger.counts, ahead)
+            finally:
+                if not ahead.messages:
+                    self._ledger.drop(ahead)
             super().abandon(left_over)
         if reader:
             self._overflow.find_gone(reader)
