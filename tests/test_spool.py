@@ -39,7 +39,7 @@ from segment_librato.delivery import retry
 from segment_librato.delivery.keeper import Keeper
 from segment_librato.process.clock import monotonic
 from segment_librato.queue import overflow as overflow_module
-from segment_librato.queue import patient_queue, spooled_queue
+from segment_librato.queue import overflowing_queue, patient_queue
 from segment_librato.spooling import merged
 from segment_librato.spooling import run as run_module
 from segment_librato.spooling import spool as spool_module
@@ -1130,7 +1130,7 @@ def overflowing(make: Callable[..., Client], path: Path, fast_polls: None) -> Cl
 
 @pytest.fixture
 def fast_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spooled_queue, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(overflowing_queue, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(overflow_module, "MAX_FRUITLESS_SECONDS", 0.2)
 
 

@@ -14,14 +14,15 @@ from support.interruptions import INTERRUPTIONS, interrupted
 from segment_librato.config.spool import SpoolConfig
 from segment_librato.errors import QueueFullError
 from segment_librato.process.clock import Clock, Waitable
-from segment_librato.queue import losses, spooled_queue
+from segment_librato.queue import losses, overflowing_queue
 from segment_librato.queue import overflow as overflow_module
 from segment_librato.queue.ledger import InFlightBatch
 from segment_librato.queue.message_queue import REFUSED, MessageQueue
 from segment_librato.queue.overflow import Overflow
+from segment_librato.queue.overflowing_queue import POLL_SECONDS
 from segment_librato.queue.patient_queue import ALL, FIRST_PAUSE, MAX_SET_ASIDE, MIN_BATCH_SECONDS
 from segment_librato.queue.schedule import BatchRules
-from segment_librato.queue.spooled_queue import POLL_SECONDS, SpooledQueue
+from segment_librato.queue.spooled_queue import SpooledQueue
 from segment_librato.spooling import merged
 from segment_librato.spooling import spool as spool_module
 from segment_librato.spooling.orphan import find_orphans
@@ -306,7 +307,7 @@ def test_a_consumer_that_must_leave_sleeps_if_what_is_left_cannot_be_read(
 @pytest.fixture
 def full_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SpooledQueue]:
     """Make a queue with one message in memory, and ten on disk only."""
-    monkeypatch.setattr(spooled_queue, "POLL_SECONDS", LONG)
+    monkeypatch.setattr(overflowing_queue, "POLL_SECONDS", LONG)
     spool = Spool.open(SpoolConfig(tmp_path, fsync=None), "key", "host")
     queue = SpooledQueue(spool, 1, BatchRules(1, 100, 5_000, LONG))
     fill(queue, *(b"%d" % n for n in range(11)))
