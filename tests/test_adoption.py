@@ -397,7 +397,8 @@ def test_several_clients_and_threads_deliver_each_message_once(
 
 def pause_of(client: Client) -> float:
     """Have a client deliver a batch of what is there; return when it looks again, in seconds."""
-    adoption: Any = client._router._pipelines[0]._adoption  # noqa: SLF001  consumers do this
+    upkeep: Any = client._router._pipelines[0]._upkeep  # noqa: SLF001  consumers do this
+    adoption = upkeep.adoption
     adoption.run()
     pause: float = adoption._look_at - client.queue.clock.now()  # noqa: SLF001  the same
     return pause

@@ -1090,9 +1090,9 @@ def test_room_is_not_made_while_all_that_there_is_is_being_sent(
         lane = other.lane()
         for _ in range(120):
             lane.append(b"x" * 10_000)
-        pipeline = client._router._pipelines[0]  # noqa: SLF001  its own thread does this at any time
+        upkeep: Any = client._router._pipelines[0]._upkeep  # noqa: SLF001  its thread does this
         for _ in range(3):
-            pipeline._make_room()  # noqa: SLF001  the same
+            upkeep.make_room()
         assert spool_bytes(client) > 1024 * 1024
         assert client.stats.pending == 1
     assert client.flush(10)
@@ -1108,7 +1108,7 @@ def test_a_keeper_that_has_ended_is_replaced_though_consumers_live(
     track(client, range(1))
     assert wait_until(lambda: bool(synced))
     keeper = next(one for one in threading.enumerate() if one.name == "segment-keeper")
-    client._router._segment._keeper.stop()  # type: ignore[union-attr]  # noqa: SLF001  as `join`
+    client._router._segment._upkeep.stop()  # type: ignore[union-attr]  # noqa: SLF001  as `join`
     keeper.join()
     synced.clear()
     track(client, range(1, 3))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from segment_librato.delivery.consumer import Consumer, Delivery
 from segment_librato.delivery.notices import WaitNotices
 from segment_librato.delivery.report import Failure
-from segment_librato.errors import DeliveryError, ShutdownTimeoutError, SpoolFullError
+from segment_librato.errors import DeliveryError, ShutdownTimeoutError
 from segment_librato.foreign.interruption import being_handled, let_through
 from segment_librato.log import log
 from segment_librato.process.clock import ALREADY_OVER
@@ -26,21 +26,19 @@ from segment_librato.process.exit import (
     unregister_at_exit,
 )
 from segment_librato.process.fork import register_after_fork
-from segment_librato.process.frameworks import fsync_beside_greenlets
 from segment_librato.process.imports import call_when_imported, is_importing_here
 from segment_librato.process.sigterm import flush_on_sigterm_in_child
-from segment_librato.queue.ledger import InFlightBatch
 from segment_librato.queue.message_queue import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segment_librato.config.client import Config
-    from segment_librato.delivery.adoption import Adoption
-    from segment_librato.delivery.keeper import Keeper
     from segment_librato.delivery.report import Reporter
     from segment_librato.delivery.retry import RetryTable
+    from segment_librato.delivery.upkeep import Upkeep
     from segment_librato.errors import RejectionError, SpoolCorruptError
+    from segment_librato.queue.ledger import InFlightBatch
     from segment_librato.queue.message_queue import MessageQueue
     from segment_librato.queue.schedule import Item
     from segment_librato.spooling.spool import Spool
@@ -48,7 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
-SECONDS_TO_MAKE_ROOM = 0.1  # after which somebody makes room in a spool that nobody syncs
 TIDY_GRACE = 1.0  # seconds beyond a deadline, to delete what would be delivered once more
 MAX_ROUNDS = 10  # of reports; after that, each call of `on_error` seems to track
 
@@ -78,12 +75,11 @@ class Pipeline:
         self._spool = spool
         if spool:
             spool.on_loss = self._tell_loss
-        self._adoption = self._make_adoption(table)
+        self._upkeep = self._make_upkeep(table)
+        adoption = self._upkeep.adoption if self._upkeep else None
         self.consumers: list[Consumer] = [
-            Consumer(queue, self.begin, self._consumer_left, self._adoption)
-            for _ in range(config.thread)
+            Consumer(queue, self.begin, self._consumer_left, adoption) for _ in range(config.thread)
         ]
-        self._keeper = self._make_keeper() if spool else None
         self._starting_threads: set[int] = set()
         self._can_start = True
         self._left_to_parent: int | None = None  # messages, until the fork has been logged
@@ -100,74 +96,18 @@ class Pipeline:
         for consumer in self.consumers:
             consumer.thread = None  # which Python may still take for alive
         self._transport.reset_after_fork()
-        if self._keeper:
-            self._keeper.reset()
-        if self._adoption:
-            self._adoption.reset_after_fork()
+        if self._upkeep:
+            self._upkeep.reset_after_fork()
 
-    def _make_adoption(self, table: RetryTable) -> Adoption | None:
-        """Return what delivers the messages that dead processes left in the spool."""
-        if not (self._spool and self._spool.config.deliver):
-            return None
-        from segment_librato.delivery.adoption import Adoption  # few need it
-
-        parts = self._spool, self._transport, self.report, self.config, table
-        return Adoption(self.queue, *parts)
-
-    def _make_keeper(self) -> Keeper | None:
-        """Return what has the disk hold messages, and makes room; None if there is no need."""
+    def _make_upkeep(self, table: RetryTable) -> Upkeep | None:
+        """Return what looks after the spool; None if there is none, or this process only writes."""
         spool = self._spool
-        if not (spool and spool.config.deliver and (spool.config.fsync or spool.drops_oldest)):
+        if not (spool and spool.config.deliver):
             return None
-        from segment_librato.delivery.keeper import Keeper  # few need it
+        from segment_librato.delivery.upkeep import Upkeep  # few need it
 
-        seconds = spool.config.fsync or SECONDS_TO_MAKE_ROOM
-        keeper = Keeper(self._keep_spool, self._make_room, seconds, self.queue.clock)
-        spool.run.on_dirty, spool.on_excess = self._note_dirty, keeper.hurry
-        return keeper
-
-    def _note_dirty(self) -> None:
-        """Have the disk hold what a call writes: soon, or if no thread can be started, in calls."""
-        keeper, spool = self._keeper, self._spool
-        if not (keeper and spool):
-            return
-        keeper.wake()
-        if not self._can_start:
-            spool.sync_when_due()
-        elif not keeper.is_running():  # this call, or the next, starts it
-            self.queue.is_unserved = spool.run.is_clean = True
-
-    def _keep_spool(self) -> None:
-        """Have the disk hold what was written; if there is too much, fail the oldest messages."""
-        if spool := self._spool:
-            spool.sync(fsync_beside_greenlets)
-            if spool.drops_oldest:
-                self._make_room()
-            else:
-                spool.keep_measured()
-
-    def _make_room(self) -> None:
-        """Fail the oldest messages until there is not too much."""
-        spool, keeper = self._spool, self._keeper
-        if not (spool and keeper):
-            return
-        spool.measure()  # what is written meanwhile, and may not be counted, wakes the keeper
-        # What dead processes left is older.
-        if spool.excess() and self._adoption and not self._adoption.make_room():
-            keeper.wake()  # it is being delivered: look again
-            return
-        while spool.excess():
-            delivery = self.begin(InFlightBatch())
-            try:
-                if not self.queue.take_oldest(delivery.batch):
-                    keeper.wake()  # all of it is being sent, or read: look again
-                    break
-                delivery.fail(SpoolFullError("the spool was full, and these were the oldest"))
-            except BaseException as interruption:
-                delivery.give_up(interruption)
-                raise
-            spool.run.retire()
-            spool.measure()
+        parts = spool, self._transport, self.report, self.config, table
+        return Upkeep(self.queue, *parts, self.begin)
 
     def accept(self, message: bytes | Item) -> bool:
         """Take a message in, to be sent in the background; return whether it was accepted.
@@ -218,7 +158,7 @@ class Pipeline:
 
     def adopt(self) -> None:
         """Have a consumer deliver what dead processes left in the spool, if there is one."""
-        if self._adoption and not self.queue.closed and exit_state.began is None:
+        if self._upkeep and not self.queue.closed and exit_state.began is None:
             self._has_consumers()
 
     def _is_over(self, deadline: float | None) -> bool:
@@ -267,9 +207,9 @@ class Pipeline:
                 clock = self.queue.clock
                 for thread in threads:
                     thread.join(None if deadline is None else max(0, deadline - clock.now()))
-            if has_left and self._keeper:
-                self._keeper.stop()
-                self._keeper.join(1)
+            if has_left and self._upkeep:
+                self._upkeep.stop()
+                self._upkeep.join(1)
         return is_settled
 
     def _wait_until_none(self, deadline: float | None) -> bool:
@@ -278,13 +218,13 @@ class Pipeline:
         The exit waits only for a moment for one that delivers what others left: that is on disk,
         and the server may not answer.
         """
-        workers, adoption = self.queue.workers, self._adoption
+        workers, upkeep = self.queue.workers, self._upkeep
         end = self._end_of_tidying(deadline)
-        if not adoption or exit_state.began is None or deadline is None:
+        if not upkeep or exit_state.began is None or deadline is None:
             return workers.wait_until_none(end)
         soon = min(deadline, self.queue.clock.deadline(TIDY_GRACE))
         return workers.wait_until_none(soon) or (
-            workers.wait_until_none(end, lambda: adoption.is_under_way) and not workers.count
+            workers.wait_until_none(end, lambda: upkeep.adoption.is_under_way) and not workers.count
         )
 
     def _end_of_tidying(self, deadline: float | None) -> float | None:
@@ -315,8 +255,8 @@ class Pipeline:
     def _close_spool(self) -> None:
         """Let go of the spool, unless somebody still reports what is in it."""
         self.queue.drop_settled()
-        if self._keeper:
-            self._keeper.stop()
+        if self._upkeep:
+            self._upkeep.stop()
         if self.queue.is_settled():
             self.queue.close_files()
 
@@ -328,7 +268,7 @@ class Pipeline:
         """
         if is_importing_here() or self.queue.ledger.called_from_delivery():
             return True
-        if self._keeper and self._keeper.runs_caller():
+        if self._upkeep and self._upkeep.runs_caller():
             return True
         return any(consumer.runs_caller() for consumer in self.consumers)
 
@@ -422,8 +362,8 @@ class Pipeline:
     def _misses_consumers(self) -> bool:
         """Return whether there are fewer consumers than there should be."""
         self.queue.find_dead()
-        has_keeper = not self._keeper or self._keeper.is_running()
-        return self.queue.workers.count < self.config.thread or not has_keeper
+        has_upkeep = not self._upkeep or self._upkeep.is_running()
+        return self.queue.workers.count < self.config.thread or not has_upkeep
 
     def _is_unattended(self) -> bool:
         """Return whether there is something to send, and no consumer."""
@@ -470,15 +410,16 @@ class Pipeline:
             self._transport.prepare()
             for consumer in self.consumers:
                 consumer.start()
-            if self._keeper:
-                self._keeper.start()
+            if self._upkeep:
+                self._upkeep.start()
             self._can_start = True
         except (DeliveryError, RuntimeError) as error:  # mostly, the interpreter exits
             let_through(error, handled)
             could_start, self._can_start = self._can_start, False
             if could_start and threading.main_thread().is_alive():  # expected at the exit
                 log.warning("no thread could be started: %s", error)
-            self._note_dirty()
+            if self._upkeep:
+                self._upkeep.do_without_thread()
         finally:
             self._starting_threads.discard(caller)
             self.keep_for_exit()
@@ -490,8 +431,8 @@ class Pipeline:
             log.debug("reset after a fork; messages left to the parent: %d", left)
 
     def _consumer_left(self) -> None:
-        if self._adoption and not self.queue.workers.count:
-            self._adoption.leave()
+        if self._upkeep and not self.queue.workers.count:
+            self._upkeep.adoption.leave()
         if self.queue.closed:
             self._transport.close()
             if not self.queue.workers.count:
