@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segment_librato.errors import SpoolCorruptError
+    from segment_librato.spooling.merged import MergedReader
     from segment_librato.spooling.segment import WrittenSegment
 
 LONG = 60.0
@@ -403,6 +404,33 @@ def test_what_was_read_from_a_file_that_is_gone_by_the_end_is_reported(
     for batch, messages in left_over:
         queue.ledger.mark_failed(batch, len(messages))
     assert_sums(queue, accepted=11, failed=10)
+
+
+@pytest.mark.parametrize("end", ["abandon", "close_files"])
+def test_who_reads_while_another_thread_lets_go_closes_the_files(
+    full_queue: SpooledQueue, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    queue, read = full_queue, Overflow._read  # noqa: SLF001  what runs without the lock
+    readers: list[MergedReader[WrittenSegment]] = []
+
+    def let_go_meanwhile(
+        overflow: Overflow, reader: MergedReader[WrittenSegment], *arguments: Any
+    ) -> None:
+        read(overflow, reader, *arguments)
+        readers.append(reader)
+        assert reader.has_files
+        if end == "abandon":
+            queue.abandon([])
+        else:
+            queue.close_files()
+        assert reader.has_files
+
+    assert take(queue) == [b"0"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Overflow, "_read", let_go_meanwhile)
+        assert queue.take_now() is None
+    assert [reader.has_files for reader in readers] == [False]
+    assert_sums(queue, accepted=11, failed=0)
 
 
 def test_a_consumer_does_not_wait_for_what_another_thread_finds_lost(
