@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.interruptions import interrupted
 from support.script import fork_warning, needs_fork
+from support.spool import settle_one
 
 from segment_librato import (
     APIError,
@@ -40,10 +41,11 @@ from segment_librato.delivery.keeper import Keeper
 from segment_librato.process.clock import monotonic
 from segment_librato.queue import overflow as overflow_module
 from segment_librato.queue import overflowing_queue, patient_queue
+from segment_librato.spooling import lane as lane_module
 from segment_librato.spooling import merged
-from segment_librato.spooling import run as run_module
 from segment_librato.spooling import spool as spool_module
 from segment_librato.spooling.orphan import find_orphans
+from segment_librato.spooling.run import Run
 from segment_librato.spooling.segment import WrittenSegment
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def left_behind(path: Path) -> list[int]:
         for orphan in find_orphans(folder, lambda error: pytest.fail(str(error))):
             for segment, payload in orphan.messages():
                 found.append(json.loads(payload)["properties"]["n"])
-                segment.settle(1)
+                settle_one(segment)
             orphan.close()
     return found
 
@@ -595,7 +597,7 @@ def test_a_shutdown_without_time_waits_for_files_of_what_was_delivered(
         time.sleep(0.02)
         return delete(segment)
 
-    monkeypatch.setattr(run_module, "MAX_SEGMENT_BYTES", 100)
+    monkeypatch.setattr(lane_module, "MAX_SEGMENT_BYTES", 100)
     monkeypatch.setattr(WrittenSegment, "delete_if_settled", delete_slowly)
     client = make()
     track(client, range(10))
@@ -676,14 +678,14 @@ def test_a_client_that_only_writes_keeps_in_memory_what_it_cannot_write(
 def test_a_client_that_only_writes_writes_what_waits_when_the_disk_works_again(path: Path) -> None:
     script = """
         import errno
-        from segment_librato.spooling import run
+        from segment_librato.spooling import lane
         client = make(spool=SpoolConfig(path, deliver=False))
-        write, spool = run.write, client.queue.spool
+        write, spool = lane.write, client.queue.spool
         def fail(*_):
             raise OSError(errno.ENOSPC, "No space left on device")
-        run.write = fail
+        lane.write = fail
         track(client, range(10))
-        run.write, spool._retry_at = write, 1e-9  # there is room again, and it is time to look
+        lane.write, spool._retry_at = write, 1e-9  # there is room again, and it is time to look
         track(client, [10])
         os.kill(os.getpid(), signal.SIGKILL)
     """
@@ -771,17 +773,17 @@ def test_a_client_that_only_writes_has_sigterm_write_what_is_only_in_memory(
     script = f"""
         import errno
         import segment_librato
-        from segment_librato.spooling import run
+        from segment_librato.spooling import lane
         {end}
         segment_librato.flush_on_sigterm()
         client = make(spool=SpoolConfig(path, deliver=False))
-        write, spool = run.write, client.queue.spool
+        write, spool = lane.write, client.queue.spool
         def fail(*_):
             raise OSError(errno.ENOSPC, "No space left on device")
-        run.write = fail
+        lane.write = fail
         track(client, range(10))
         assert spool.is_in_trouble
-        run.write, spool._retry_at = write, 1e-9  # there is room again, and it is time to look
+        lane.write, spool._retry_at = write, 1e-9  # there is room again, and it is time to look
         os.kill(os.getpid(), signal.SIGTERM)
     """
     run_script(path, script, status)
@@ -819,7 +821,7 @@ def fail_to_write(patch: pytest.MonkeyPatch, number: int) -> list[int]:
         failed.append(len(data))
         raise OSError(number, os.strerror(number))
 
-    patch.setattr("segment_librato.spooling.run.write", write)
+    patch.setattr("segment_librato.spooling.lane.write", write)
     return failed
 
 
@@ -903,7 +905,7 @@ def test_an_alarm_in_the_middle_of_a_write_reaches_the_caller(
     before = signal.signal(signal.SIGUSR1, handler)
     try:
         with monkeypatch.context() as patch:
-            patch.setattr("segment_librato.spooling.run.write", write)
+            patch.setattr("segment_librato.spooling.lane.write", write)
             with pytest.raises(TimeoutError, match="the time is up"):
                 track(client, range(1, 2))
     finally:
@@ -1027,7 +1029,7 @@ def test_the_bound_holds_for_all_processes_of_a_folder(
         for _ in range(200):
             for client in clients:
                 fill(client, 10_000, 1)
-        in_each = run_module.MAX_SEGMENT_BYTES + 2 * 10_500  # until it looks again
+        in_each = lane_module.MAX_SEGMENT_BYTES + 2 * 10_500  # until it looks again
         assert 4_000_000 < spool_bytes(clients[0]) < 4 * 1024 * 1024 + 4 * in_each
 
 
@@ -1083,7 +1085,7 @@ def test_room_is_not_made_while_all_that_there_is_is_being_sent(
     """Another process may have filled the spool."""
     config = SpoolConfig(path, max_bytes=1024 * 1024, when_full="drop_oldest", fsync=LONG)
     client = make(spool=config, upload_size=1)
-    other = run_module.Run(folder_of(path))
+    other = Run(folder_of(path))
     with server.hold():
         track(client, range(1))
         assert server.wait_until(lambda: server.held == 1)
@@ -1195,7 +1197,7 @@ def test_several_files_that_somebody_deletes_are_told_of_once(
     errors: Errors,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run_module, "MAX_SEGMENT_BYTES", 600)
+    monkeypatch.setattr(lane_module, "MAX_SEGMENT_BYTES", 600)
     client = overflowing
     with server.hold():
         overflow(client, server)
@@ -1351,7 +1353,7 @@ def test_a_client_that_only_writes_reports_at_the_end_what_somebody_deleted(
 def test_a_client_that_only_writes_does_not_grow_with_its_files(
     make: Callable[..., Client], path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "MAX_SEGMENT_BYTES", 100)  # a message each
+    monkeypatch.setattr(lane_module, "MAX_SEGMENT_BYTES", 100)  # a message each
     monkeypatch.setattr(overflow_module, "MAX_WATCHED", 5)
     client = make(spool=SpoolConfig(path, deliver=False, fsync=None))
     track(client, range(50))
@@ -1645,7 +1647,7 @@ def test_a_segment_is_rotated_by_its_size(
     server: LocalSegment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run_module, "MAX_SEGMENT_BYTES", 2_000)
+    monkeypatch.setattr(lane_module, "MAX_SEGMENT_BYTES", 2_000)
     client = make(upload_size=10)
     with server.hold():
         track(client, range(100))

@@ -25,8 +25,8 @@ from segment_librato.encoding.encoder import load_encoder, message_encoder
 from segment_librato.encoding.flat import encode_flat
 from segment_librato.process.locks import Waiter
 from segment_librato.queue.batch import Batch
+from segment_librato.spooling import lane as lane_module
 from segment_librato.spooling import merged
-from segment_librato.spooling import run as run_module
 from segment_librato.transport.segment import SegmentTransport
 
 try:
@@ -277,7 +277,7 @@ def test_a_spool_is_not_touched_under_the_lock_of_the_queue(
 ) -> None:
     config = SpoolConfig(tmp_path, fsync=0.01)
     client = make_client(spool=config, max_queue_size=50, upload_size=20, thread=2)
-    monkeypatch.setattr(run_module, "MAX_SEGMENT_BYTES", 20_000)
+    monkeypatch.setattr(lane_module, "MAX_SEGMENT_BYTES", 20_000)
     lock = client.queue
     touched: list[str] = []
     wrong: list[str] = []
@@ -293,7 +293,7 @@ def test_a_spool_is_not_touched_under_the_lock_of_the_queue(
 
         monkeypatch.setattr(module, name, watched)
 
-    watch("write", run_module)
+    watch("write", lane_module)
     for name in ("open", "close", "unlink", "fsync", "scandir", "rmdir"):
         watch(name, os)
     watch("unlink", Path)  # CPython 3.10 has looked up that of `os` already

@@ -117,7 +117,8 @@ class Upkeep:
 
     def _keep(self) -> None:
         """Have the disk hold what was written; if there is too much, fail the oldest messages."""
-        self._spool.sync(fsync_beside_greenlets)
+        if not self._spool.sync(fsync_beside_greenlets):
+            self._keeper.wake()  # try again
         if self._spool.drops_oldest:
             self.make_room()
         else:

@@ -14,13 +14,21 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
-__all__ = ["being_handled", "clear_locals", "is_interruption", "is_out_of_stack", "let_through"]
+__all__ = [
+    "Suppressed",
+    "being_handled",
+    "clear_locals",
+    "is_interruption",
+    "is_out_of_stack",
+    "let_through",
+]
 
 PACKAGE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")  # noqa: PTH118, PTH120  text
 
@@ -88,6 +96,22 @@ def let_through(error: BaseException, handled: BaseException | None) -> None:
         finally:
             foreign.__context__ = context
             del error, foreign, context  # the traceback has this frame: a cycle, with sockets in it
+
+
+class Suppressed(suppress):
+    """Suppresses errors of these types, but for those of a signal handler."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Return whether there was such an error."""
+        is_suppressed = super().__exit__(kind, error, traceback)
+        if is_suppressed and error is not None:
+            let_through(error, error.__context__)
+        return is_suppressed
 
 
 def is_out_of_stack(error: Exception) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from segment_librato.queue.ledger import InFlightBatch
     from segment_librato.queue.losses import Loss
-    from segment_librato.spooling.run import Lane
+    from segment_librato.spooling.lane import Lane
     from segment_librato.spooling.segment import WrittenSegment
     from segment_librato.spooling.spool import Spool
 

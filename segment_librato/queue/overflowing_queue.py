@@ -14,7 +14,7 @@ from segment_librato.queue.overflow import Overflow
 from segment_librato.queue.patient_queue import PatientQueue
 from segment_librato.queue.schedule import UNBOUNDED, oldest
 from segment_librato.queue.spooled import SpooledMessage, count_of_a_file, lengths_of_spooled
-from segment_librato.spooling.run import MAX_SEGMENT_BYTES
+from segment_librato.spooling.lane import MAX_SEGMENT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from segment_librato.queue.spooled import SpooledMessage
-    from segment_librato.spooling.run import Lane
+    from segment_librato.spooling.lane import Lane
     from segment_librato.spooling.spool import Spool
 
 __all__ = ["Unwritten"]

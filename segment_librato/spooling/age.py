@@ -11,9 +11,10 @@ Owns that mark. Must not know what is done with what is too old.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+from segment_librato.foreign.interruption import Suppressed
 
 __all__ = ["boot_mark", "is_older"]
 
@@ -36,7 +37,7 @@ def is_older(written: float, mark: bytes, max_age: float) -> bool:
     """
     if time.time() - written <= max_age:
         return False
-    with suppress(ValueError):  # it was never written, or is damaged
+    with Suppressed(ValueError):  # it was never written, or is damaged
         boot, began = mark.split()
         if boot == _boot_id():
             return time.clock_gettime(time.CLOCK_BOOTTIME) - float(began) > max_age
@@ -47,6 +48,6 @@ def is_older(written: float, mark: bytes, max_age: float) -> bool:
 def _boot_id() -> bytes:
     """Return what is different after each start of the system; empty if that is not known."""
     if hasattr(time, "CLOCK_BOOTTIME"):
-        with suppress(OSError):
+        with Suppressed(OSError):
             return BOOT_ID.read_bytes().strip()
     return b""

@@ -9,15 +9,14 @@ batch is delivered.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from segment_librato.foreign.interruption import let_through
+from segment_librato.foreign.interruption import Suppressed, let_through
 from segment_librato.process.fork import register_after_fork
 from segment_librato.spooling.format import MAX_PAYLOAD_BYTES
+from segment_librato.spooling.lane import MAX_SEGMENT_BYTES
 from segment_librato.spooling.orphan import UNREADABLE_RUN, Orphan, find_orphans
 from segment_librato.spooling.quarantine import warn_once
-from segment_librato.spooling.run import MAX_SEGMENT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +36,7 @@ class LeftBatch(NamedTuple):
 
     Attributes:
         messages: the JSON of each, and the segment that has to be told of its outcome: in this
-            order, by `settle`, or by counting it in `settled` and then `delete_if_settled`.
+            order, by `count_settled` and then `delete_if_settled`.
         is_expired: whether they are too old to be delivered.
     """
 
@@ -182,7 +181,7 @@ class _Seen:
             return True
         self._segments.add(segment)
         self._orphans.add(orphan)
-        with suppress(OSError):  # it is gone meanwhile
+        with Suppressed(OSError):  # it is gone meanwhile
             self._size += segment.path.lstat().st_size
         is_begun = segment.records > 1  # threads have written at the same time
         return len(self._orphans) <= MAX_RUNS and (is_begun or self._size <= MAX_FILE_BYTES)

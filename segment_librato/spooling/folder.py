@@ -5,18 +5,29 @@ Owns names and permissions. Must not know what is in the files.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from segment_librato.errors import ConfigError
+from segment_librato.foreign.interruption import let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["NEW_SUFFIX", "QUARANTINE", "RUN_SUFFIX", "find_spool", "open_spool", "sync_folder"]
+__all__ = [
+    "NEW_SUFFIX",
+    "QUARANTINE",
+    "RUN_SUFFIX",
+    "check_owner",
+    "check_spool",
+    "find_spool",
+    "open_spool",
+    "sync_folder",
+]
 
 RUN_SUFFIX = ".run"
 NEW_SUFFIX = ".new"  # of a run that is being made
@@ -39,6 +50,7 @@ def open_spool(path: Path, write_key: str, url: str) -> Path:
             _make_private(each)
             found = each.lstat() if each is folder else each.stat()
         except (OSError, ValueError) as error:  # a NUL in the path
+            let_through(error, error.__context__)
             raise _cannot_be_used("spool", each, error) from None
         _check("spool", each, found)
     return folder
@@ -53,15 +65,38 @@ def find_spool(path: Path, write_key: str, url: str) -> Path | None:
     folder = path / _hash(write_key, url)
     try:
         found = ((path, path.stat()), (folder, folder.lstat()))
-    except FileNotFoundError:
-        return None
-    except NotADirectoryError:
-        raise ConfigError(f"path: expected a folder, {path} is something else") from None
     except OSError as error:
+        let_through(error, error.__context__)
+        if isinstance(error, FileNotFoundError):
+            return None
+        if isinstance(error, NotADirectoryError):
+            raise ConfigError(f"path: expected a folder, {path} is something else") from None
         raise _cannot_be_used("path", folder, error) from None
     for each, its_stat in found:
         _check("path", each, its_stat)
     return folder
+
+
+def check_spool(folder: Path) -> None:
+    """Look again whether a folder that `open_spool` returned is safe: it may be another one now.
+
+    Raises:
+        OSError: it is not, or it is gone.
+    """
+    for each, found in ((folder.parent, folder.parent.stat()), (folder, folder.lstat())):
+        if problem := _problem(each, found):
+            raise PermissionError(errno.EPERM, problem)
+
+
+def check_owner(run: Path) -> None:
+    """Check that another user has not planted a run.
+
+    Raises:
+        OSError: it belongs to somebody else, or is gone.
+    """
+    owner = run.lstat().st_uid
+    if os.name != "nt" and owner != os.geteuid():
+        raise PermissionError(errno.EPERM, f"it belongs to another user, with the id {owner}")
 
 
 def sync_folder(folder: Path, fsync: Callable[[int], object]) -> None:
@@ -105,12 +140,18 @@ def _cannot_be_used(name: str, folder: Path, error: Exception) -> ConfigError:
 
 def _check(name: str, folder: Path, found: os.stat_result) -> None:
     """Reject a folder in which somebody else could read or plant messages."""
+    if problem := _problem(folder, found):
+        raise ConfigError(f"{name}: {problem}")
+
+
+def _problem(folder: Path, found: os.stat_result) -> str | None:
+    """Return why somebody else could read or plant messages in a folder; None if nobody can."""
     if not stat.S_ISDIR(found.st_mode):
-        raise ConfigError(f"{name}: expected a folder, {folder} is something else")
+        return f"expected a folder, {folder} is something else"
     if os.name == "nt":  # its permissions are not in `st_mode`
-        return
+        return None
     if found.st_uid != os.geteuid():
-        raise ConfigError(f"{name}: {folder} belongs to another user, with the id {found.st_uid}")
+        return f"{folder} belongs to another user, with the id {found.st_uid}"
     if found.st_mode & _OTHERS_MAY_WRITE:
-        mode = stat.S_IMODE(found.st_mode)
-        raise ConfigError(f"{name}: other users can write to {folder}; its mode is {mode:04o}")
+        return f"other users can write to {folder}; its mode is {stat.S_IMODE(found.st_mode):04o}"
+    return None

@@ -12,10 +12,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from segment_librato.foreign.interruption import let_through
+from segment_librato.foreign.interruption import Suppressed, let_through
 from segment_librato.process.fork import register_after_fork
 
 if TYPE_CHECKING:
@@ -70,14 +69,13 @@ class FileLock:
         lock._descriptor = os.open(path, _FLAGS)
         try:
             _lock(lock._descriptor)
-            is_held = lock._is_of(path)
+            if lock._is_of(path):
+                return lock
         except OSError as error:
-            let_through(error, error.__context__)
-            is_held = False
-        if not is_held:
             lock.release()
-            return None
-        return lock
+            let_through(error, error.__context__)
+        lock.release()
+        return None
 
     def content(self) -> bytes:
         """Return what was written in it when it was made. Raises OSError."""
@@ -92,7 +90,7 @@ class FileLock:
         """Let go of the file."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
-            with suppress(OSError):
+            with Suppressed(OSError):
                 os.close(descriptor)
 
     def reset_after_fork(self) -> None:
@@ -113,4 +111,6 @@ else:
     import fcntl
 
     def _lock(descriptor: int) -> None:
+        if descriptor < 0:  # this is a child, forked meanwhile; `flock` would raise a ValueError
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segment_librato.foreign.interruption import let_through
+from segment_librato.foreign.interruption import Suppressed, let_through
 from segment_librato.spooling.age import is_older
-from segment_librato.spooling.folder import NEW_SUFFIX, RUN_SUFFIX
+from segment_librato.spooling.folder import NEW_SUFFIX, RUN_SUFFIX, check_owner
 from segment_librato.spooling.format import (
     CorruptSegmentError,
     UnknownVersionError,
@@ -87,7 +86,7 @@ class Orphan:
         before: dict[Segment, int] = {}
         for path in [*self.path.iterdir()]:
             if path.suffix == COPY_SUFFIX:  # whoever made it has died
-                with suppress(OSError):
+                with Suppressed(OSError):
                     path.unlink()
             elif match := SEGMENT_NAME.fullmatch(path.name):
                 segment = self._segments[path] = Segment(path)
@@ -192,12 +191,13 @@ def find_orphans(folder: Path, on_corrupt: Callable[[SpoolCorruptError], None]) 
         if path.suffix not in {RUN_SUFFIX, NEW_SUFFIX} or path.is_symlink():
             continue
         try:
+            check_owner(path)
             lock = _lock(path)
-        except (FileNotFoundError, NotADirectoryError):  # another drain was faster; a strange file
-            continue
         except OSError as error:
             let_through(error, error.__context__)
-            warn_once(UNREADABLE_RUN, path, error.strerror)
+            # Another drain was faster; or it is a strange file.
+            if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+                warn_once(UNREADABLE_RUN, path, error.strerror)
             continue
         if lock is None:
             continue
@@ -239,11 +239,12 @@ def _lock(path: Path) -> FileLock | None:
     """
     try:
         return FileLock.take(path / LOCK)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        let_through(error, error.__context__)
         remove_if_empty(path)
         if path.suffix == NEW_SUFFIX or _may_live(path):
             return None
-        with suppress(BlockingIOError):  # another drain was faster
+        with Suppressed(BlockingIOError):  # another drain was faster
             return FileLock.make(path / LOCK)
         return None
 
@@ -255,8 +256,7 @@ def _may_live(path: Path) -> bool:
         return False
     try:
         os.kill(int(match.group(1)), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # it belongs to somebody else
-        pass
+    except (OSError, OverflowError) as error:
+        let_through(error, error.__context__)
+        return isinstance(error, PermissionError)  # it belongs to somebody else
     return True

@@ -1,151 +1,31 @@
 """What one client of one process writes: a locked folder of segments.
 
-A call writes its record itself, and holds no lock meanwhile: each thread borrows a segment that
-nobody else has, so at any time there are as many open segments as threads that are writing. A
-signal handler that tracks in the middle of a write borrows another one.
-
-Owns the folder until the end of the process. Must not know queues, or who reads what it wrote.
+Owns the folder until the end of the process, its segments and what of them the disk holds. Must
+not know which call writes to which segment, queues, or who reads what was written.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from contextlib import suppress
 from itertools import count
-from os import write
 from typing import TYPE_CHECKING
-from zlib import crc32
 
-from segment_librato.foreign.interruption import is_interruption, let_through
+from segment_librato.foreign.interruption import Suppressed, let_through
 from segment_librato.process.clock import monotonic
 from segment_librato.process.fork import register_after_fork
-from segment_librato.spooling.format import HEADER, RECORD_BYTES, pack_head, pack_sequence
+from segment_librato.spooling.format import HEADER
+from segment_librato.spooling.lane import Lane
 from segment_librato.spooling.run_folder import RunFolder
-from segment_librato.spooling.segment import Entry, WrittenSegment
+from segment_librato.spooling.segment import WrittenSegment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["MAX_SEGMENT_BYTES", "SEGMENT_SUFFIX", "Lane", "Run"]
+__all__ = ["SEGMENT_SUFFIX", "Run"]
 
 SEGMENT_SUFFIX = ".seg"
-MAX_SEGMENT_BYTES = 480 * 1024  # so that one request can carry a segment
-MAX_SEGMENT_AGE = 30.0  # seconds; it bounds what is sent twice after a `kill -9`
-
-
-class Lane:
-    """Segments that are written one after another. Thread-safe, without a lock.
-
-    Attributes:
-        unread: how many records were written, less what readers have subtracted.
-    """
-
-    def __init__(self, run: Run, on_new: Callable[[WrittenSegment, int], None]) -> None:
-        """Write nothing yet.
-
-        Args:
-            run: whose segments they are.
-            on_new: called with each new one, and the least number that a record in it may have.
-        """
-        self._run = run
-        self._on_new = on_new
-        self._start()
-
-    def append(self, payload: bytes, entry: Entry | None = None) -> WrittenSegment:
-        """Write a message, and return the segment that has it.
-
-        Raises:
-            OSError: it was not written.
-        """
-        run, now = self._run, monotonic()
-        segment: WrittenSegment = None  # type: ignore[assignment]  # for the `except`
-        try:
-            try:
-                for segment in self._borrowed:  # noqa: B007  it is not lost, whatever comes next
-                    break
-            except IndexError:
-                segment = self._make()
-            else:
-                if segment.size >= MAX_SEGMENT_BYTES or now - segment.began >= MAX_SEGMENT_AGE:
-                    run.seal(segment)
-                    segment = self._make()
-            # As in `pack`, and nothing of it in functions, which would take longer.
-            length, body = len(payload), pack_sequence(next(run.sequence)) + payload
-            record = pack_head(length, length ^ 0xFFFF, crc32(body)) + body
-            written = write(segment.descriptor, record)
-            if written != length + RECORD_BYTES:
-                segment.undo()
-            segment.size += written
-            segment.records += 1  # no call between these: the record counts, or does not
-            self.unread += 1
-            if entry is not None:
-                entry.segment = segment
-            segment.written_at = now
-            run.written += written
-            if run.waits_for_disk:
-                self._sync(segment)
-        except BaseException:
-            self._give_up(segment)
-            raise
-        self._idle.append(segment)
-        if run.is_clean:
-            run.note_dirty()
-        return segment
-
-    def retire(self, *, all_of_them: bool = False) -> None:
-        """Seal the segments that nobody is writing and whose messages have their outcome."""
-        kept: list[WrittenSegment] = []
-        segment = None
-        try:
-            for segment in self._borrowed:
-                if all_of_them or segment.settled >= segment.records:
-                    self._run.seal(segment)
-                else:
-                    kept.append(segment)
-        except BaseException as error:
-            if not isinstance(error, IndexError) or is_interruption(error):
-                for one in [*kept, segment] if segment else kept:
-                    self._run.seal(one)
-                raise
-        self._idle.extend(kept)
-
-    def _give_up(self, segment: WrittenSegment | None) -> None:
-        """Write no more to a segment, if there is one: nobody knows what is in it."""
-        if segment:
-            self._run.seal(segment)
-
-    def reset_after_fork(self) -> None:
-        """Close what the parent writes, without another effect."""
-        for segment in self._idle:
-            segment.forget()
-        self._start()
-
-    def _start(self) -> None:
-        self.unread: int = 0
-        self._idle: list[WrittenSegment] = []  # not being written at the moment
-        # Pops one of them each time, up to an IndexError. Unlike with a call of `pop`, no signal
-        # handler can raise before the caller has it.
-        self._borrowed: Iterator[WrittenSegment] = iter(self._idle.pop, None)
-
-    def _sync(self, segment: WrittenSegment) -> None:
-        """Wait until the disk holds the record that was just written.
-
-        If it does not, the record stays where it is: a reader may have it already.
-        """
-        try:
-            segment.sync()
-        except OSError as error:
-            let_through(error, error.__context__)
-            self._run.on_trouble(error)
-
-    def _make(self) -> WrittenSegment:
-        """Return a new segment."""
-        first = next(self._run.sequence)
-        segment = self._run.make_segment(first)
-        self._on_new(segment, first)
-        return segment
 
 
 class Run:
@@ -170,14 +50,14 @@ class Run:
         """
         self._parent = parent
         self.waits_for_disk: bool = fsync == 0
-        self.sequence = count()
+        self.sequence: Iterator[int] = count()
         self.written: int = 0
         self.is_clean: bool = True
         self.on_dirty: Callable[[], object] = lambda: None
         self.on_trouble: Callable[[OSError], object] = lambda _: None
         self.on_gone: Callable[[Path], object] = lambda _: None
         self._is_synced = bool(fsync)
-        self._unsynced: set[WrittenSegment] = set()  # or still being written
+        self._files: set[WrittenSegment] = set()  # that may be written, or are not synced yet
         self._folders: dict[str, RunFolder] = {}  # at most one; `setdefault` makes it so
         self._being_closed: set[RunFolder] = set()
         self._lanes: list[Lane] = []
@@ -188,13 +68,15 @@ class Run:
 
         The kernel frees the parent's lock only when they are closed, too.
         """
+        for segment in self._files:
+            segment.disown()
+        self._files = set()
         for lane in self._lanes:
             lane.reset_after_fork()
         folders = [*self._folders.values(), *self._being_closed]
         self._folders, self._being_closed = {}, set()
         for folder in folders:
             folder.lock.release()
-        self._unsynced = set()
         self.written, self.is_clean = 0, True
 
     def lane(self, on_new: Callable[[WrittenSegment, int], None] = lambda *_: None) -> Lane:
@@ -210,38 +92,48 @@ class Run:
             OSError: it cannot be made.
         """
         folder = self._folder()
+        segment = WrittenSegment(folder.path / f"{first:016x}{SEGMENT_SUFFIX}", monotonic(), first)
+        self._files.add(segment)  # before it is open, so that a forked child finds all that are
         try:
-            segment = self._make_in(folder, first)
-        except FileNotFoundError as error:  # `tidy` was faster, or somebody has cleaned up
-            let_through(error, error.__context__)
-            if self._folders.get("") is folder:
-                self._folders.pop("", None)
-            folder = self._folder()
-            segment = self._make_in(folder, first)
-        self.written += len(HEADER)
-        if self.waits_for_disk:
-            folder.sync(os.fsync)
-        if self._is_synced:
-            self._unsynced.add(segment)
-        return segment
+            if self._folders.get("") is folder:  # neither a fork nor `close` has come in between
+                segment.open()
+                self.written += len(HEADER)
+                if self.waits_for_disk:
+                    folder.sync(os.fsync)
+                return segment
+        except BaseException as error:
+            if segment.descriptor >= 0:
+                self.seal(segment)
+            self._files.discard(segment)
+            if not self._may_succeed_again(folder, error):
+                raise
+        return segment if segment.is_of_parent else self.make_segment(first)
+
+    def _may_succeed_again(self, folder: RunFolder, error: BaseException) -> bool:
+        """Return whether a segment could not be made because its folder is not in use any more."""
+        if not isinstance(error, OSError):
+            return False
+        let_through(error, error.__context__)
+        is_gone = isinstance(error, FileNotFoundError)  # `tidy` was faster, or somebody cleaned up
+        if is_gone and self._folders.get("") is folder:
+            self._folders.pop("", None)
+        return self._folders.get("") is not folder
 
     def _folder(self) -> RunFolder:
-        folder = self._folders.get("")
+        folders = self._folders  # one that is being made during a fork is not for the child
+        folder = folders.get("")
         if folder is None:
             made = RunFolder(self._parent)
-            folder = self._folders.setdefault("", made)
+            folder = folders.setdefault("", made)
             if folder is not made:  # another thread was faster
                 made.remove()
         return folder
 
-    def _make_in(self, folder: RunFolder, first: int) -> WrittenSegment:
-        return WrittenSegment(folder.path / f"{first:016x}{SEGMENT_SUFFIX}", monotonic(), first)
-
     def seal(self, segment: WrittenSegment) -> None:
         """Have nothing more written to a segment."""
         segment.seal()
-        if segment.delete_if_settled():
-            self._unsynced.discard(segment)
+        if segment.delete_if_settled() or not self._is_synced:
+            self._files.discard(segment)
 
     def sync(self, fsync: Callable[[int], object] | None = None) -> None:
         """Wait until the disk holds all that was written before this call.
@@ -253,25 +145,27 @@ class Run:
             OSError: it does not.
         """
         self.is_clean = True  # before: what is written from now on may not be covered
+        if not self._is_synced:
+            return
         synced: list[tuple[WrittenSegment, int]] = []
         ended: list[WrittenSegment] = []
-        for segment in self._unsynced.copy():
+        for segment in self._files.copy():
             if segment.is_sealed:
                 ended.append(segment)
             size = segment.size
             if size > segment.synced:
                 try:
                     _sync(segment.path, fsync or os.fsync)
-                except FileNotFoundError as error:
+                except (FileNotFoundError, NotADirectoryError) as error:
                     let_through(error, error.__context__)
                     self._note_gone(segment)
                 synced.append((segment, size))
         if synced and (folder := self._folders.get("")):
-            with suppress(FileNotFoundError):  # somebody deletes it: the next one is another
+            with Suppressed(FileNotFoundError):  # somebody deletes it: the next one is another
                 folder.sync(fsync or os.fsync)
         for segment, size in synced:
             segment.synced = size
-        self._unsynced.difference_update(ended)
+        self._files.difference_update(ended)
 
     def note_dirty(self) -> None:
         """Ask for a `sync`; if a signal handler raises meanwhile, the next record does so."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from segment_librato.foreign.interruption import Suppressed, let_through
 from segment_librato.spooling.age import boot_mark
-from segment_librato.spooling.folder import NEW_SUFFIX, RUN_SUFFIX, sync_folder
+from segment_librato.spooling.folder import NEW_SUFFIX, RUN_SUFFIX, check_spool, sync_folder
 from segment_librato.spooling.lock import FileLock
 
 if TYPE_CHECKING:
@@ -30,21 +30,25 @@ class RunFolder:
     def __init__(self, parent: Path) -> None:
         """Make it under another name first, so that nobody takes it for one that was left.
 
-        Who cleans up may do so for a moment, before it is locked; and somebody may have removed
-        the whole spool.
+        Who cleans up may do so for a moment, before it is locked, and after a fork by a signal
+        handler two processes make one with the same name. Somebody may have removed the whole
+        spool; then it is made again, unless another user was faster.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: it cannot be made, or others could read or change what is in it.
         """
         for is_last in (False, False, True):
             try:
+                check_spool(parent)
                 self._make(parent)
                 break
-            except (FileNotFoundError, BlockingIOError):
+            except OSError as error:
+                let_through(error, error.__context__)
                 if is_last:
                     raise
-                for each in (parent.parent, parent):
-                    each.mkdir(mode=0o700, exist_ok=True)
+                if isinstance(error, FileNotFoundError):
+                    for each in (parent.parent, parent):
+                        each.mkdir(mode=0o700, exist_ok=True)
 
     def _make(self, parent: Path) -> None:
         started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -76,7 +80,7 @@ class RunFolder:
         sync_folder(self.path, fsync)
         if not self._is_known_to_disk:
             for each in [*self.path.parents][:3]:
-                with suppress(PermissionError):  # the last one is not ours
+                with Suppressed(PermissionError):  # the last one is not ours
                     sync_folder(each, fsync)
             self._is_known_to_disk = True
 
@@ -88,16 +92,18 @@ class RunFolder:
     def remove_if_empty(self) -> bool:
         """Remove it and let go of it if no segment is in it; return whether it is gone.
 
-        If another thread makes a segment in it meanwhile, it stays, with a lock.
+        If another thread makes a segment in it meanwhile, it stays, with a lock. Several threads
+        may do this at once.
         """
+        held = self.lock
         remove_if_empty(self.path)
-        if (self.path / LOCK).exists():
-            return False
-        self.lock.release()
-        with suppress(OSError):  # usually because it is gone
-            self.lock = FileLock.make(self.path / LOCK)
-            return False
-        return True
+        if not self.path.exists():
+            held.release()
+            return True
+        with Suppressed(OSError):  # there is one, or another thread was faster, or the disk fails
+            self.lock = FileLock.make(self.path / LOCK, boot_mark())
+            held.release()
+        return False
 
 
 def remove_if_empty(path: Path) -> None:
@@ -105,7 +111,7 @@ def remove_if_empty(path: Path) -> None:
 
     After a crash in between, it has no lock, and anybody may remove it.
     """
-    with suppress(OSError):
+    with Suppressed(OSError):
         if {each.name for each in path.iterdir()} <= {LOCK}:
             (path / LOCK).unlink(missing_ok=True)
             path.rmdir()

@@ -10,16 +10,18 @@ import errno
 import math
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from segment_librato.foreign.interruption import let_through
+from segment_librato.foreign.interruption import Suppressed, let_through
 from segment_librato.spooling.format import HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 __all__ = ["Entry", "Segment", "WrittenSegment"]
+
+NOWHERE = Path(os.devnull, "nothing")  # no file can ever be there
 
 _FLAGS = (
     os.O_WRONLY
@@ -81,11 +83,6 @@ class Segment:
         """The segments that it stands for: itself. What is like a segment may stand for several."""
         return (self,)
 
-    def settle(self, count: int) -> None:
-        """Count records that have their outcome, and delete the file if they are the last."""
-        self.count_settled(count)
-        self.delete_if_settled()
-
     def count_settled(self, count: int) -> None:
         """Count records that have their outcome. Does no I/O."""
         self.settled += count
@@ -103,21 +100,19 @@ class Segment:
         """Delete the file if all its records are known and settled; return whether they are."""
         if not (self.is_counted and self.settled >= self.records):
             return False
-        try:
+        with Suppressed(OSError):  # usually because it is gone
             self.path.unlink()
-        except OSError as error:  # usually because it is gone
-            let_through(error, error.__context__)
         return True
 
 
 class WrittenSegment(Segment):
-    """A file that this process writes; for one thread at a time, but for `settle`.
+    """A file that this process writes; for one thread at a time, but for its outcomes.
 
     Attributes:
         began: when it was made, by the clock of its run.
         size: bytes that are in it.
         synced: how many of them the disk holds, as far as known.
-        descriptor: of the file; -1 if it is sealed.
+        descriptor: of the file; -1 if it is not open yet, or is sealed.
         first: the least sequence number that a record in it may have.
         read: how many records were read back.
         to_skip: how many that were read back come again.
@@ -126,20 +121,28 @@ class WrittenSegment(Segment):
     __slots__ = ("began", "descriptor", "first", "read", "size", "synced", "to_skip")
 
     def __init__(self, path: Path, began: float, first: int = 0) -> None:
-        """Make the file.
-
-        Raises:
-            OSError: it cannot be made; nothing is left of it.
-        """
+        """Make no file yet."""
         self.descriptor = -1
         super().__init__(path)
         self.is_sealed = False
         self.began = self.written_at = began
         self.first = first
         self.size = self.synced = self.read = self.to_skip = 0
-        self.descriptor = os.open(path, _FLAGS, 0o600)
+
+    def open(self) -> None:
+        """Make the file.
+
+        Raises:
+            OSError: it cannot be made; nothing is left of it.
+        """
+        path = os.fspath(self.path)
+        # No call between the look whether it is still ours, see `disown`, and the system call.
+        self.descriptor = os.open((path, os.devnull)[self.is_gone], _FLAGS, 0o600)
         try:
-            self._write(HEADER)
+            written = os.write((self.descriptor, -1)[self.is_gone], HEADER)
+            if written != len(HEADER):
+                self.undo()
+            self.size = written
         except BaseException:
             self.seal()
             self.delete_if_settled()
@@ -147,23 +150,22 @@ class WrittenSegment(Segment):
 
     def seal(self) -> None:
         """Write no more."""
-        self.forget()
+        self._close()
         self.is_counted = True
 
-    def forget(self) -> None:
-        """Close the file, and never delete it: in a forked child, the parent writes to it."""
-        # There is none if Ctrl-C came before the file was made.
-        descriptor, self.descriptor = getattr(self, "descriptor", -1), -1
-        self.is_sealed = True
-        if descriptor >= 0:
-            try:
-                os.close(descriptor)
-            except OSError as error:
-                let_through(error, error.__context__)
+    def disown(self) -> None:
+        """Have nothing to do with the file any more: in a forked child, the parent writes it."""
+        self.path, self.is_gone = NOWHERE, True
+        self._close()
+
+    @property
+    def is_of_parent(self) -> bool:
+        """Whether another process writes it: this one is a child, forked meanwhile."""
+        return self.path is NOWHERE
 
     def __del__(self) -> None:
         """Close a file that Ctrl-C kept from its owner; it stays, as others may write to it."""
-        self.forget()
+        self._close()
 
     def sync(self) -> None:
         """Wait until the disk holds what was written.
@@ -171,13 +173,17 @@ class WrittenSegment(Segment):
         Raises:
             OSError: it does not.
         """
-        os.fsync(self.descriptor)
+        descriptor = self.descriptor
+        if descriptor >= 0:  # else this is a child, forked meanwhile
+            os.fsync(descriptor)
 
-    def _write(self, data: bytes) -> None:
-        written = os.write(self.descriptor, data)
-        if written != len(data):
-            self.undo()
-        self.size += written
+    def _close(self) -> None:
+        # There is none if Ctrl-C came before it was made.
+        descriptor, self.descriptor = getattr(self, "descriptor", -1), -1
+        self.is_sealed = True
+        if descriptor >= 0:
+            with Suppressed(OSError):
+                os.close(descriptor)
 
     def undo(self) -> NoReturn:
         """Take back a write for which the disk had too little room.

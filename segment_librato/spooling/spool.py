@@ -20,15 +20,16 @@ from segment_librato.log import log
 from segment_librato.process.clock import monotonic
 from segment_librato.spooling.folder import QUARANTINE, RUN_SUFFIX, open_spool
 from segment_librato.spooling.format import MAX_PAYLOAD_BYTES
+from segment_librato.spooling.lane import MAX_SEGMENT_BYTES
 from segment_librato.spooling.quarantine import UNREADABLE, warn_once
-from segment_librato.spooling.run import MAX_SEGMENT_BYTES, SEGMENT_SUFFIX, Run
+from segment_librato.spooling.run import SEGMENT_SUFFIX, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segment_librato.config.spool import SpoolConfig
     from segment_librato.errors import SpoolCorruptError
-    from segment_librato.spooling.run import Lane
+    from segment_librato.spooling.lane import Lane
     from segment_librato.spooling.segment import Entry, Segment, WrittenSegment
 
 __all__ = ["Spool"]
@@ -147,16 +148,21 @@ class Spool:
         if monotonic() - self._measured_at >= MAX_MEASURE_SECONDS:
             self.measure()
 
-    def sync(self, fsync: Callable[[int], object] | None = None) -> None:
+    def sync(self, fsync: Callable[[int], object] | None = None) -> bool:
         """Have the disk hold what was written before, unless nobody asks for that.
 
         Args:
             fsync: called instead of `os.fsync`.
+
+        Returns:
+            Whether it does; if not, it is to be tried again.
         """
         try:
             self.run.sync(fsync)
         except OSError as error:
             self.note_trouble(error)
+            return False
+        return True
 
     def sync_when_due(self) -> None:
         """Sync within a call, where no thread does. What is not due yet waits for a later call."""

@@ -26,6 +26,7 @@ from support.scenario import MAX_RETRIES, VIRTUAL_TIMEOUT, Request
 from segment_librato import Client, SpoolConfig, drain_spool
 from segment_librato.delivery import adoption
 from segment_librato.queue import overflowing_queue
+from segment_librato.spooling import lane as lane_module
 from segment_librato.spooling import run as run_module
 from segment_librato.spooling import spool as spool_module
 from segment_librato.spooling.segment import WrittenSegment
@@ -108,9 +109,9 @@ class AnyOrderWithSpool(RuleBasedStateMachine):
         self.all_rejected: set[str] = set()
         self.in_doubt: set[str] = set()  # the client did not wait for the response
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(run_module, "write", self.write)
+        self.patch.setattr(lane_module, "write", self.write)
         self.patch.setattr(run_module, "WrittenSegment", self.make_segment)
-        self.patch.setattr(run_module, "MAX_SEGMENT_BYTES", 1_500)
+        self.patch.setattr(lane_module, "MAX_SEGMENT_BYTES", 1_500)
         self.patch.setattr(spool_module, "PAUSE_AFTER_TROUBLE", 0.0)
         self.patch.setattr(adoption, "LOOK_SECONDS", 0.01)
         self.patch.setattr(overflowing_queue, "POLL_SECONDS", 0.01)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from support.interruptions import interrupted
 from support.otlp_receiver import OtlpReceiver, Point
+from support.spool import settle_one
 
 from segment_librato import (
     APIError,
@@ -31,8 +32,8 @@ from segment_librato import (
 )
 from segment_librato.gauge_delivery.queue import GaugeQueue
 from segment_librato.process.clock import monotonic
+from segment_librato.spooling import lane as lane_module
 from segment_librato.spooling import rest as rest_module
-from segment_librato.spooling import run as run_module
 from segment_librato.spooling import spool as spool_module
 from segment_librato.spooling.orphan import find_orphans
 
@@ -78,7 +79,7 @@ def left_behind(path: Path) -> list[dict[str, Any]]:
         for orphan in find_orphans(folder, lambda error: pytest.fail(str(error))):
             for segment, payload in orphan.messages():
                 found.append(json.loads(payload))
-                segment.settle(1)
+                settle_one(segment)
             orphan.close()
     return found
 
@@ -336,7 +337,7 @@ def fail_to_write(patch: pytest.MonkeyPatch) -> None:
     def write(descriptor: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    patch.setattr(run_module, "write", write)
+    patch.setattr(lane_module, "write", write)
 
 
 def test_samples_that_cannot_be_written_stay_in_memory_in_a_gauge_of_their_own(

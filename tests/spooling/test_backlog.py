@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.spool import Corruption, numbers, run_by_hand, segment_of
+from support.spool import Corruption, numbers, run_by_hand, segment_of, settle_one
 
 from segment_librato.spooling import age
 from segment_librato.spooling.backlog import MAX_RUNS, Backlog
@@ -45,7 +45,7 @@ def backlog_of(
 
 def settle(batch: LeftBatch) -> list[bytes]:
     for segment, _ in batch.messages:
-        segment.settle(1)
+        settle_one(segment)
     return [payload for _, payload in batch.messages]
 
 

@@ -15,12 +15,12 @@ from zlib import crc32
 
 import pytest
 from support.script import fork_warning, needs_fork
-from support.spool import Corruption, drain, numbers, run_by_hand, segment_of
+from support.spool import Corruption, drain, numbers, run_by_hand, segment_of, settle_one
 
+from segment_librato.spooling import lane as lane_module
 from segment_librato.spooling import lock as lock_module
 from segment_librato.spooling import orphan as orphan_module
 from segment_librato.spooling import quarantine, run_folder
-from segment_librato.spooling import run as run_module
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.merged import MergedReader
 from segment_librato.spooling.orphan import find_orphans
@@ -55,7 +55,7 @@ def take(messages: Iterator[tuple[Segment, bytes]], count: int) -> list[bytes]:
     found = []
     for _ in range(count):
         segment, payload = next(messages)
-        segment.settle(1)
+        settle_one(segment)
         found.append(payload)
     return found
 
@@ -241,7 +241,7 @@ def test_a_file_that_somebody_deletes_before_it_is_read_costs_no_other(
             gone = sorted(orphan.path.glob("*.seg"))[1]
             gone.unlink()
         found.append(payload)
-        segment.settle(1)
+        settle_one(segment)
     orphan.close()
     assert found == numbers(0, 3) + numbers(200, 203)
     assert caplog.messages == [f"somebody deleted {gone} before it was read"]
@@ -411,7 +411,7 @@ def test_what_ctrl_c_interrupted_is_not_written_on(
     lane = run.lane()
     interrupted = lane.append(b"0")
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "write", write_and_raise)
+        patch.setattr(lane_module, "write", write_and_raise)
         with pytest.raises(KeyboardInterrupt):
             lane.append(b"1")
     assert interrupted.is_sealed

@@ -10,49 +10,22 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from support.script import fork_warning, needs_fork
+from support.spool import Corruption, drain, numbers, run_by_hand, segment_of, settle_one
 
-from segment_librato.spooling import run as run_module
-from segment_librato.spooling.format import HEADER, SegmentReader, pack
+from segment_librato.spooling import lane as lane_module
+from segment_librato.spooling.format import SegmentReader
 from segment_librato.spooling.orphan import find_orphans
 from segment_librato.spooling.run import Run
 from segment_librato.spooling.run_folder import LOCK
-
-if TYPE_CHECKING:
-    from segment_librato.errors import SpoolCorruptError
-
-
-class Corruption:
-    """Keeps what it is told of."""
-
-    def __init__(self) -> None:
-        self.errors: list[SpoolCorruptError] = []
-
-    def __call__(self, error: SpoolCorruptError) -> None:
-        self.errors.append(error)
 
 
 @pytest.fixture
 def corruption() -> Corruption:
     return Corruption()
-
-
-def drain(folder: Path, corruption: Corruption) -> list[bytes]:
-    """Return what dead processes left, and settle it."""
-    found = []
-    for orphan in find_orphans(folder, corruption):
-        for segment, payload in orphan.messages():
-            found.append(payload)
-            segment.settle(1)
-        orphan.close()
-    return found
-
-
-def numbers(first: int, last: int) -> list[bytes]:
-    return [b"%d" % number for number in range(first, last)]
 
 
 def run_script(folder: Path, script: str, status: int = 0) -> str:
@@ -93,7 +66,7 @@ def test_what_is_settled_is_deleted(tmp_path: Path) -> None:
     lane = run.lane()
     segments = [lane.append(payload) for payload in numbers(0, 10)]
     for segment in segments:
-        segment.settle(1)
+        settle_one(segment)
     run.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -104,7 +77,8 @@ def test_what_is_not_settled_stays_when_its_run_is_closed(
     run = Run(tmp_path)
     lane = run.lane()
     segments = [lane.append(payload) for payload in numbers(0, 10)]
-    segments[0].settle(9)
+    for segment in segments[:9]:
+        settle_one(segment)
     run.close()
     assert drain(tmp_path, corruption) == numbers(0, 10)
 
@@ -145,7 +119,7 @@ def test_files_and_folders_are_private(tmp_path: Path) -> None:
 def test_segments_rotate_and_are_read_in_order(
     tmp_path: Path, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "MAX_SEGMENT_BYTES", 200)
+    monkeypatch.setattr(lane_module, "MAX_SEGMENT_BYTES", 200)
     run = Run(tmp_path)
     made: list[int] = []
     lane = run.lane(lambda _, first: made.append(first))
@@ -162,7 +136,7 @@ def test_segments_rotate_by_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     lane = run.lane()
     first = lane.append(b"1")
     assert lane.append(b"2") is first
-    monkeypatch.setattr(run_module, "MAX_SEGMENT_AGE", 0)
+    monkeypatch.setattr(lane_module, "MAX_SEGMENT_AGE", 0)
     assert lane.append(b"3") is not first
     assert first.is_sealed
     run.close()
@@ -261,27 +235,13 @@ def test_a_disk_that_is_full_raises_and_leaves_the_file_whole(
     assert drain(tmp_path, corruption) == numbers(0, 30)
 
 
-def written_by_hand(folder: Path, *segments: bytes) -> Path:
-    """Make a run of a dead process with these segments."""
-    run = folder / "20260101T000000Z-1-00000000.run"
-    run.mkdir()
-    (run / LOCK).touch()
-    for number, data in enumerate(segments):
-        (run / f"{number * 100:016x}.seg").write_bytes(data)
-    return run
-
-
-def segment_of(first: int, count: int) -> bytes:
-    return HEADER + b"".join(pack(n, b"%d" % n) for n in range(first, first + count))
-
-
 def test_damage_costs_the_end_of_its_file_which_is_kept(
     tmp_path: Path, corruption: Corruption
 ) -> None:
     damaged = bytearray(segment_of(0, 10))
     behind = len(segment_of(0, 4))
     damaged[behind + 10] ^= 1
-    written_by_hand(tmp_path, bytes(damaged), segment_of(100, 10))
+    run_by_hand(tmp_path, bytes(damaged), segment_of(100, 10))
     assert drain(tmp_path, corruption) == numbers(0, 4) + numbers(100, 110)
     (error,) = corruption.errors
     assert Path(error.path).parent == tmp_path / "quarantine"
@@ -291,7 +251,7 @@ def test_damage_costs_the_end_of_its_file_which_is_kept(
 
 
 def test_strange_files_do_no_harm(tmp_path: Path, corruption: Corruption) -> None:
-    run = written_by_hand(tmp_path, segment_of(0, 3))
+    run = run_by_hand(tmp_path, segment_of(0, 3))
     (run / "notes.txt").write_text("mine")
     (run / "0000000000000064.seg").mkdir()
     (run / "0000000000000065.seg").symlink_to("/etc/passwd")
@@ -307,7 +267,7 @@ def test_strange_files_do_no_harm(tmp_path: Path, corruption: Corruption) -> Non
 def test_a_full_disk_keeps_the_damage_where_it_is(
     tmp_path: Path, corruption: Corruption, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = written_by_hand(tmp_path, segment_of(0, 3) + b"damage!!")
+    run = run_by_hand(tmp_path, segment_of(0, 3) + b"damage!!")
     (tmp_path / "quarantine").write_text("not a folder")
     assert drain(tmp_path, corruption) == numbers(0, 3)
     assert corruption.errors == []

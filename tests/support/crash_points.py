@@ -21,10 +21,10 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from segment_librato.spooling import run as run_module
+from segment_librato.spooling import lane as lane_module
 from segment_librato.spooling.orphan import find_orphans
 from segment_librato.spooling.run import Run
-from support.spool import Corruption, drain, numbers, run_by_hand, segment_of
+from support.spool import Corruption, drain, numbers, run_by_hand, segment_of, settle_one
 
 __all__ = ["IMPOSSIBLE", "SCENARIOS"]
 
@@ -63,7 +63,7 @@ def write(folder: Path, say: Say) -> None:
 
 
 def rotate(folder: Path, say: Say) -> None:
-    run_module.MAX_SEGMENT_BYTES = 40
+    lane_module.MAX_SEGMENT_BYTES = 40
     run = Run(folder)
     lane = run.lane()
     for payload in numbers(0, 6):
@@ -101,13 +101,13 @@ def adopt(folder: Path, say: Say, limit: int = sys.maxsize) -> None:
                 break
             limit -= 1
             say(b"-" + payload)
-            segment.settle(1)
+            settle_one(segment)
         orphan.close()
 
 
 def settle_its_own(folder: Path, say: Say) -> None:
     """Do what a client does that delivers: write, send, settle."""
-    run_module.MAX_SEGMENT_BYTES = 60
+    lane_module.MAX_SEGMENT_BYTES = 60
     run = Run(folder)
     lane = run.lane()
     segments = []
@@ -116,7 +116,7 @@ def settle_its_own(folder: Path, say: Say) -> None:
         say(b"+" + payload)
     for segment, payload in zip(segments, numbers(0, 6), strict=True):
         say(b"-" + payload)
-        segment.settle(1)
+        settle_one(segment)
     run.close()
 
 

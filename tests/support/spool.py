@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from segment_librato.process.clock import monotonic
 from segment_librato.spooling.format import HEADER, pack
+from segment_librato.spooling.lane import MAX_SEGMENT_BYTES
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.orphan import find_orphans
-from segment_librato.spooling.run import MAX_SEGMENT_BYTES
 from segment_librato.spooling.run_folder import LOCK
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from segment_librato.errors import SpoolCorruptError
+    from segment_librato.spooling.segment import Segment
 
 __all__ = [
     "Corruption",
@@ -24,6 +25,7 @@ __all__ = [
     "numbers",
     "run_by_hand",
     "segment_of",
+    "settle_one",
     "wait_until_released",
 ]
 
@@ -38,13 +40,19 @@ class Corruption:
         self.errors.append(error)
 
 
+def settle_one(segment: Segment) -> None:
+    """Have a message have its outcome, and delete the file if it is the last."""
+    segment.count_settled(1)
+    segment.delete_if_settled()
+
+
 def drain(folder: Path, corruption: Corruption) -> list[bytes]:
     """Return what dead processes left, and settle it."""
     found = []
     for orphan in find_orphans(folder, corruption):
         for segment, payload in orphan.messages():
             found.append(payload)
-            segment.settle(1)
+            settle_one(segment)
         orphan.close()
     return found
 

@@ -1,0 +1,134 @@
+"""A signal handler that forks in the middle of a call, and a child that goes on with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from support.script import fork_warning, needs_fork
+from support.signal_handlers import FINEST_STEP
+from support.spool import Corruption, drain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [needs_fork, pytest.mark.once]
+
+# The parent writes 0, both go on with 1, the child writes 2 and the parent writes 3, in one lap
+# after another: each lap has a folder, and the handler forks one step later.
+SCRIPT = """
+    import os, signal, sys
+    from itertools import count
+    from pathlib import Path
+    from segment_librato.spooling import lane as lane_module
+    from segment_librato.spooling.run import Run
+
+    folder, scenario, step = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    ours = os.path.dirname(os.path.dirname(lane_module.__file__))
+    child = None
+
+    def fork(*_):
+        global child
+        child = os.fork()
+
+    def trace(frame, event, arg):
+        global left
+        if not frame.f_code.co_filename.startswith(ours):
+            return None
+        frame.f_trace_opcodes = step == "opcode"
+        if event == step:
+            left -= 1
+            if left == 0:
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGUSR1)
+        return trace
+
+    def settle(segment, count):
+        segment.count_settled(count)
+        segment.delete_if_settled()
+
+    def write(lane):
+        settle(lane.append(b"0"), 1)
+        yield lambda: lane.append(b"1")
+
+    def write_first(lane):
+        yield lambda: lane.append(b"1")
+        lane.append(b"0")
+
+    def write_on(lane):
+        lane.append(b"0")
+        lane_module.MAX_SEGMENT_AGE = 0
+        yield lambda: lane.append(b"1")
+
+    def retire(lane):
+        other = lane.append(b"0")
+        lane._idle.remove(other)
+        settle(lane.append(b"1"), 1)
+        lane._idle.append(other)
+        yield lane.retire
+
+    signal.signal(signal.SIGUSR1, fork)
+    for number in count(1):
+        left, child, age = number, None, lane_module.MAX_SEGMENT_AGE
+        (folder / str(number)).mkdir()
+        run = Run(folder / str(number), 0 if scenario == "write_first" else 1)
+        lane = run.lane()
+        steps = globals()[scenario](lane)
+        call = next(steps)
+        sys.settrace(trace)
+        call()
+        sys.settrace(None)
+        lane_module.MAX_SEGMENT_AGE = age
+        if child == 0:
+            lane.append(b"2")
+            lane.retire()
+            run.tidy()
+            lane.retire(all_of_them=True)
+            os._exit(0)
+        if child:
+            assert os.waitpid(child, 0)[1] == 0
+        next(steps, None)
+        lane.append(b"3")
+        run.sync()
+        run.close()
+        if child is None:
+            print(number)
+            break
+"""
+
+
+@pytest.mark.parametrize("scenario", ["write", "write_first", "write_on", "retire"])
+def test_a_child_goes_on_without_the_files_of_its_parent(
+    tmp_path: Path, unmeasured: None, scenario: str
+) -> None:
+    step = "line" if scenario in {"write_first", "write_on"} else FINEST_STEP
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [
+            *(sys.executable, "-W", "error", *fork_warning, "-c", textwrap.dedent(SCRIPT)),
+            *(str(tmp_path), scenario, step),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    laps = int(process.stdout)
+    assert laps > 30
+    for lap in range(1, laps):
+        corruption = Corruption()
+        found = Counter(drain(tmp_path / str(lap), corruption))
+        where = f"lap {lap}: {found}"
+        assert corruption.errors == [], where
+        if scenario == "retire":  # 1 has its outcome
+            assert found - Counter([b"1"]) == Counter([b"0", b"2", b"3"]), where
+        else:
+            assert found - Counter([b"1"]) in (
+                Counter([b"0", b"1", b"2", b"3"]),
+                Counter([b"0", b"2", b"3"]),
+            ), where
+            assert found[b"1"], where
