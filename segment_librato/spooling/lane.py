@@ -80,7 +80,7 @@ class Lane:
     def append(  # noqa: C901  it runs for each message, and a function takes longer than a branch
         self, payload: bytes, entry: Entry | None = None
     ) -> WrittenSegment:
-        """Write a message; return the segment that has it. May delete files, too. Raises OSError."""
+        """Write a message; return the segment that has it. May delete others. Raises OSError."""
         run, now = self._run, monotonic()
         segment: WrittenSegment = None  # type: ignore[assignment]  # for the `except`
         try:

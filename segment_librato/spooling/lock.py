@@ -30,8 +30,9 @@ MAX_CONTENT = 256
 class FileLock:
     """A file that this process holds locked. Made by `make` or `take`."""
 
+    _descriptor = -1  # whatever interrupts `__init__`
+
     def __init__(self) -> None:
-        self._descriptor = -1
         register_after_fork(self)
 
     @classmethod

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from segment_librato import SpoolConfig
 from segment_librato.errors import ConfigError
 from segment_librato.spooling.folder import open_spool
+from segment_librato.spooling.spool import Spool
+
+STRANGER = 12345  # the id of a user who is not this one
+is_root = getattr(os, "geteuid", int)() == 0
+as_root = pytest.mark.skipif(not is_root, reason="only root can give files away")
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="permissions are not in the mode there")
 
@@ -82,3 +89,35 @@ def test_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"^spool: "):
         open_spool(tmp_path / "file", "key", HOST)
+
+
+@pytest.mark.parametrize("planted", ["spool", "hash"])
+@pytest.mark.parametrize("by", ["mode", pytest.param("owner", marks=as_root)])
+def test_a_folder_that_another_user_was_faster_to_make_again_is_not_written_to(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, planted: str, by: str
+) -> None:
+    folder = open_spool(tmp_path / "spool", "key", HOST)
+    spool = Spool(SpoolConfig(tmp_path / "spool"), folder)
+    lane = spool.run.lane()
+    assert spool.write(lane, b"1")
+    lane.retire(all_of_them=True)
+    shutil.rmtree(folder.parent)
+    folder.mkdir(parents=True, mode=0o700)
+    strange = folder.parent if planted == "spool" else folder
+    if by == "mode":
+        strange.chmod(0o777)
+        problem = f"other users can write to {strange}; its mode is 0777"
+    else:
+        os.chown(strange, STRANGER, -1)
+        problem = f"{strange} belongs to another user, with the id {STRANGER}"
+    assert spool.write(lane, b"2") is None
+    assert [*folder.iterdir()] == []
+    assert spool.write(lane, b"3") is None
+    trouble = f"the spool in {folder} does not work: {problem}; messages stay in memory"
+    assert caplog.messages == [trouble]
+    shutil.rmtree(folder.parent)
+    spool._retry_at = 1e-9  # noqa: SLF001  it is time to look again
+    assert spool.write(lane, b"4")
+    assert caplog.messages == [trouble, f"the spool in {folder} works again"]
+    assert [oct(each.stat().st_mode) for each in (folder.parent, folder)] == ["0o40700"] * 2
+    spool.run.close()

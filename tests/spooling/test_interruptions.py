@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
-from support.spool import Corruption, run_by_hand, segment_of
+from support.interruptions import OF_ALL_TYPES, OURS, interrupted, within
+from support.spool import Corruption, run_by_hand, segment_of, settle_one
 
 from segment_librato import ConfigError, SpoolConfig
+from segment_librato.spooling import age, orphan, quarantine
 from segment_librato.spooling import format as format_module
 from segment_librato.spooling.backlog import Backlog
+from segment_librato.spooling.folder import find_spool, open_spool
 from segment_librato.spooling.run import Run
+from segment_librato.spooling.run_folder import LOCK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
+WEEK = 7 * 24 * 3600.0
+
+
 def deliver_all(folder: Path, corruption: Corruption) -> list[bytes]:
-    backlog = Backlog(folder, 2, 1000, corruption)
+    backlog = Backlog(folder, 2, 1000, corruption, WEEK)
     found = []
     try:
         while batch := backlog.take():
             for segment, payload in batch.messages:
                 found.append(payload)
-                segment.count_settled(1)
-                segment.delete_if_settled()
+                settle_one(segment)
     finally:
         backlog.close()
     return found
@@ -90,3 +98,66 @@ def test_a_relative_path_in_a_folder_that_is_gone_is_refused(
     gone.rmdir()
     with pytest.raises(ConfigError, match="path: expected an absolute one"):
         SpoolConfig("spool")
+
+
+# At each place: made in a folder of its own, and called
+
+
+def write(folder: Path) -> Callable[[], object]:
+    def call() -> None:
+        run = Run(folder)
+        lane = run.lane()
+        segment = lane.append(b"0")
+        run.sync()
+        settle_one(segment)
+        run.tidy()
+        lane.append(b"1")
+        run.close()
+
+    return call
+
+
+def tidy_without_a_lock(folder: Path) -> Callable[[], object]:
+    run = Run(folder)
+    (run.lane().append(b"0").path.parent / LOCK).unlink()
+    return run.tidy
+
+
+def deliver(folder: Path) -> Callable[[], object]:
+    run_by_hand(folder, segment_of(0, 3), name="1-1-1")
+    run = run_by_hand(folder, segment_of(10, 3), name="2-1-1")
+    (run / "0000000000000000.copy").touch()
+    (run / LOCK).unlink()
+    run_by_hand(folder, segment_of(20, 3) + b"damage!!", name="3-1-1")
+    run_by_hand(folder, name="4-1-1").rename(folder / "4-1-1.new")
+    return lambda: deliver_all(folder, Corruption())
+
+
+def find_and_open(folder: Path) -> Callable[[], object]:
+    def call() -> None:
+        assert find_spool(folder / "none", "key", "host") is None
+        open_spool(folder / "spool", "key", "host")
+        assert find_spool(folder / "spool", "key", "host")
+
+    return call
+
+
+def tell_the_age(_folder: Path) -> Callable[[], object]:
+    age._boot_id.cache_clear()  # noqa: SLF001  as in a process of its own
+    return lambda: age.is_older(0, age.boot_mark(), WEEK)
+
+
+@pytest.mark.parametrize("make", [write, tidy_without_a_lock, deliver, find_and_open, tell_the_age])
+def test_a_time_limit_reaches_the_caller_whatever_its_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], Callable[[], object]]
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(quarantine, "_warned_of", set())
+    monkeypatch.setattr(orphan, "_settled", {})
+    for place in count(1):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        is_place = within(os.path.join(OURS, "spooling", ""))  # noqa: PTH118  text
+        if not interrupted(make(folder), place, OF_ALL_TYPES, is_place):
+            break
+    assert place > 5

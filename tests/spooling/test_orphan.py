@@ -215,6 +215,33 @@ def test_a_run_that_cannot_be_opened_is_told_of_once(
     assert caplog.text.count(f"the spool's folder {run} cannot be read, and stays: ") == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the owner is not in the status there")
+def test_a_run_of_another_user_is_left_alone_and_told_of_once(
+    tmp_path: Path,
+    corruption: Corruption,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, owner = run_by_hand(tmp_path, segment_of(0, 3)), os.geteuid()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: owner + 1)
+        assert drain(tmp_path, corruption) == drain(tmp_path, corruption) == []
+    problem = f"it belongs to another user, with the id {owner}"
+    assert caplog.messages == [f"the spool's folder {run} cannot be read, and stays: {problem}"]
+    assert drain(tmp_path, corruption) == numbers(0, 3)
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", int)() != 0, reason="only root can give files away")
+def test_a_run_that_another_user_has_planted_is_not_delivered(
+    tmp_path: Path, corruption: Corruption
+) -> None:
+    run_by_hand(tmp_path, segment_of(0, 3), name="1-1-1")
+    planted = run_by_hand(tmp_path, segment_of(100, 3), name="2-1-1")
+    os.chown(planted, 12345, -1)
+    assert drain(tmp_path, corruption) == numbers(0, 3)
+    assert [*tmp_path.iterdir()] == [planted]
+
+
 def test_another_version_is_left_alone_and_told_of_once(
     tmp_path: Path, corruption: Corruption, caplog: pytest.LogCaptureFixture
 ) -> None:

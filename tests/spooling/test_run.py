@@ -18,6 +18,7 @@ from support.spool import Corruption, drain, numbers, run_by_hand, segment_of, s
 
 from segment_librato.spooling import lane as lane_module
 from segment_librato.spooling.format import SegmentReader
+from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.orphan import find_orphans
 from segment_librato.spooling.run import Run
 from segment_librato.spooling.run_folder import LOCK
@@ -298,3 +299,32 @@ def test_a_run_that_two_threads_close_is_free_when_either_has(
     assert drain(tmp_path, Corruption()) == [b"0"]
     may_go_on.set()
     other.join()
+
+
+def test_a_run_that_two_threads_tidy_keeps_its_lock_while_it_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path)
+    lane = run.lane()
+    folder = lane.append(b"0").path.parent
+    both = threading.Barrier(2)
+    really_make = FileLock.make
+
+    def make_at_the_same_time(path: Path, content: bytes = b"") -> FileLock:
+        both.wait(10)
+        return really_make(path, content)
+
+    # As if the folder had been empty, and the segment was made before it is removed.
+    (folder / LOCK).unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(FileLock, "make", make_at_the_same_time)
+        threads = [threading.Thread(target=run.tidy) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert FileLock.take(folder / LOCK) is None
+    assert lane.append(b"1").path.parent == folder
+    assert drain(tmp_path, Corruption()) == []
+    run.close()
+    assert drain(tmp_path, Corruption()) == numbers(0, 2)

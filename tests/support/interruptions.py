@@ -144,9 +144,9 @@ class _StrikeAt:
 
 
 def _is_in_finalizer(frame: FrameType | None) -> bool:
-    """Return whether a frame belongs to a call of `weakref.finalize`, as urllib3's pools make."""
+    """Return whether a frame belongs to a `__del__` or, as urllib3's pools make, a finalizer."""
     while frame:
-        if frame.f_code.co_filename == weakref.__file__:
+        if frame.f_code.co_name == "__del__" or frame.f_code.co_filename == weakref.__file__:
             return True
         frame = frame.f_back
     return False

@@ -1,0 +1,82 @@
+"""Lanes: which segment a call writes to, and when one is sealed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from support.spool import settle_one
+
+from segment_librato.spooling import lane as lane_module
+from segment_librato.spooling.lane import MAX_SEGMENT_AGE
+from segment_librato.spooling.run import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from segment_librato.spooling.lane import Lane
+    from segment_librato.spooling.segment import WrittenSegment
+
+
+class Time:
+    """The clock of lanes, which goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    time = Time()
+    monkeypatch.setattr(lane_module, "monotonic", time)
+    monkeypatch.setattr("segment_librato.spooling.run.monotonic", time)
+    return time
+
+
+def burst(lane: Lane, count: int) -> list[WrittenSegment]:
+    """Write messages at the same time, as threads do; return their segments."""
+    found: list[WrittenSegment] = []
+    left = iter(range(1, count))
+    really_write = lane_module.write
+
+    def write_after_the_others(descriptor: int, data: bytes) -> int:
+        found.extend(lane.append(b"other") for _ in left)
+        return really_write(descriptor, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lane_module, "write", write_after_the_others)
+        found.append(lane.append(b"first"))
+    return found
+
+
+def test_segments_of_a_burst_do_not_stay_open_while_there_is_always_something_to_write(
+    tmp_path: Path, time: Time
+) -> None:
+    run = Run(tmp_path)
+    lane = run.lane()
+    segments = burst(lane, 5)
+    assert len({*segments}) == 5
+    for segment in segments:
+        settle_one(segment)
+    for _ in range(3):
+        time.now += MAX_SEGMENT_AGE / 2
+        latest = lane.append(b"more")
+        settle_one(latest)
+    assert [segment.is_sealed for segment in segments] == [True] * 5
+    assert [*tmp_path.rglob("*.seg")] == [latest.path]
+    run.close()
+
+
+def test_a_new_segment_seals_no_other_that_is_young(tmp_path: Path, time: Time) -> None:
+    run = Run(tmp_path)
+    lane = run.lane()
+    lane.append(b"first")
+    time.now += MAX_SEGMENT_AGE - 1
+    *others, oldest = burst(lane, 3)
+    time.now += 1
+    lane.append(b"more")
+    assert (oldest.is_sealed, [one.is_sealed for one in others]) == (True, [False, False])
+    run.close()
