@@ -147,6 +147,7 @@ def tell_the_age(_folder: Path) -> Callable[[], object]:
     return lambda: age.is_older(0, age.boot_mark(), WEEK)
 
 
+@pytest.mark.filterwarnings("ignore:unclosed")  # what is open then is left to the collector
 @pytest.mark.parametrize("make", [write, tidy_without_a_lock, deliver, find_and_open, tell_the_age])
 def test_a_time_limit_reaches_the_caller_whatever_its_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], Callable[[], object]]

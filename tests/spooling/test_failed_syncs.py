@@ -55,6 +55,7 @@ def test_a_sync_that_failed_is_tried_again_without_another_message(
 ) -> None:
     client.track("user", "event")
     assert disk.works.wait(10)
+    assert client.stats.spool
     assert client.stats.spool.errors == FAILURES
     (warning,) = [one for one in caplog.messages if "the spool in" in one]
     assert warning.endswith(f"does not work: {os.strerror(disk.error)}; messages stay in memory")
