@@ -43,7 +43,7 @@ class Files(Protocol):
         ...
 
     def seal(self, segment: WrittenSegment) -> None:
-        """Have nothing more written to a segment."""
+        """Have nothing more written to a segment; delete it if all in it is settled."""
         ...
 
     def note_dirty(self) -> None:
@@ -52,7 +52,7 @@ class Files(Protocol):
 
 
 class Lane:
-    """Segments that are written one after another. Thread-safe, without a lock.
+    """Segments that calls write to, each for one call at a time. Thread-safe, without a lock.
 
     Attributes:
         unread: how many records were written, less what readers have subtracted.
@@ -119,7 +119,7 @@ class Lane:
         return segment
 
     def retire(self, *, all_of_them: bool = False) -> None:
-        """Seal the segments that nobody is writing and whose messages have their outcome."""
+        """Seal the segments that no call is writing, and delete them: all, or what is settled."""
         self._seal_idle(lambda one: all_of_them or one.settled >= one.records)
 
     def _replace(self, segment: WrittenSegment, now: float) -> WrittenSegment:
@@ -134,7 +134,7 @@ class Lane:
         return self._make()
 
     def _seal_idle(self, is_over: Callable[[WrittenSegment], bool]) -> None:
-        """Seal those segments that nobody is writing and for which a function says so."""
+        """Seal those segments that no call is writing and for which a function says so."""
         idle = self._idle  # see `append`
         kept: list[WrittenSegment] = []
         segment = None
@@ -152,7 +152,7 @@ class Lane:
         idle.extend(kept)
 
     def _give_up(self, segment: WrittenSegment | None) -> None:
-        """Write no more to a segment, if there is one: nobody knows what is in it."""
+        """Write no more to a segment, if there is one: what is in it is not known."""
         if segment:
             self._run.seal(segment)
 

@@ -84,7 +84,7 @@ class FileLock:
         return os.read(self._descriptor, MAX_CONTENT)
 
     def __del__(self) -> None:
-        """Let go of the file when nobody has an interest in it any more."""
+        """Let go of the file with the last reference to this."""
         self.release()
 
     def release(self) -> None:

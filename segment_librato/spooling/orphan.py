@@ -30,7 +30,7 @@ from segment_librato.spooling.quarantine import (
     move_rest,
     warn_once,
 )
-from segment_librato.spooling.rest import COPY_SUFFIX, open_segment, replace_by_rest
+from segment_librato.spooling.rest import COPY_SUFFIX, drop_first, open_segment
 from segment_librato.spooling.run_folder import LOCK, remove_if_empty
 from segment_librato.spooling.segment import Segment
 
@@ -148,7 +148,7 @@ class Orphan:
             elif is_over:  # it could not be deleted
                 _settled[path] = settled
             elif settled:
-                replace_by_rest(path, settled)
+                drop_first(path, settled)
         except (OSError, CorruptSegmentError) as error:
             _settled[path] = settled
             let_through(error, error.__context__)

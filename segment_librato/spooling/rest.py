@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 __all__ = [
     "COPY_SUFFIX",
     "copy_rest",
+    "drop_first",
     "keep_rest",
     "open_private",
     "open_segment",
-    "replace_by_rest",
     "write_anew",
 ]
 
@@ -39,11 +39,11 @@ COPY_BYTES = 64 * 1024
 def keep_rest(segment: WrittenSegment, left: set[bytes]) -> None:
     """Drop the messages of a segment of this process that have their outcome.
 
-    It stays as it is if the sums do not agree, as when somebody still reports some of them, or if
+    It stays as it is if the sums do not agree, as while a thread still reports some of them, or if
     there is no room for a copy: then these are delivered once more.
 
     Args:
-        segment: nobody writes it any more.
+        segment: one that is sealed.
         left: those that were left, of the messages which were not only on disk.
     """
     were_in_memory = segment.read or segment.records
@@ -58,7 +58,7 @@ def keep_rest(segment: WrittenSegment, left: set[bytes]) -> None:
                 if payload in left or at >= were_in_memory
             ]
         if len(kept) == count > 0:
-            _replace_by(segment.path, kept)
+            _rewrite(segment.path, kept)
             segment.records, segment.settled = count, 0
     except (OSError, CorruptSegmentError) as error:
         if isinstance(error, OSError):
@@ -74,7 +74,7 @@ def write_anew(run: Run, payloads: Iterable[bytes]) -> bool:
     records = [*zip(run.sequence, payloads)]  # noqa: B905  as many as there are messages
     try:
         segment = run.make_segment(records[0][0])
-        _replace_by(segment.path, records)
+        _rewrite(segment.path, records)
         sync_folder(segment.path.parent, os.fsync)
         segment.records = len(records)
     except OSError as error:
@@ -85,7 +85,7 @@ def write_anew(run: Run, payloads: Iterable[bytes]) -> bool:
     return bool(segment and segment.records)
 
 
-def replace_by_rest(path: Path, settled: int) -> None:
+def drop_first(path: Path, settled: int) -> None:
     """Drop the first records of a segment, so that nothing is sent twice; it keeps its age.
 
     Raises:
@@ -108,8 +108,8 @@ def replace_by_rest(path: Path, settled: int) -> None:
         raise
 
 
-def _replace_by(path: Path, records: Iterable[tuple[int, bytes]]) -> None:
-    """Have these records only; it keeps its age. Raises OSError: it is as before."""
+def _rewrite(path: Path, records: Iterable[tuple[int, bytes]]) -> None:
+    """Have a file consist of these records; it keeps its age. Raises OSError: it is as before."""
     copy = path.with_suffix(COPY_SUFFIX)
     try:
         with open(copy, "wb", opener=open_private) as new:

@@ -33,7 +33,7 @@ class Run:
 
     Attributes:
         sequence: the numbers of records, in the order of acceptance.
-        written: bytes that were written since somebody has set it to 0.
+        written: bytes that were written since the spool has set it to 0.
         is_clean: whether nothing was written since the last `sync` began.
         on_dirty: called when something is, once until the next `sync`.
         on_trouble: called if the disk does not hold a message that a call waits for.
@@ -45,8 +45,8 @@ class Run:
 
         Args:
             parent: what `open_spool` returned.
-            fsync: seconds in which somebody calls `sync`, None if nobody does; with 0, each
-                `append` waits until the disk holds the message.
+            fsync: seconds within which `sync` is called, None if it never is; with 0, each `append`
+                waits until the disk holds the message.
         """
         self._parent = parent
         self.waits_for_disk: bool = fsync == 0
@@ -130,7 +130,7 @@ class Run:
         return folder
 
     def seal(self, segment: WrittenSegment) -> None:
-        """Have nothing more written to a segment."""
+        """Have nothing more written to a segment; delete it if all in it is settled."""
         segment.seal()
         if segment.delete_if_settled() or not self._is_synced:
             self._files.discard(segment)
@@ -177,7 +177,7 @@ class Run:
             raise
 
     def _note_gone(self, segment: WrittenSegment) -> None:
-        """Write no more to files that somebody deletes; one that is settled is gone anyway."""
+        """Write no more to files, as somebody deletes them; one that is settled is gone anyway."""
         if segment.settled < segment.records and not segment.is_gone:
             segment.is_gone = True
             self.on_gone(segment.path)

@@ -28,11 +28,11 @@ class RunFolder:
     """The folder of a run, locked."""
 
     def __init__(self, parent: Path) -> None:
-        """Make it under another name first, so that nobody takes it for one that was left.
+        """Make it under another name first, so that no process takes it for one that was left.
 
-        Who cleans up may do so for a moment, before it is locked, and after a fork by a signal
-        handler two processes make one with the same name. Somebody may have removed the whole
-        spool; then it is made again, unless another user was faster.
+        It fails, and is tried again, if another process removes what is not locked yet, or has
+        forked off in the middle of it and makes the same. If the whole spool was removed, that is
+        made again, too, unless another user was faster.
 
         Raises:
             OSError: it cannot be made, or others could read or change what is in it.
@@ -109,7 +109,7 @@ class RunFolder:
 def remove_if_empty(path: Path) -> None:
     """Remove the folder of a run whose lock is held, if it has no segment.
 
-    After a crash in between, it has no lock, and anybody may remove it.
+    After a crash in between, it has no lock, and any process may remove it.
     """
     with Suppressed(OSError):
         if {each.name for each in path.iterdir()} <= {LOCK}:

@@ -56,7 +56,8 @@ class Segment:
             another one did.
         is_sealed: whether no more are written.
         is_counted: whether `records` counts all of them.
-        is_gone: whether somebody has deleted the file before that.
+        is_gone: whether the file is lost to this process before that: somebody has deleted it, or
+            this is a forked child.
     """
 
     __slots__ = (

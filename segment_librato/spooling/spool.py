@@ -134,13 +134,13 @@ class Spool:
         return not excess
 
     def excess(self, size: int = 0) -> int:
-        """Return how many bytes there would be beyond the bound, with this many more."""
+        """Return how many bytes there would be beyond the bound, with this many more. Does I/O."""
         if monotonic() - self._measured_at >= MIN_MEASURE_SECONDS:
             self.measure()
         return max(0, self.run.written + size - self.allowance)
 
     def has_slack(self) -> bool:
-        """Return whether those who make room have time: half of what it may take is not used."""
+        """Return whether there is time to make room: half the slack is not used. Does I/O."""
         return self.excess() < self.config.max_bytes // SLACK // 2
 
     def keep_measured(self) -> None:
@@ -149,7 +149,7 @@ class Spool:
             self.measure()
 
     def sync(self, fsync: Callable[[int], object] | None = None) -> bool:
-        """Have the disk hold what was written before, unless nobody asks for that.
+        """Have the disk hold what was written before, unless `fsync` is None.
 
         Args:
             fsync: called instead of `os.fsync`.
