@@ -68,9 +68,9 @@ class Run:
 
         The kernel frees the parent's lock only when they are closed, too.
         """
-        for segment in self._files:
+        files, self._files = self._files, set()
+        for segment in files:
             segment.disown()
-        self._files = set()
         for lane in self._lanes:
             lane.reset_after_fork()
         folders = [*self._folders.values(), *self._being_closed]

@@ -102,7 +102,7 @@ def test_a_folder_that_another_user_was_faster_to_make_again_is_not_written_to(
     assert spool.write(lane, b"1")
     lane.retire(all_of_them=True)
     shutil.rmtree(folder.parent)
-    folder.mkdir(parents=True, mode=0o700)
+    assert open_spool(tmp_path / "spool", "key", HOST) == folder
     strange = folder.parent if planted == "spool" else folder
     if by == "mode":
         strange.chmod(0o777)

@@ -74,7 +74,7 @@ SCRIPT = """
     signal.signal(signal.SIGUSR1, fork)
     for number in count(1):
         left, child, age = number, None, lane_module.MAX_SEGMENT_AGE
-        (folder / str(number)).mkdir()
+        (folder / str(number)).mkdir(mode=0o700)
         run = Run(folder / str(number), 0 if scenario == "write_first" else 1)
         lane = run.lane()
         steps = globals()[scenario](lane)

@@ -157,7 +157,7 @@ def test_a_time_limit_reaches_the_caller_whatever_its_type(
     monkeypatch.setattr(orphan, "_settled", {})
     for place in count(1):
         folder = tmp_path / str(place)
-        folder.mkdir()
+        folder.mkdir(mode=0o700)
         is_place = within(os.path.join(OURS, "spooling", ""))  # noqa: PTH118  text
         if not interrupted(make(folder), place, OF_ALL_TYPES, is_place):
             break

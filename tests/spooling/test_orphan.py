@@ -21,6 +21,7 @@ from segment_librato.spooling import lane as lane_module
 from segment_librato.spooling import lock as lock_module
 from segment_librato.spooling import orphan as orphan_module
 from segment_librato.spooling import quarantine, run_folder
+from segment_librato.spooling.folder import open_spool
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.merged import MergedReader
 from segment_librato.spooling.orphan import find_orphans
@@ -153,8 +154,7 @@ def test_a_run_can_be_made_while_somebody_cleans_up(
 def test_a_run_goes_on_if_somebody_removes_the_whole_spool(
     tmp_path: Path, corruption: Corruption
 ) -> None:
-    folder = tmp_path / "spool" / "hash"
-    folder.mkdir(parents=True)
+    folder = open_spool(tmp_path / "spool", "key", "https://host")
     run = Run(folder)
     lane = run.lane()
     lane.append(b"1")
@@ -457,11 +457,12 @@ from segment_librato.spooling.orphan import find_orphans
 orphans = list(find_orphans(Path(sys.argv[1]), print))
 reader, writer = os.pipe()
 if os.fork() == 0:
-    os.close(writer)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
+    os.write(writer, b"1")
     os.read(0, 1)
     os._exit(0)
+os.read(reader, 1)
 os._exit(len(orphans))
 """
     process = subprocess.Popen(  # noqa: S603  the tests' own script

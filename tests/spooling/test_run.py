@@ -189,14 +189,12 @@ def test_the_lock_of_a_parent_does_not_outlive_it_in_a_child(
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
-            os.close(writer)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             os.dup2(1, 2)
-            os.read(reader, 1)
-            os._exit(0)
+            os.write(writer, b"1")
+            signal.pause()
+        os.read(reader, 1)
         print(child, flush=True)
-        os.set_inheritable(writer, True)
-        os.dup2(writer, 99)
         os._exit(0)
     """
     child = int(run_script(tmp_path, script))
