@@ -85,7 +85,7 @@ class Lane:
         segment: WrittenSegment = None  # type: ignore[assignment]  # for the `except`
         try:
             try:
-                for segment in self._borrowed:  # noqa: B007  see there
+                for segment in self._borrowed:  # noqa: B007  see `_borrowed`
                     break
             except IndexError:
                 segment = self._make()
@@ -164,7 +164,8 @@ class Lane:
         try:
             segment.sync()
         except OSError as error:
-            if not _is_left_to_parent(segment, error):
+            let_through(error, error.__context__)
+            if not segment.is_of_parent:
                 self._run.on_trouble(error)
 
     def _make(self) -> WrittenSegment:

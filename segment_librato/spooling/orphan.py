@@ -15,11 +15,7 @@ from typing import TYPE_CHECKING
 from segment_librato.foreign.interruption import Suppressed, let_through
 from segment_librato.spooling.age import is_older
 from segment_librato.spooling.folder import NEW_SUFFIX, RUN_SUFFIX, check_owner
-from segment_librato.spooling.format import (
-    CorruptSegmentError,
-    UnknownVersionError,
-    count_records,
-)
+from segment_librato.spooling.format import CorruptSegmentError, count_records
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.merged import MergedReader
 from segment_librato.spooling.quarantine import (
@@ -169,10 +165,8 @@ class Orphan:
             warn_once(DELETED, segment.path)
         elif segment.records:
             self._failing.add(segment.path)
-        elif isinstance(error, UnknownVersionError):
-            warn_once(UNREADABLE, segment.path, error)
-        elif isinstance(error, OSError):
-            warn_once(UNREADABLE, segment.path, error.strerror)
+        else:  # another version, or the system says no
+            warn_once(UNREADABLE, segment.path, getattr(error, "strerror", error))
 
 
 def find_orphans(folder: Path, on_corrupt: Callable[[SpoolCorruptError], None]) -> Iterator[Orphan]:
@@ -244,7 +238,7 @@ def _lock(path: Path) -> FileLock | None:
         remove_if_empty(path)
         if path.suffix == NEW_SUFFIX or _may_live(path):
             return None
-        with Suppressed(BlockingIOError):  # another drain was faster
+        with Suppressed(BlockingIOError, FileExistsError):  # another drain was faster
             return FileLock.make(path / LOCK)
         return None
 

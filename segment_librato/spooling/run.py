@@ -104,9 +104,10 @@ class Run:
         except BaseException as error:
             if segment.descriptor >= 0:
                 self.seal(segment)
-            self._files.discard(segment)
             if not self._may_succeed_again(folder, error):
+                self._files.discard(segment)
                 raise
+        self._files.discard(segment)
         return segment if segment.is_of_parent else self.make_segment(first)
 
     def _may_succeed_again(self, folder: RunFolder, error: BaseException) -> bool:

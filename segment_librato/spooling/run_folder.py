@@ -37,20 +37,20 @@ class RunFolder:
         Raises:
             OSError: it cannot be made, or others could read or change what is in it.
         """
-        for is_last in (False, False, True):
+        for _ in range(2):
             try:
-                check_spool(parent)
                 self._make(parent)
-                break
             except OSError as error:
                 let_through(error, error.__context__)
-                if is_last:
-                    raise
                 if isinstance(error, FileNotFoundError):
                     for each in (parent.parent, parent):
                         each.mkdir(mode=0o700, exist_ok=True)
+            else:
+                return
+        self._make(parent)
 
     def _make(self, parent: Path) -> None:
+        check_spool(parent)
         started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         name = f"{started}-{os.getpid()}-{os.urandom(4).hex()}"
         made = parent / f"{name}{NEW_SUFFIX}"

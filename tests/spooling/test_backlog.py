@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import tracemalloc
 from itertools import chain
@@ -15,6 +16,7 @@ from support.spool import Corruption, numbers, run_by_hand, segment_of, settle_o
 from segment_librato.spooling import age
 from segment_librato.spooling.backlog import MAX_RUNS, Backlog
 from segment_librato.spooling.format import HEADER, pack
+from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.orphan import count_left
 from segment_librato.spooling.run import Run
 from segment_librato.spooling.run_folder import LOCK
@@ -108,6 +110,23 @@ def test_runs_that_cannot_be_read_do_not_stay_open(tmp_path: Path, corruption: C
     assert open_files() - before <= 2
     settle(batch)
     assert backlog.take() is None
+
+
+def test_a_run_that_somebody_deletes_as_it_is_taken_costs_no_other(
+    tmp_path: Path, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_by_hand(tmp_path, segment_of(0, 3), name="1-1-1")
+    run_by_hand(tmp_path, segment_of(10, 3), name="2-1-1")
+    take = FileLock.take
+
+    def take_and_delete(path: Path) -> FileLock | None:
+        monkeypatch.undo()
+        lock = take(path)
+        shutil.rmtree(run)
+        return lock
+
+    monkeypatch.setattr(FileLock, "take", take_and_delete)
+    assert list(batches(backlog_of(tmp_path, corruption))) == [numbers(10, 13)]
 
 
 def test_memory_holds_a_batch_however_much_is_left(tmp_path: Path, corruption: Corruption) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.script import fork_warning, needs_fork
 from support.signal_handlers import FINEST_STEP
-from support.spool import Corruption, drain
+from support.spool import Corruption, drain, numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,3 +132,61 @@ def test_a_child_goes_on_without_the_files_of_its_parent(
                 Counter([b"0", b"2", b"3"]),
             ), where
             assert found[b"1"], where
+
+
+# The same at two places only, while coverage is measured.
+SCRIPT_WITHOUT_TRACE = """
+    import os, signal, sys
+    from pathlib import Path
+    from segment_librato.spooling import lane as lane_module
+    from segment_librato.spooling.run import Run
+
+    child, troubles, write, fsync = None, [], os.write, os.fsync
+
+    def fork(*_):
+        global child
+        lane_module.write, os.fsync = write, fsync
+        child = os.fork()
+
+    def write_after_fork(descriptor, data):
+        signal.raise_signal(signal.SIGUSR1)
+        return write(descriptor, data)
+
+    def sync_after_fork(descriptor):
+        signal.raise_signal(signal.SIGUSR1)
+        fsync(descriptor)
+
+    signal.signal(signal.SIGUSR1, fork)
+    run = Run(Path(sys.argv[1]), 0)
+    run.on_trouble = troubles.append
+    lane = run.lane()
+    lane.append(b"0")
+    if sys.argv[2] == "write":
+        lane_module.write = write_after_fork
+    else:
+        os.fsync = sync_after_fork
+    lane.append(b"1")
+    lane.append(b"2" if child == 0 else b"3")
+    assert troubles == []
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("when", ["write", "sync"])
+def test_a_child_leaves_the_message_of_an_interrupted_call_to_its_parent(
+    tmp_path: Path, when: str
+) -> None:
+    script = textwrap.dedent(SCRIPT_WITHOUT_TRACE)
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [sys.executable, "-W", "error", *fork_warning, "-c", script, str(tmp_path), when],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    corruption = Corruption()
+    assert sorted(drain(tmp_path, corruption)) == numbers(0, 4)
+    assert corruption.errors == []

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from support.spool import settle_one
+from support.spool import Corruption, drain, settle_one
 
 from segment_librato.spooling import lane as lane_module
 from segment_librato.spooling.lane import MAX_SEGMENT_AGE
@@ -80,3 +80,21 @@ def test_a_new_segment_seals_no_other_that_is_young(tmp_path: Path, time: Time) 
     lane.append(b"more")
     assert (oldest.is_sealed, [one.is_sealed for one in others]) == (True, [False, False])
     run.close()
+
+
+def test_a_disk_without_room_for_a_header_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path)
+    lane = run.lane()
+    (folder,) = {lane.append(b"0").path.parent}
+    lane.retire(all_of_them=True)
+    really_write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda descriptor, data: really_write(descriptor, data[:4]))
+        with pytest.raises(OSError, match="No space left on device"):
+            lane.append(b"1")
+    assert len([*folder.glob("*.seg")]) == 1
+    lane.append(b"2")
+    run.close()
+    assert drain(tmp_path, Corruption()) == [b"0", b"2"]

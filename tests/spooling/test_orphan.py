@@ -107,6 +107,65 @@ def test_a_run_whose_lock_somebody_has_removed_is_read(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_drains_may_find_a_run_without_a_lock_at_the_same_time(
+    tmp_path: Path,
+    corruption: Corruption,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = run_by_hand(tmp_path, segment_of(0, 3), name="a name of somebody")
+    (run / LOCK).unlink()
+    others: list[FileLock] = []
+    really_make = FileLock.make
+
+    def make_after_another(path: Path) -> FileLock:
+        monkeypatch.undo()
+        others.append(really_make(path))
+        return really_make(path)
+
+    monkeypatch.setattr(FileLock, "make", make_after_another)
+    assert drain(tmp_path, corruption) == drain(tmp_path, corruption) == []
+    others.pop().release()
+    assert drain(tmp_path, corruption) == numbers(0, 3)
+    assert caplog.messages == []
+
+
+def test_a_run_whose_lock_somebody_replaces_at_the_same_time_is_not_taken(
+    tmp_path: Path, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_by_hand(tmp_path, segment_of(0, 3))
+    really_lock = lock_module._lock  # noqa: SLF001  the seam between systems
+
+    def lock_after_replacement(descriptor: int) -> None:
+        monkeypatch.undo()
+        (run / LOCK).unlink()
+        (run / LOCK).touch()
+        really_lock(descriptor)
+
+    monkeypatch.setattr(lock_module, "_lock", lock_after_replacement)
+    assert drain(tmp_path, corruption) == []
+    assert drain(tmp_path, corruption) == numbers(0, 3)
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_run_that_somebody_deletes_costs_no_other(
+    tmp_path: Path, corruption: Corruption, caplog: pytest.LogCaptureFixture, *, is_read: bool
+) -> None:
+    run = run_by_hand(tmp_path, segment_of(0, 3), name="1-1-1")
+    run_by_hand(tmp_path, segment_of(10, 3), name="2-1-1")
+    first, second = find_orphans(tmp_path, corruption)
+    if is_read:
+        segment, _ = next(first.messages())
+    shutil.rmtree(run)
+    if is_read:
+        assert not first.is_older(segment, 0)
+    first.close()
+    assert take(second.messages(), 3) == numbers(10, 13)
+    second.close()
+    problem = "cannot be read, and stays: No such file or directory"
+    assert caplog.messages == [f"the spool's folder {run} {problem}"]
+
+
 def test_a_live_run_whose_lock_somebody_has_removed_is_left_alone(
     tmp_path: Path, corruption: Corruption
 ) -> None:

@@ -17,11 +17,13 @@ from support.script import fork_warning, needs_fork
 from support.spool import Corruption, drain, numbers, run_by_hand, segment_of, settle_one
 
 from segment_librato.spooling import lane as lane_module
+from segment_librato.spooling import lock as lock_module
 from segment_librato.spooling.format import SegmentReader
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.orphan import find_orphans
 from segment_librato.spooling.run import Run
-from segment_librato.spooling.run_folder import LOCK
+from segment_librato.spooling.run_folder import LOCK, RunFolder
+from segment_librato.spooling.segment import WrittenSegment
 
 
 @pytest.fixture
@@ -326,3 +328,92 @@ def test_a_run_that_two_threads_tidy_keeps_its_lock_while_it_is_in_use(
     assert drain(tmp_path, Corruption()) == []
     run.close()
     assert drain(tmp_path, Corruption()) == numbers(0, 2)
+
+
+def test_two_threads_that_begin_at_the_same_time_share_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path)
+    lane = run.lane()
+    both = threading.Barrier(2)
+
+    def make_at_the_same_time(parent: Path) -> RunFolder:
+        both.wait(10)
+        return RunFolder(parent)
+
+    monkeypatch.setattr("segment_librato.spooling.run.RunFolder", make_at_the_same_time)
+    threads = [threading.Thread(target=lane.append, args=(b"%d" % n,)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([*tmp_path.iterdir()]) == 1
+    assert drain(tmp_path, Corruption()) == []
+    run.close()
+    assert sorted(drain(tmp_path, Corruption())) == numbers(0, 2)
+
+
+def test_a_call_does_not_write_to_a_run_that_is_closed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path)
+    run.lane().append(b"0")
+
+    def close_and_make(*arguments: Any) -> WrittenSegment:
+        monkeypatch.undo()
+        run.close()
+        return WrittenSegment(*arguments)
+
+    monkeypatch.setattr("segment_librato.spooling.run.WrittenSegment", close_and_make)
+    run.lane().append(b"1")
+    assert drain(tmp_path, Corruption()) == [b"0"]
+    run.close()
+    assert drain(tmp_path, Corruption()) == [b"1"]
+
+
+@pytest.mark.parametrize("what", ["folder", "lock"])
+def test_a_run_can_be_made_though_somebody_removes_what_is_being_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    really_lock = lock_module._lock  # noqa: SLF001  the seam between systems
+
+    def lock_after_removal(descriptor: int) -> None:
+        monkeypatch.undo()
+        really_lock(descriptor)
+        (made,) = tmp_path.glob("*.new")
+        (made / LOCK).unlink()
+        if what == "folder":
+            made.rmdir()
+        else:
+            (made / LOCK).touch()
+
+    monkeypatch.setattr(lock_module, "_lock", lock_after_removal)
+    run = Run(tmp_path)
+    segment = run.lane().append(b"0")
+    assert [*tmp_path.iterdir()] == [segment.path.parent]
+    assert drain(tmp_path, Corruption()) == []
+    run.close()
+    assert drain(tmp_path, Corruption()) == [b"0"]
+
+
+def test_a_run_whose_folder_is_moved_away_before_it_has_its_name_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def rename_after_another(path: Path, target: Path) -> Path:
+        monkeypatch.undo()
+        rename(path, tmp_path / "elsewhere")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename_after_another)
+    run = Run(tmp_path)
+    run.lane().append(b"0")
+    run.close()
+    assert drain(tmp_path, Corruption()) == [b"0"]
+
+
+def test_a_folder_that_cannot_be_made_raises(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("a file")
+    with pytest.raises(OSError, match="Not a directory"):
+        Run(tmp_path / "spool" / "hash").lane().append(b"0")
