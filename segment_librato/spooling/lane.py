@@ -165,8 +165,7 @@ class Lane:
             segment.sync()
         except OSError as error:
             let_through(error, error.__context__)
-            if not segment.is_of_parent:
-                self._run.on_trouble(error)
+            self._run.on_trouble(error)
 
     def _make(self) -> WrittenSegment:
         """Return a new segment."""

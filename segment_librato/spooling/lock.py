@@ -112,6 +112,4 @@ else:
     import fcntl
 
     def _lock(descriptor: int) -> None:
-        if descriptor < 0:  # this is a child, forked meanwhile; `flock` would raise a ValueError
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
