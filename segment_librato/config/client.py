@@ -111,8 +111,9 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             `on_error` on another thread that have begun by then get up to 3 seconds more.
         exit_timeout: Longest time, in seconds, that the interpreter waits at its exit for pending
             messages. What is left goes to `on_error`, or stays in the `spool`. With nothing
-            pending, it does not wait. Calls of `on_error` on another thread that have begun by
-            then get up to 3 seconds more.
+            pending, it does not wait; with a `spool`, it does for up to a second of this time if
+            what other processes left is being sent. Calls of `on_error` on another thread that
+            have begun by then get up to 3 seconds more.
         flush_in_children: Let the first message of a `multiprocessing` child call
             `flush_on_sigterm()`. Not if SIGTERM has a handler there. Without it, what waits is
             lost when `Pool.terminate()`, and so the end of `with Pool()`, sends that signal.
