@@ -9,7 +9,6 @@ import errno
 import os
 import tempfile
 import threading
-from bisect import bisect_right
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from support.faults import FAULTS, SUCCESS
 from support.hasty_clock import HastyClock
-from support.raw_server import RawServer
+from support.informed_server import InformedServer
 from support.scenario import MAX_RETRIES, VIRTUAL_TIMEOUT, Request
 
 from segment_librato import Client, SpoolConfig, drain_spool
@@ -32,7 +31,6 @@ from segment_librato.spooling import spool as spool_module
 from segment_librato.spooling.segment import WrittenSegment
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterable
 
     from support.raw_server import Step
@@ -50,7 +48,7 @@ IMMEDIATE = sorted(
 DISK = ["works", "is full", "has little room", "opens nothing"]
 
 
-class Server(RawServer):
+class Server(InformedServer):
     """Fails as it is told, and counts what it has said to have.
 
     Attributes:
@@ -64,18 +62,10 @@ class Server(RawServer):
         self.delivered: Counter[str] = Counter()
         self.sent: list[list[str]] = []
         self._lock = threading.Lock()
-        self._own = threading.local()
-        super().__init__(self._next_script, keep_alive=True)
+        super().__init__(self._next_script)
 
-    def _read_request(self, connection: socket.socket, number: int) -> bool:
-        is_read = super()._read_request(connection, number)
-        with self._changed:
-            if is_read:
-                self._own.data = self.requests[bisect_right(self._numbers, number) - 1]
-        return is_read
-
-    def _next_script(self) -> Iterable[Step]:
-        message_ids = Request.of(self._own.data).message_ids
+    def _next_script(self, request: bytes) -> Iterable[Step]:
+        message_ids = Request.of(request).message_ids
         with self._lock:
             fault = FAULTS[self.faults.pop(0)] if self.faults else None
             self.sent.append(message_ids)

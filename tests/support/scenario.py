@@ -67,18 +67,21 @@ class Request:
     numbers: list[int]
     message_ids: list[str]
     retry: int
+    is_compressed: bool
 
     @classmethod
     def of(cls, data: bytes) -> Request:
         head, _, body = data.partition(b"\r\n\r\n")
         headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
-        if headers.get(b"Content-Encoding") == b"gzip":
+        is_compressed = headers.get(b"Content-Encoding") == b"gzip"
+        if is_compressed:
             body = gzip.decompress(body)
         messages = json.loads(body)["batch"]
         return cls(
             numbers=[message["properties"]["n"] for message in messages],
             message_ids=[message["messageId"] for message in messages],
             retry=int(headers.get(b"X-Retry-Count", b"0")),
+            is_compressed=is_compressed,
         )
 
 
