@@ -144,7 +144,7 @@ def lives(tmp_path: Path, busy_server: Server, fsync: float | None) -> Iterator[
 
 def recover(lives: Lives, server: Server, life: Life) -> None:
     """Deliver what a process has left, and check what has become of each message."""
-    assert server.wait_until(lambda: not server.open_connections)
+    assert server.wait_until_idle()
     before = {*server.delivered}
     report = drain_spool(lives.folder, KEY, host=server.host, gzip=True)
     assert (report.failed, report.left, report.quarantined) == (0, 0, 0)

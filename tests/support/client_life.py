@@ -126,7 +126,7 @@ def live(make: Callable[..., Client], folder: str) -> None:
     client.shutdown(0)
     second = make(folder, gzip=True)
     second.flush(10)
-    wait_until(lambda: recovered(second) == len(LEFT))
+    wait_until(lambda: recovered(second) == client.stats.pending)
     track(second, range(LEFT.stop, 28))
     assert second.shutdown(10)
 
