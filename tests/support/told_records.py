@@ -47,7 +47,7 @@ def limit_files(file_size: int, max_record: int) -> None:
         file_size: in bytes.
         max_record: the most bytes that a record takes.
     """
-    assert "segment_librato.queue.spooled_queue" not in sys.modules
+    assert "segment_librato.queue.overflowing_queue" not in sys.modules
     run.MAX_SEGMENT_BYTES = file_size
     from segment_librato.spooling import backlog
 
