@@ -212,8 +212,8 @@ class SpooledQueue(OverflowingQueue):
             self.spool.run.retire()
             if self._overflow.has_files():
                 self._read_ahead(to_the_end=True)
-        elif self._overflow.lane.unread:  # nobody writes to the other lane meanwhile
-            self._lane.retire()
+        else:  # a lane to which nobody writes meanwhile
+            (self._lane if self._overflow.lane.unread else self._overflow.lane).retire()
         self._call_first_in_line()  # there may be room now
 
     def count_expired(self, batch: InFlightBatch) -> int:

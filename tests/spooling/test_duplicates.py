@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,8 @@ from support.script import needs_fork
 from support.spool import max_messages_of_segment
 
 from segment_librato import drain_spool
+from segment_librato.devserver import LocalSegment
+from segment_librato.process.clock import monotonic
 from segment_librato.queue.spooled import SpooledMessage, count_of_a_file
 from segment_librato.spooling.segment import Segment
 
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segment_librato import Client
-    from segment_librato.devserver import LocalSegment
+    from segment_librato.devserver.http.exchange import Request
+    from segment_librato.devserver.interfaces import Accepted
 
 KEY = "test-key"
 PADDING = 24_000  # bytes in a message, so that a segment has few
@@ -122,6 +126,29 @@ def test_a_file_that_is_delivered_does_not_wait_for_the_overflow(
     assert client.flush(10)
     numbers = [message["properties"]["n"] for message in server.messages]
     assert numbers == [*range(numbers[0], 20)]  # since it was cleared
+
+
+def test_a_file_of_the_overflow_that_is_delivered_does_not_wait_for_the_window(
+    make_client: Callable[..., Client], tmp_path: Path
+) -> None:
+    def on_request(request: Request, _: Accepted) -> None:
+        if any(message["properties"]["n"] == 9 for message in request.messages):
+            client.track("u", "e", {"n": 10})  # so that something waits all the time
+
+    with LocalSegment(on_request=on_request) as server:
+        options = {"upload_interval": 60, "upload_size": 4, "max_queue_size": 4}
+        client = make_client(host=server.host, spool=tmp_path, **options)
+        with server.hold():
+            for n in range(2):
+                client.track("u", "e", {"n": n})
+            assert server.wait_until(lambda: server.held == 1)
+            for n in range(2, 10):  # four in the window, the rest in the overflow
+                client.track("u", "e", {"n": n})
+        deadline = monotonic() + 10
+        while client.stats.pending != 1 or len([*tmp_path.rglob("*.seg")]) != 1:
+            assert monotonic() < deadline
+            time.sleep(0.002)
+        assert client.flush(10)
 
 
 # The rule, with files of several threads

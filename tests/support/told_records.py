@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from segment_librato.spooling import run
+from segment_librato.spooling import lane, run
 from segment_librato.spooling.format import RECORD_BYTES
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def limit_files(file_size: int, max_record: int) -> None:
         max_record: the most bytes that a record takes.
     """
     assert "segment_librato.queue.overflowing_queue" not in sys.modules
-    run.MAX_SEGMENT_BYTES = file_size
+    lane.MAX_SEGMENT_BYTES = file_size
     from segment_librato.spooling import backlog
 
     backlog.MAX_FILE_BYTES = file_size + max_record
@@ -74,4 +74,4 @@ def tell_records(say: Callable[[str], object], process: Callable[[], str]) -> No
         say(f"{message_id} {process()} {files[descriptor]} {len(record)}")
         return os.write(descriptor, record)
 
-    run.Run.make_segment, run.write = make, write  # type: ignore[method-assign, attr-defined]
+    run.Run.make_segment, lane.write = make, write  # type: ignore[method-assign, attr-defined]
