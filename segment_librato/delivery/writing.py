@@ -49,8 +49,7 @@ class WritingPipeline(Pipeline):
     def begin_flush(self) -> tuple[int, bool]:
         """Do the same at once. See `Pipeline.begin_flush`."""
         has_written = self.queue.write_what_waits()
-        self.queue.spool.sync()
-        return 0, has_written
+        return 0, self.queue.spool.sync() and has_written
 
     def is_settled(self, mark: int) -> bool:  # noqa: ARG002  the same for all
         """Return whether all is on disk."""
