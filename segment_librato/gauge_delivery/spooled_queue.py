@@ -17,6 +17,7 @@ from segment_librato.queue.schedule import count_fitting, lengths
 from segment_librato.queue.spooled import (
     SpooledLedger,
     SpooledMessage,
+    drop_record,
     segments_of,
     settle_record,
 )
@@ -186,7 +187,7 @@ class SpooledGaugeQueue(SpooledQueue, GaugeQueue):
             return GaugeQueue.offer(self, message, has_room=True)
         except BaseException:  # a signal handler raised
             if message.outside:  # it does not count, so its record must not, either
-                settle_record(entry)
+                drop_record(entry)
             raise
 
     def _compact(self, left: list[SpooledMessage]) -> list[SpooledMessage]:

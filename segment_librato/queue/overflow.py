@@ -10,7 +10,7 @@ are due, or what becomes of them.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from segment_librato.queue.losses import Losses
 from segment_librato.queue.spooled import SpooledMessage
@@ -123,7 +123,7 @@ class Overflow:
                     False,
                 )
                 if not is_current:
-                    reader.close()
+                    self._leave_found(lock, reader, found)
         if found:
             self._fruitless = None
         elif reader and self.unread > 0:
@@ -155,6 +155,20 @@ class Overflow:
                     break
         finally:
             records.close()
+
+    def _leave_found(
+        self,
+        lock: threading.RLock,
+        reader: MergedReader[WrittenSegment],
+        found: list[SpooledMessage],
+    ) -> None:
+        """Leave what was read while a shutdown left all of the overflow."""
+        segments = [cast("WrittenSegment", message.segment) for message in found]
+        for segment in segments:
+            segment.read -= 1
+        with lock:
+            self._partly_read += [*dict.fromkeys(segments), *reader.being_read()]
+        self.find_gone(reader)
 
     def has_files(self) -> bool:
         """Return whether files are open, or will be."""

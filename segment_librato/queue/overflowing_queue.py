@@ -168,14 +168,16 @@ class OverflowingQueue(PatientQueue):
         overflow = self._overflow
         if self._waiting or not overflow.ahead or overflow.is_being_read:
             return super()._fill(batch, max_messages, max_bytes)
-        max_messages = max(max_messages, self._schedule.rules.max_messages)
+        max_messages, lane = max(max_messages, self._schedule.rules.max_messages), overflow.lane
+        self._begin_gathering()
+        self.ledger.add(batch)  # from here on, a signal handler's flush takes nothing
         fitting = self._count_fitting(overflow.ahead, max_messages, max_bytes)
         head, rest = overflow.ahead[:fitting], overflow.ahead[fitting:]
-        self._begin_gathering()
-        lane = overflow.lane
-        self.ledger.add(batch)
         # One statement: Ctrl-C finds each message here or there.
         batch.messages, overflow.ahead, lane.unread = head, rest, lane.unread - fitting
+        if not head:  # a signal handler has shut down
+            self.ledger.drop(batch)
+            return False
         self._wake_at_messages = 2 * max(self.qsize(), self._schedule.trigger_messages)
         self.workers.wake()
         self._note_room()

@@ -28,6 +28,7 @@ __all__ = [
     "SpooledMessage",
     "count_of_a_file",
     "delete_settled",
+    "drop_record",
     "is_spooled",
     "keep_only",
     "lengths_of_spooled",
@@ -193,10 +194,18 @@ def is_spooled(message: SpooledMessage) -> bool:
 
 
 def settle_record(message: SpooledMessage) -> None:
-    """Have the record of a message not keep its segment: if it is needed, it is in memory."""
+    """Have the record of a message, which is elsewhere or not accepted, not keep its segment."""
     segment, message.segment = message.segment, None
     if segment:
         segment.count_settled(1)
+
+
+def drop_record(message: SpooledMessage) -> None:
+    """Do the same for a message that was not accepted; delete a file of such only. Does I/O."""
+    segments = segments_of([message])
+    settle_record(message)
+    for segment in segments:
+        segment.delete_if_settled()
 
 
 def delete_settled(messages: Iterable[SpooledMessage]) -> None:

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Literal
 
 from segment_librato.process.locks import synchronized
 from segment_librato.queue.ledger import InFlightBatch
-from segment_librato.queue.message_queue import REFUSED, MessageQueue
+from segment_librato.queue.message_queue import REFUSED
 from segment_librato.queue.overflowing_queue import OverflowingQueue
 from segment_librato.queue.patient_queue import ALL
 from segment_librato.queue.schedule import UNBOUNDED
 from segment_librato.queue.spooled import (
     SpooledMessage,
     delete_settled,
+    drop_record,
     is_spooled,
     keep_only,
     segments_of,
-    settle_record,
 )
 from segment_librato.queue.unwritten import Unwritten
 
@@ -78,15 +78,15 @@ class SpooledQueue(OverflowingQueue):
             if not waiting:
                 self._oldest_at = self.clock.now()
             self._waiting_bytes += size
-            waiting.append(entry)  # from here on it is accepted
-            if len(waiting) >= self._wake_at_messages or self._waiting_bytes >= self._wake_at_bytes:
-                return self._wake()
+            waiting += (entry,)  # it is accepted, and no call, after which a signal handler may run
         except BaseException as error:
-            settle_record(entry)  # a signal handler raised: if accepted, it is in memory only
+            drop_record(entry)
             if not isinstance(error, OSError):
                 raise
             spool.note_trouble(error)
             return super().offer(entry, has_room=has_room)
+        if len(waiting) >= self._wake_at_messages or self._waiting_bytes >= self._wake_at_bytes:
+            return self._wake()
         return None
 
     def _offer_slowly(self, data: bytes, *, has_room: bool) -> Literal["due", "refused"] | None:
@@ -96,14 +96,18 @@ class SpooledQueue(OverflowingQueue):
             return REFUSED
         if self._only_writes or not self._has_window(size):
             return self._offer_overflow(data, has_room=has_room)
-        entry = SpooledMessage(data, None)
+        entry, waiting = SpooledMessage(data, None), self._waiting
         try:
             if self.spool.write(self._lane, data, entry) is None:
                 return super().offer(entry, has_room=has_room)
-            return MessageQueue.offer(self, entry, has_room=True)
-        except BaseException:  # the same
-            settle_record(entry)
+            if not waiting:
+                self._oldest_at = self.clock.now()
+            self._waiting_bytes += size
+            waiting += (entry,)  # the same
+        except BaseException:
+            drop_record(entry)
             raise
+        return self._wake() if self._is_to_wake() else None
 
     def _offer_overflow(self, data: bytes, *, has_room: bool) -> Literal["due", "refused"] | None:
         """Take a message in that goes to disk only; see `offer`."""
@@ -114,6 +118,13 @@ class SpooledQueue(OverflowingQueue):
                 self.unwritten.add(message)
             return state
         return self._wake() if self.qsize() >= self._wake_at_messages else None
+
+    def _is_to_wake(self) -> bool:
+        """Return whether so much waits that a consumer is to look."""
+        return (
+            len(self._waiting) >= self._wake_at_messages
+            or self._waiting_bytes >= self._wake_at_bytes
+        )
 
     def _has_window(self, size: int) -> bool:
         """Return whether a message of this many bytes may wait in memory."""

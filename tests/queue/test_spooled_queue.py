@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from support.background import Background
-from support.interruptions import INTERRUPTIONS, interrupted
+from support.interruptions import INTERRUPTIONS, interrupted, strike
+from support.signal_handlers import call_with_handler
 
 from segment_librato.config.spool import SpoolConfig
 from segment_librato.errors import QueueFullError
@@ -17,7 +18,7 @@ from segment_librato.process.clock import Clock, Waitable
 from segment_librato.queue import losses, overflowing_queue
 from segment_librato.queue import overflow as overflow_module
 from segment_librato.queue.ledger import InFlightBatch
-from segment_librato.queue.message_queue import REFUSED, MessageQueue
+from segment_librato.queue.message_queue import REFUSED
 from segment_librato.queue.overflow import Overflow
 from segment_librato.queue.overflowing_queue import POLL_SECONDS
 from segment_librato.queue.patient_queue import ALL, FIRST_PAUSE, MAX_SET_ASIDE, MIN_BATCH_SECONDS
@@ -27,6 +28,7 @@ from segment_librato.spooling import merged
 from segment_librato.spooling import spool as spool_module
 from segment_librato.spooling.orphan import find_orphans
 from segment_librato.spooling.quarantine import move_rest
+from segment_librato.spooling.segment import WrittenSegment
 from segment_librato.spooling.spool import Spool
 
 if TYPE_CHECKING:
@@ -35,9 +37,9 @@ if TYPE_CHECKING:
 
     from segment_librato.errors import SpoolCorruptError
     from segment_librato.spooling.merged import MergedReader
-    from segment_librato.spooling.segment import WrittenSegment
 
 LONG = 60.0
+OVERFLOWING = 8  # messages of a queue whose window takes one
 
 
 class JoiningClock(Clock):
@@ -73,6 +75,14 @@ def queue(tmp_path: Path, clock: JoiningClock) -> Iterator[SpooledQueue]:
     assert take(queue) == [b"1", b"2"]  # at once
     yield queue
     queue.close_files()
+
+
+def make_queue_with_overflow(path: Path) -> SpooledQueue:
+    """Return a queue with a window of one message, and batches of three."""
+    spool = Spool.open(SpoolConfig(path, fsync=None), "key", "host")
+    queue = SpooledQueue(spool, 1, BatchRules(1, 3, 500, LONG))
+    fill(queue, *(b"%d" % number for number in range(OVERFLOWING)))
+    return queue
 
 
 def fill(queue: SpooledQueue, *messages: bytes) -> None:
@@ -113,27 +123,102 @@ def test_a_batch_that_somebody_waits_for_leaves_at_once(queue: SpooledQueue, how
 
 
 @pytest.mark.parametrize("is_usual", [True, False])
-def test_what_an_interruption_ends_after_it_was_written_is_settled_at_once(
-    queue: SpooledQueue, monkeypatch: pytest.MonkeyPatch, *, is_usual: bool
+@pytest.mark.parametrize("is_delivered", [False, True])
+def test_wherever_a_call_is_interrupted_its_message_counts_with_its_record_or_not_at_all(
+    tmp_path: Path, *, is_delivered: bool, is_usual: bool
 ) -> None:
-    queue.spool.measure()
-    if not is_usual:
-        queue.spool.limit = -1
-    fill(queue, b"3")
-    (segment,) = queue._lane._idle  # noqa: SLF001  what is being written
-    records, settled = segment.records, segment.settled
+    place, outcomes = 0, set()
+    is_struck = True
+    while is_struck:
+        place += 1
+        spool = Spool.open(SpoolConfig(tmp_path / str(place), fsync=None), "key", "host")
+        queue = SpooledQueue(spool, 100, BatchRules(2, 100, 50, LONG))
+        fill(queue, b"1")
+        (segment,) = queue._lane._idle  # noqa: SLF001  what is being written
+        if not is_usual:
+            spool.limit = -1
+        queue._wake_at_messages = 0  # noqa: SLF001  so that it wakes a consumer
 
-    def interrupt(*_: object, **_options: object) -> None:
+        def deliver(queue: SpooledQueue = queue) -> None:
+            batch = queue.take_now() if is_delivered else None
+            if batch:
+                queue.ledger.mark_delivered(batch, len(batch.messages))
+
+        call = partial(queue.offer, b"2")
+        is_struck = strike(call, place, KeyboardInterrupt, before=deliver) is not False
+        assert segment.records - segment.settled == queue.qsize(), f"place {place}"
+        outcomes.add(queue.ledger.stats().accepted)
+        queue.close_files()
+    assert outcomes == {1, 2}
+
+
+def test_with_fsync_0_a_time_limit_during_the_sync_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool.open(SpoolConfig(tmp_path, fsync=0), "key", "host")
+    queue = SpooledQueue(spool, 100, BatchRules(2, 100, 50, LONG))
+
+    def interrupt(_: WrittenSegment) -> NoReturn:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(MessageQueue, "offer", interrupt)
-        patch.setattr(queue, "_wake", interrupt)
-        queue._wake_at_messages = 0  # noqa: SLF001  so that it is called
-        with pytest.raises(KeyboardInterrupt):
-            queue.offer(b"interrupted")
-    assert (segment.records, segment.settled) == (records + 1, settled + 1)
-    assert take(queue)[0] == b"3"
+    monkeypatch.setattr(WrittenSegment, "sync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        queue.offer(b"1")
+    assert queue.qsize() == 0
+    assert [*tmp_path.rglob("*.seg")] == []
+    queue.close_files()
+
+
+def test_a_signal_handler_may_flush_at_any_bytecode_of_a_take_from_the_overflow(
+    tmp_path: Path,
+) -> None:
+    step = 0
+    got_that_far = True
+    while got_that_far:
+        step += 1
+        queue = make_queue_with_overflow(tmp_path / str(step))
+        taken: list[bytes] = []
+
+        def take(queue: SpooledQueue = queue, taken: list[bytes] = taken) -> None:
+            if not queue.ledger.called_from_delivery() and (batch := queue.take_now()):
+                taken += batch.unclaimed
+                queue.ledger.mark_delivered(batch, len(batch.messages))
+
+        take()
+        assert taken == [b"0"]  # the window
+        got_that_far = call_with_handler(take, step, take)
+        while queue.qsize():
+            take()
+        assert taken == [b"%d" % number for number in range(OVERFLOWING)], f"step {step}"
+        stats = queue.ledger.stats()
+        assert (stats.accepted, stats.delivered, stats.pending) == (OVERFLOWING, OVERFLOWING, 0)
+        queue.close_files()
+    assert step > 10
+
+
+def test_a_shutdown_while_a_consumer_reads_leaves_only_what_has_no_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = make_queue_with_overflow(tmp_path)
+    for _ in range(2):  # the window, and the first batch of the overflow
+        batch = queue.take_now()
+        assert batch
+        queue.ledger.mark_delivered(batch, len(batch.messages))
+    read = Overflow._read  # noqa: SLF001  in which a consumer is
+
+    def read_during_a_shutdown(*arguments: Any) -> None:
+        read(*arguments)
+        queue.abandon([])
+
+    monkeypatch.setattr(Overflow, "_read", read_during_a_shutdown)
+    assert queue.take_now() is None
+    assert queue.take_left()[0] == OVERFLOWING - 4
+    queue.drop_settled()
+    queue.close_files()
+    (orphan,) = find_orphans(queue.spool.folder, lambda error: pytest.fail(str(error)))
+    left = [payload for _, payload in orphan.messages()]
+    orphan.close()
+    assert left == [b"%d" % number for number in range(4, OVERFLOWING)]
 
 
 def test_a_newcomer_does_not_overtake_a_call_that_waits_for_room(

@@ -159,6 +159,7 @@ def strike(
     is_place: Callable[[CodeType], bool] = is_ours,
     *,
     by: str = "call",
+    before: Callable[[], object] = lambda: None,
 ) -> BaseException | bool:
     """Make a call that is struck at this place; return what it raised, else whether it got there.
 
@@ -173,9 +174,11 @@ def strike(
         is_place: in which code places count.
         by: "call" for calls, "line" for lines; "thread" for calls, where the exception is set as
             another thread does it, with no handler on its way.
+        before: what the handler does before.
     """
 
     def raise_it() -> None:
+        before()
         if by != "thread":
             raise exception
         ident = ctypes.c_ulong(threading.get_ident())
