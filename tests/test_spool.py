@@ -41,6 +41,8 @@ from segment_librato.delivery.keeper import Keeper
 from segment_librato.process.clock import monotonic
 from segment_librato.queue import overflow as overflow_module
 from segment_librato.queue import overflowing_queue, patient_queue
+from segment_librato.queue.spooled import SpooledMessage
+from segment_librato.queue.spooled_queue import SpooledQueue
 from segment_librato.spooling import lane as lane_module
 from segment_librato.spooling import merged
 from segment_librato.spooling import spool as spool_module
@@ -638,6 +640,37 @@ def test_a_join_ends_every_thread_and_the_next_message_starts_them(
 
 
 # Only writing
+
+
+def test_a_call_that_is_interrupted_at_once_leaves_the_exit_to_the_next_one(
+    make: Callable[..., Client], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make(spool=SpoolConfig(path, deliver=False))
+    (pipeline,) = client._router._pipelines  # noqa: SLF001  it registers for the exit
+    interruptions = iter([KeyboardInterrupt])
+
+    def hook_in() -> None:
+        for interruption in interruptions:
+            raise interruption
+
+    monkeypatch.setattr(pipeline, "hook_in", hook_in)
+    with pytest.raises(KeyboardInterrupt):
+        track(client, [0])
+    assert client.queue.is_unserved
+    assert track(client, [1]) == [True]
+    assert not client.queue.is_unserved
+
+
+def test_after_a_shutdown_nothing_is_written_that_was_in_memory(
+    make: Callable[..., Client], path: Path
+) -> None:
+    client = make(spool=SpoolConfig(path, deliver=False))
+    client.shutdown()
+    queue = client.queue
+    assert isinstance(queue, SpooledQueue)
+    queue.unwritten.add(SpooledMessage(b"{}", None))  # as a call might that began before
+    assert track(client, [0]) == [False]
+    assert files(path) == []
 
 
 def test_a_client_that_only_writes_has_no_thread_and_imports_no_http(path: Path) -> None:

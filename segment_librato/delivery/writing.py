@@ -32,10 +32,10 @@ class WritingPipeline(Pipeline):
         """
         queue = self.queue
         if queue.is_unserved:
-            queue.is_unserved = False
             self.hook_in()
             register_at_exit(self)
-        if queue.unwritten:
+            queue.is_unserved = False  # not before: a signal handler may raise
+        if queue.unwritten and not queue.closed:
             queue.write_unwritten(queue.rules.max_messages)
         if queue.offer(message) is REFUSED and (rejection := queue.put(message)):
             self.report.rejection(rejection, bytes(message))

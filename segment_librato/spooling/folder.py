@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from segment_librato.errors import ConfigError
-from segment_librato.foreign.interruption import let_through
+from segment_librato.foreign.interruption import being_handled, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ __all__ = [
     "check_owner",
     "check_spool",
     "find_spool",
+    "make_folder",
     "open_spool",
     "sync_folder",
 ]
@@ -118,6 +119,17 @@ def sync_folder(folder: Path, fsync: Callable[[int], object]) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for this user only, unless it is there. Raises OSError."""
+    handled = being_handled()
+    try:
+        folder.mkdir(mode=0o700)  # `exist_ok` would suppress what a signal handler raises
+    except FileExistsError as error:
+        let_through(error, handled)
+        if not folder.is_dir():
+            raise
+
+
 def _make_private(folder: Path) -> None:
     """Make a folder, and those it is in, for this user only, whatever the umask is.
 
@@ -126,7 +138,7 @@ def _make_private(folder: Path) -> None:
     """
     missing = [each for each in folder.parents if not each.exists()]
     for each in [*reversed(missing), folder]:
-        each.mkdir(mode=0o700, exist_ok=True)
+        make_folder(each)
 
 
 def _hash(write_key: str, url: str) -> str:

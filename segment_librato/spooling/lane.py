@@ -171,7 +171,11 @@ class Lane:
         """Return a new segment."""
         first = next(self._run.sequence)
         segment = self._run.make_segment(first)
-        self._on_new(segment, first)
+        try:
+            self._on_new(segment, first)
+        except BaseException:
+            self._run.seal(segment)
+            raise
         return segment
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from segment_librato.errors import SpoolCorruptError
 from segment_librato.log import log
-from segment_librato.spooling.folder import QUARANTINE, sync_folder
+from segment_librato.spooling.folder import QUARANTINE, make_folder, sync_folder
 from segment_librato.spooling.rest import copy_rest, open_private, open_segment
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def warn_once(text: str, path: Path, *reasons: object) -> None:
 
 def _make_folder(parent: Path) -> Path:
     folder = parent / QUARANTINE
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_folder(folder)
     if folder.is_symlink():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     return folder

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
-from segment_librato.foreign.interruption import let_through
+from segment_librato.foreign.interruption import Suppressed, let_through
 from segment_librato.spooling.folder import sync_folder
 from segment_librato.spooling.format import HEADER, CorruptSegmentError, SegmentReader, pack
 
@@ -104,7 +104,8 @@ def drop_first(path: Path, settled: int) -> None:
         os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
         copy.replace(path)
     except BaseException:
-        copy.unlink(missing_ok=True)
+        with Suppressed(OSError):
+            copy.unlink()
         raise
 
 
@@ -121,7 +122,8 @@ def _rewrite(path: Path, records: Iterable[tuple[int, bytes]]) -> None:
         os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
         copy.replace(path)
     except BaseException:
-        copy.unlink(missing_ok=True)
+        with Suppressed(OSError):
+            copy.unlink()
         raise
 
 

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 
 from segment_librato.foreign.interruption import Suppressed, let_through
 from segment_librato.spooling.age import boot_mark
-from segment_librato.spooling.folder import NEW_SUFFIX, RUN_SUFFIX, check_spool, sync_folder
+from segment_librato.spooling.folder import (
+    NEW_SUFFIX,
+    RUN_SUFFIX,
+    check_spool,
+    make_folder,
+    sync_folder,
+)
 from segment_librato.spooling.lock import FileLock
 
 if TYPE_CHECKING:
@@ -44,7 +50,7 @@ class RunFolder:
                 let_through(error, error.__context__)
                 if isinstance(error, FileNotFoundError):
                     for each in (parent.parent, parent):
-                        each.mkdir(mode=0o700, exist_ok=True)
+                        make_folder(each)
             else:
                 return
         self._make(parent)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
+from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,13 +18,12 @@ from segment_librato import ConfigError, SpoolConfig
 from segment_librato.spooling import age, orphan, quarantine
 from segment_librato.spooling import format as format_module
 from segment_librato.spooling.backlog import Backlog
-from segment_librato.spooling.folder import find_spool, open_spool
+from segment_librato.spooling.folder import find_spool, make_folder, open_spool
 from segment_librato.spooling.run import Run
 from segment_librato.spooling.run_folder import LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 WEEK = 7 * 24 * 3600.0
@@ -98,6 +100,15 @@ def test_a_relative_path_in_a_folder_that_is_gone_is_refused(
     gone.rmdir()
     with pytest.raises(ConfigError, match="path: expected an absolute one"):
         SpoolConfig("spool")
+
+
+def test_a_time_limit_passes_through_the_making_of_a_folder(tmp_path: Path) -> None:
+    place, is_struck = 0, True
+    while is_struck:
+        place += 1
+        call = partial(make_folder, tmp_path / str(place))
+        is_struck = interrupted(call, place, (TimeoutError,), within(inspect.getfile(Path)))
+    assert place > 2
 
 
 # At each place: made in a folder of its own, and called

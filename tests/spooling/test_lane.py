@@ -98,3 +98,21 @@ def test_a_disk_without_room_for_a_header_leaves_no_file(
     lane.append(b"2")
     run.close()
     assert drain(tmp_path, Corruption()) == [b"0", b"2"]
+
+
+def test_a_segment_that_an_interruption_keeps_from_its_owner_is_closed_and_deleted(
+    tmp_path: Path,
+) -> None:
+    run = Run(tmp_path)
+    segments: list[WrittenSegment] = []
+
+    def interrupt(segment: WrittenSegment, _: int) -> None:
+        segments.append(segment)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.lane(interrupt).append(b"0")
+    (segment,) = segments
+    assert segment.descriptor < 0
+    assert not segment.path.exists()
+    run.close()
