@@ -116,7 +116,7 @@ class GaugeRecords:
 
     @property
     def written_at(self) -> float:
-        """When a sample was written to the same segment as the latest one."""
+        """When the latest record was written to any of these segments."""
         return max(one.written_at for one in self._counts)
 
     @property

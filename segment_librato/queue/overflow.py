@@ -67,7 +67,7 @@ class Overflow:
         self.is_being_read: bool = False
         self._to_reopen: list[WrittenSegment] = []  # the system did not let them be read
         self._fruitless: tuple[float, int] | None = None  # since when, and how many are not found
-        self._left_before = 0  # what was written to segments with lower numbers was left
+        self._left_up_to = 0  # what was written to segments with lower numbers was left
         self._partly_read: list[WrittenSegment] = []  # and the rest was left
 
     # Without the lock
@@ -75,11 +75,6 @@ class Overflow:
     def write(self, data: bytes) -> bool:
         """Write a message, which counts from then on; return False if it cannot be written."""
         return self._spool.write(self.lane, data) is not None
-
-    @property
-    def unread(self) -> int:
-        """How many messages are not in flight yet."""
-        return self.lane.unread
 
     def seal(self) -> None:
         """Write no more to the files that have been begun."""
@@ -108,7 +103,7 @@ class Overflow:
         reader: MergedReader[WrittenSegment] | None = None
         try:
             with lock:
-                has_some = self._is_read and (self.unread or to_the_end)
+                has_some = self._is_read and (self.lane.unread or to_the_end)
                 if has_some and not (self.is_being_read or self.ahead or waiting):
                     # One statement: Ctrl-C finds both done, or nothing.
                     reader, self.is_being_read = self._reader, True
@@ -126,7 +121,7 @@ class Overflow:
                     self._leave_found(lock, reader, found)
         if found:
             self._fruitless = None
-        elif reader and self.unread > 0:
+        elif reader and self.lane.unread > 0:
             self.seal()  # perhaps somebody has shortened what is written
         return reader is not None
 
@@ -181,13 +176,13 @@ class Overflow:
 
         To be asked after each `read_ahead`; `now` is the time.
         """
-        if not self.unread or self.ahead or self._to_reopen or self._losses:
+        if not self.lane.unread or self.ahead or self._to_reopen or self._losses:
             self._fruitless = None
         elif self._fruitless is None:
-            self._fruitless = now, self.unread
+            self._fruitless = now, self.lane.unread
         if self._fruitless is None or now - self._fruitless[0] <= MAX_FRUITLESS_SECONDS:
             return 0
-        return min(self.unread, self._fruitless[1])  # what was written since can be read
+        return min(self.lane.unread, self._fruitless[1])  # what was written since can be read
 
     def leave_unread(self, counts: dict[str, int], count: int) -> None:
         """Count so many messages that are not in flight yet as left."""
@@ -207,7 +202,7 @@ class Overflow:
         # One statement: Ctrl-C, calls and who reads find each message here or there.
         (
             (batch.messages, counts["left"], self.lane.unread),
-            (self.ahead, self._reader, self._to_reopen, self._left_before),
+            (self.ahead, self._reader, self._to_reopen, self._left_up_to),
             (former, is_being_read),
         ) = (
             (ahead, counts["left"] + self.lane.unread - count, 0),
@@ -237,7 +232,7 @@ class Overflow:
 
     def count_left(self, loss: Loss) -> int:
         """Return how many of these messages were left, and so are not unread any more."""
-        return loss.count_in_older(self._left_before)
+        return loss.count_in_older(self._left_up_to)
 
     # Without the lock
 

@@ -47,7 +47,7 @@ class SpooledQueue(OverflowingQueue):
         """Forget everything, as a forked child must; it writes to files of its own."""
         super().reset()
         self.unwritten: Unwritten = Unwritten()
-        self._left_before = 0  # messages that were left when somebody asked last
+        self._told_left = 0  # messages of which `take_left` has told
         # Who lets go of the files waits until a thread that rewrites them is done.
         self._rewriting: threading.RLock = threading.RLock()
 
@@ -188,8 +188,8 @@ class SpooledQueue(OverflowingQueue):
     @synchronized
     def take_left(self) -> tuple[int, str]:
         """Return how many messages were left on disk since the last call, and where."""
-        before, self._left_before = self._left_before, self._ledger.counts["left"]
-        return max(0, self._left_before - before), str(self.spool.folder)
+        before, self._told_left = self._told_left, self._ledger.counts["left"]
+        return max(0, self._told_left - before), str(self.spool.folder)
 
     # Of a queue that only writes
 

@@ -43,7 +43,7 @@ class Unwritten:
         self._messages.clear()
 
     def write(self, spool: Spool, lane: Lane, at_most: int) -> None:
-        """Write so many of them, the oldest first; each knows its segment then. Does I/O.
+        """Write the oldest of them, up to a number; each knows its segment then. Does I/O.
 
         It ends at the first that cannot be written; nothing is tried while the disk rests.
         """

@@ -119,7 +119,7 @@ class Lane:
         return segment
 
     def retire(self, *, all_of_them: bool = False) -> None:
-        """Seal the segments that no call is writing, and delete them: all, or what is settled."""
+        """Seal the segments that no call is writing, settled or all; delete the settled ones."""
         self._seal_idle(lambda one: all_of_them or one.settled >= one.records)
 
     def _replace(self, segment: WrittenSegment, now: float) -> WrittenSegment:

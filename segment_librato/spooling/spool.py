@@ -149,7 +149,7 @@ class Spool:
             self.measure()
 
     def sync(self, fsync: Callable[[int], object] | None = None) -> bool:
-        """Have the disk hold what was written before, unless `fsync` is None.
+        """Have the disk hold what was written before, unless the option `fsync` is None.
 
         Args:
             fsync: called instead of `os.fsync`.
