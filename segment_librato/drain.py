@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from segment_librato.config.client import Config, OnError
 from segment_librato.config.spool import SpoolConfig
-from segment_librato.config.validators import check_callback, check_seconds
+from segment_librato.config.validators import check_callback, check_seconds, check_sender
 from segment_librato.delivery.report import Reporter
 from segment_librato.delivery.retry import SEGMENT
-from segment_librato.errors import ConfigError, raised_anew, unexpected
+from segment_librato.errors import raised_anew
 from segment_librato.log import log
 from segment_librato.preload import preload
 from segment_librato.queue.schedule import BatchRules
@@ -85,8 +85,7 @@ def drain_spool(
     if timeout is not None:
         check_seconds("timeout", timeout)
     config = Config(write_key, host, on_error=on_error, gzip=gzip)
-    if not config.write_key:
-        raise ConfigError(unexpected("write_key", "the write key of a source, a str", write_key))
+    check_sender(write_key, config.batch_url)
     del write_key  # an error tracker would upload it
     return _drain(config, SpoolConfig(path), timeout, progress)
 

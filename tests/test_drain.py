@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.pages import blocks_for
+from support.ports import reserved_port
+from support.programs import programs, run
 from support.script import wait_until_ready
+from support.sessions import Shell, Step, steps
 from support.spool import run_by_hand
 
 from segment_librato import (
@@ -31,6 +35,7 @@ from segment_librato.spooling.run import Run
 
 if TYPE_CHECKING:
     from support.errors import Errors
+    from support.pages import Block
 
 
 KEY = "test-key"
@@ -65,36 +70,40 @@ def arrived(server: LocalSegment) -> list[int]:
     return [message["properties"]["n"] for message in server.messages]
 
 
-def test_the_programs_of_the_page_do_what_it_says(tmp_path: Path) -> None:
-    """No server runs until the first one has been killed."""
-    page = (Path(__file__).parent.parent / "docs/spool.md").read_text(encoding="utf-8")
-    track, drain, output = re.findall(
-        r"^```(?:py|python)?\n(.*?)^```", page, re.MULTILINE | re.DOTALL
-    )[:3]
-    with LocalSegment() as server:
-        port = server.port
-    run_program(tmp_path, port, track, -signal.SIGKILL)
-    with LocalSegment(port) as server:
-        assert run_program(tmp_path, port, drain, 0) == output
+@pytest.fixture
+def page() -> dict[str, list[Block]]:
+    """Return the blocks of the page about the spool: its programs, and its commands."""
+    found: dict[str, list[Block]] = {"sh": [], "python": []}
+    for block in blocks_for(__file__):
+        found["sh" if block.info == "sh" else "python"].append(block)
+    return found
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_programs_of_the_page_do_what_it_says(
+    tmp_path: Path, page: dict[str, list[Block]], number: int
+) -> None:
+    """No server runs until the first one has been killed, with messages for any of the others."""
+    track, *drains = programs(page["python"])
+    assert len(drains) == 2
+    with reserved_port() as port:
+        run(track, tmp_path, port, status=-signal.SIGKILL)
+        with LocalSegment(port) as server:
+            assert run(drains[number - 1], tmp_path, port) == drains[number - 1].output
         assert len(server.messages) == 1000
         assert (server.duplicates, server.dropped) == (0, [])
         assert [one["properties"]["value"] for one in server.messages] == list(range(1000))
 
 
-def run_program(folder: Path, port: int, program: str, status: int) -> str:
-    """Run a program in a folder; return its output."""
-    host = f"http://127.0.0.1:{port}"
-    preamble = f"import segment_librato.config.client as c; c.DEFAULT_HOST = {host!r}\n"
-    process = subprocess.run(  # noqa: S603  our own page
-        [sys.executable, "-W", "error", "-c", preamble + program],
-        cwd=folder,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert process.returncode == status, process.stderr
-    return process.stdout
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_the_commands_of_the_page_end_well(
+    tmp_path: Path, page: dict[str, list[Block]], server: LocalSegment
+) -> None:
+    leave(tmp_path / "spool", server, 1, 2)
+    shell = Shell(tmp_path, server)
+    shell.run(Step("", f"export SEGMENT_WRITE_KEY={KEY} SEGMENT_HOST={server.host}", None))
+    shell.check(steps(page["sh"]))
+    assert arrived(server) == [1, 2]
 
 
 def test_what_was_left_is_delivered_in_order_and_gone(
@@ -320,7 +329,7 @@ def test_a_disk_that_fills_up_and_empties_again_costs_only_what_was_in_memory(
         [sys.executable, "-c", FULL_DISK, server.host, tmp_path],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert (process.returncode, process.stdout) == (-signal.SIGKILL, "100 1\n")
@@ -404,7 +413,7 @@ def test_processes_that_drain_at_once_deliver_each_message_once(
         assert drain.stdin
         drain.stdin.close()
         drain.stdin = None
-    delivered = [int(drain.communicate(timeout=60)[0]) for drain in drains]
+    delivered = [int(drain.communicate(timeout=240)[0]) for drain in drains]
     assert [drain.returncode for drain in drains] == [0] * count
     assert sum(delivered) == 800
     assert sorted(arrived(server)) == list(range(800))

@@ -16,6 +16,7 @@ import textwrap
 import threading
 import time
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +38,11 @@ from segment_librato import (
     SpoolStats,
 )
 from segment_librato.delivery import retry
+from segment_librato.delivery.consumer import Consumer
 from segment_librato.delivery.keeper import Keeper
 from segment_librato.process.clock import monotonic
 from segment_librato.queue import overflow as overflow_module
 from segment_librato.queue import overflowing_queue, patient_queue
-from segment_librato.queue.spooled import SpooledMessage
 from segment_librato.queue.spooled_queue import SpooledQueue
 from segment_librato.spooling import lane as lane_module
 from segment_librato.spooling import merged
@@ -88,7 +89,7 @@ def folder_of(path: Path) -> Path:
     return folder
 
 
-def wait_until(condition: Callable[[], bool], timeout: float = 10) -> bool:
+def wait_until(condition: Callable[[], bool], timeout: float = 30) -> bool:
     """Wait for what happens on other threads after a message was settled."""
     deadline = monotonic() + timeout
     while not condition():
@@ -119,7 +120,7 @@ def run_script(path: Path, script: str, status: int = 0, host: str = NOWHERE) ->
         [sys.executable, "-W", "error", *fork_warning, "-c", source, str(path), host],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert (process.returncode, process.stderr) == (status, "")
@@ -465,7 +466,7 @@ def test_without_time_the_exit_does_not_wait_for_an_answer(
         before = time.monotonic()
         {end}
         atexit._run_exitfuncs()
-        print("left after", time.monotonic() - before < 3, flush=True)
+        print("left after", time.monotonic() - before < 30, flush=True)
     """
     with server.hold():
         lines = run_script(path, script, host=server.host).splitlines()
@@ -485,7 +486,8 @@ def test_the_exit_says_once_what_waits_though_other_threads_go_on(
                 track(client, range(1))
         for _ in range(4):
             threading.Thread(target=work, daemon=True).start()
-        time.sleep(0.2)
+        while client.stats.accepted < 100:
+            time.sleep(0.01)
     """
     lines = [line for line in run_script(path, script).splitlines() if "retrying" not in line]
     ((number, rest),) = [line.removeprefix("messages: ").split(" ", 1) for line in lines]
@@ -668,9 +670,29 @@ def test_after_a_shutdown_nothing_is_written_that_was_in_memory(
     client.shutdown()
     queue = client.queue
     assert isinstance(queue, SpooledQueue)
-    queue.unwritten.add(SpooledMessage(b"{}", None))  # as a call might that began before
+    queue.unwritten.add(b"{}")  # by a call that began before
     assert track(client, [0]) == [False]
     assert files(path) == []
+
+
+def test_what_a_call_accepts_in_memory_during_a_shutdown_is_reported_at_the_exit(
+    path: Path,
+) -> None:
+    script = """
+        import errno
+        from segment_librato.spooling import lane
+        client = make(spool=SpoolConfig(path, deliver=False))
+        def shut_down_and_fail(*_):
+            client.shutdown()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        lane.write = shut_down_and_fail
+        track(client, [0])
+        assert client.stats.pending == 1, client.stats
+        print("exit")
+    """
+    _, at_the_exit = run_script(path, script).split("exit\n")
+    assert at_the_exit.startswith("on_error ShutdownTimeoutError 1\n")
+    assert left_behind(path) == []
 
 
 def test_a_client_that_only_writes_has_no_thread_and_imports_no_http(path: Path) -> None:
@@ -744,13 +766,13 @@ def test_each_call_writes_a_batch_of_what_waits_at_most_and_keeps_the_order(
     written = 0
     for _ in range(2):
         assert all(track(client, [0]))
-        records = queue._lane._idle[0].records  # noqa: SLF001  with the oldest
+        records = queue.unwritten._lane._idle[0].records  # noqa: SLF001  with the oldest
         assert records - written == 10
         written = records
     assert client.stats[:5] == (29, 0, 0, 0, 29)
     assert not queue.is_settled()
     assert client.flush()
-    assert not queue._waiting  # noqa: SLF001  the memory is free
+    assert not queue.unwritten.messages  # the memory is free
     assert client.stats[:5] == (29, 0, 0, 0, 29)
     assert client.shutdown()
     assert left_behind(path) == [*range(10), 0, *range(10, 20), 0, *range(20, 27)]
@@ -966,9 +988,7 @@ def test_calls_that_a_signal_handler_ends_anywhere_leave_the_sums_right_and_no_f
     assert len({*received(server)}) == len(received(server))
     assert stats.pending == 0
     assert client.shutdown(10)
-    assert [
-        file for file in files(path) if file.suffix == ".seg" and file.stat().st_size > 16
-    ] == []
+    assert files(path) == []
 
 
 def test_a_folder_that_was_removed_is_made_again(
@@ -1504,8 +1524,8 @@ def test_what_the_disk_does_not_confirm_is_sent_once(
     client = make(
         spool=SpoolConfig(path, fsync=0), upload_interval=LONG, upload_size=5, max_queue_size=window
     )
-    track(client, range(5))
     with server.hold(), monkeypatch.context() as patch:
+        track(client, range(5))  # nothing is delivered yet, so that no file is deleted
 
         def fail(_: int) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -1535,12 +1555,12 @@ def test_the_disk_is_asked_in_the_background_and_only_after_a_message(
 ) -> None:
     client = make(spool=SpoolConfig(path, fsync=0.02), upload_interval=LONG)
     with server.hold():
-        track(client, range(100))
+        track(client, range(1))
         assert wait_until(lambda: len(synced) == 5)
         assert synced == [".seg", ".run", "", "", ""]  # and once the folders that it is in
-        time.sleep(0.1)
+        time.sleep(0.1)  # several times as long as it takes to ask again
         assert len(synced) == 5
-        track(client, range(100, 200))
+        track(client, range(1, 2))
         assert wait_until(lambda: len(synced) == 7)
 
 
@@ -1590,6 +1610,10 @@ def test_without_a_thread_calls_ask_for_the_disk(
     assert synced[7:] == [".seg", ".run"]
 
 
+def fail_to_start(_: Keeper | Consumer) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 def test_without_a_keeper_calls_ask_for_the_disk(
     make: Callable[..., Client],
     path: Path,
@@ -1598,11 +1622,7 @@ def test_without_a_keeper_calls_ask_for_the_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """There may be a thread for the consumer, and none for the keeper."""
-
-    def fail(_: Keeper) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(Keeper, "start", fail)
+    monkeypatch.setattr(Keeper, "start", fail_to_start)
     client = make(spool=SpoolConfig(path, fsync=0.5), upload_interval=LONG)
     track(client, range(10))
     assert synced == [".seg", ".run", "", "", ""]
@@ -1611,6 +1631,31 @@ def test_without_a_keeper_calls_ask_for_the_disk(
     assert synced[5:] == [".seg", ".run"]
     assert client.flush(10)
     assert received(server) == list(range(20))
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_call_leaves_the_disk_to_the_keeper_once_it_runs_whether_or_not_a_consumer_starts(
+    make: Callable[..., Client],
+    path: Path,
+    synced: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    starts: bool,
+) -> None:
+    client = make(spool=SpoolConfig(path, fsync=LONG), upload_interval=LONG)
+    (pipeline,) = client._router._pipelines  # noqa: SLF001  to start what is missing
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "start", fail_to_start)
+        track(client, [0])
+    assert synced == [".seg", ".run", "", "", ""]
+    pipeline._start_consumers()  # noqa: SLF001
+    with monkeypatch.context() as patch:
+        if not starts:
+            patch.setattr(Consumer, "start", fail_to_start)
+        pipeline._start_consumers()  # noqa: SLF001
+    monkeypatch.setattr(spool_module, "monotonic", lambda: monotonic() + LONG + 1)
+    track(client, [1])
+    assert len(synced) == 5
 
 
 @pytest.mark.parametrize("fsync", [0, 0.5])
@@ -1749,7 +1794,10 @@ def test_the_oldest_of_what_was_set_aside_makes_room_and_the_rest_is_not_sent(
         wait_until(lambda: spool_bytes(client) <= 1024 * 1024)
     assert set(errors.types) == {SpoolFullError}
     ids = [message["messageId"] for _, message in calls]
-    assert errors.message_ids == ids[: len(errors.message_ids)]
+    dropped = [ids.index(one) for one in errors.message_ids]
+    latest = [*accumulate(dropped, max)]
+    in_turn = {number for number, most in zip(dropped, latest, strict=True) if number == most}
+    assert latest[-1] + 1 - len(in_turn) <= 10  # which were being sent when it was their turn
     wait_until_set_aside(client, 4)  # the next ones, in their place
     asked = [one["messageId"] for request in server.requests for one in request.messages]
     assert len(asked) == len(set(asked)) > 40

@@ -7,7 +7,7 @@ the network.
 from __future__ import annotations
 
 import os
-from typing import Any, Literal
+from typing import Literal
 
 from segment_librato.config.options import KW_ONLY, Options
 from segment_librato.config.validators import check_count, check_seconds, truth
@@ -67,12 +67,10 @@ class SpoolConfig(Options):
         vars(self)["deliver"] = truth("deliver", self.deliver)
 
 
-def _absolute(path: object) -> str:
+def _absolute(path: str | os.PathLike[str]) -> str:
     """Return a path that stays the same when the process changes its folder."""
     expected = "the path of a folder"
-    text: Any = path
-    if isinstance(path, os.PathLike):
-        text = os.fspath(path)
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(text, str) or not text:
         raise ConfigError(unexpected("path", expected, text))
     if "\0" in text:

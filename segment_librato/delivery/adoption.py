@@ -60,7 +60,7 @@ class Adopter:
         table: RetryTable,
         clock: Clock | None = None,
     ) -> None:
-        self.quarantined = 0
+        self.quarantined: int = 0
         self._report = report
         self._queue = _Queue(0, rules, clock=clock)
         self._begin: Callable[[InFlightBatch], _Delivery] = partial(

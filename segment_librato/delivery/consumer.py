@@ -85,15 +85,15 @@ class Delivery:
         failure: SegmentError | None = self._fail_expired()
         rest = self.batch.unclaimed
         batches = [Batch(rest, retries=self.batch.turns)] if rest else []
-        splits_left = MAX_SPLITS
+        splits = 0  # in a row
         while batches and not self.batch.abandoned:
             batch = batches.pop()
             outcome = self._send(batch, deadline)
             if not isinstance(outcome, SegmentError):
                 failure = self._settle(batch, outcome) or failure
-                splits_left = MAX_SPLITS
-            elif self._decide(outcome) is Decision.SPLIT and len(batch) > 1 and splits_left:
-                splits_left -= 1
+                splits = 0
+            elif self._decide(outcome) is Decision.SPLIT and self._may_split(batch, splits):
+                splits += 1
                 batches.extend(reversed(batch.halves()))
             elif self._set_aside(outcome):
                 failure = outcome
@@ -110,6 +110,7 @@ class Delivery:
         """See to the outcome of what an interrupted `run` left without one."""
         clear_locals(interruption)  # `on_error`, or whoever catches it, may have it uploaded
         batch, failure = self.batch, self._failure
+        self._queue.ledger.settle_delivered(batch)
         error = DeliveryError(f"interrupted by {type(interruption).__name__}")
         if batch.claimed > batch.settled and failure and not failure.was_reported:
             self._report.failure(failure)
@@ -138,6 +139,10 @@ class Delivery:
             return False
         return self._queue.set_aside(self.batch, error.retry_after)
 
+    def _may_split(self, batch: Batch, splits: int) -> bool:
+        """Return whether to split a batch after so many splits without a success in between."""
+        return len(batch) > 1 and splits < MAX_SPLITS
+
     def _decide(self, error: SegmentError) -> str:
         return self._table.decide(error, uses_oauth=self._config.uses_oauth)
 
@@ -146,11 +151,22 @@ class Delivery:
         failure = None
         for error, messages in batch.outcomes(receipt.failed):
             if error is None:
-                self._queue.ledger.mark_delivered(self.batch, len(messages))
+                self._deliver(messages)
             else:
                 failure = error
                 self._fail(messages, error)
         return failure
+
+    def _deliver(self, messages: tuple[bytes, ...]) -> None:
+        """Count the next messages as delivered, after `on_delivered` was called with them."""
+        ledger = self._queue.ledger
+        if not self._report.has_on_delivered:
+            ledger.mark_delivered(self.batch, len(messages))
+        elif ledger.claim_delivered(self.batch, len(messages)):
+            try:
+                self._report.delivery(messages)
+            finally:
+                ledger.settle_delivered(self.batch)
 
     def _fail(self, messages: tuple[bytes, ...], error: SegmentError) -> None:
         """Report the next messages, unless they were abandoned and so are reported already."""

@@ -1,7 +1,7 @@
-"""Tells the application which messages will not be delivered, and why.
+"""Tells the application which messages were delivered, and which will not be, and why.
 
-Owns the call of `on_error` and the log lines beside it. Whatever `on_error` does (raise, track,
-flush, shut down) does no harm. Must not know threads, queues or the network.
+Owns the calls of `on_error` and `on_delivered`, and the log lines beside them. Whatever these do
+(raise, track, flush, shut down) does no harm. Must not know threads, queues or the network.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from segment_librato.foreign.interruption import being_handled, let_through
 from segment_librato.log import log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from segment_librato.config.client import OnError
+    from segment_librato.config.client import OnDelivered, OnError
     from segment_librato.errors import ConfigError, RejectionError, SegmentError
 
-__all__ = ["Failure", "Reporter"]
+__all__ = ["Failure", "Reporter", "raised_at"]
 
 MAX_DEPTH = 10
 MIN_SHOWN_WAIT = 0.05  # seconds; what is below would be shown as 0.0
@@ -40,23 +40,32 @@ class Failure:
     """
 
     def __init__(self, error: SegmentError, messages: Sequence[bytes], unread: int = 0) -> None:
-        self.error = without_frames(error)
+        self.error: SegmentError = without_frames(error)
         self.messages = messages
         self.count: int = len(messages) + unread
         self.was_reported = False
 
 
 class Reporter:
-    """Calls `on_error` with an error and the messages affected. Thread-safe."""
+    """Calls `on_error` with an error and the messages affected, `on_delivered` with messages.
 
-    def __init__(self, on_error: OnError | None) -> None:
+    Thread-safe.
+    """
+
+    def __init__(self, on_error: OnError | None, on_delivered: OnDelivered | None = None) -> None:
         self._on_error = on_error or None
+        self._on_delivered = on_delivered or None
         self._calls = threading.local()
 
     @property
     def has_on_error(self) -> bool:
         """Whether the application has set an `on_error`."""
         return self._on_error is not None
+
+    @property
+    def has_on_delivered(self) -> bool:
+        """Whether the application has set an `on_delivered`."""
+        return self._on_delivered is not None
 
     def use(self, on_error: OnError | None) -> None:
         """Call this one from now on."""
@@ -108,6 +117,21 @@ class Reporter:
         finally:
             log.error("messages not delivered: %d; %s", failure.count, failure.error)
 
+    def delivery(self, messages: Sequence[bytes]) -> None:
+        """Tell of messages that were delivered.
+
+        While `on_delivered` runs on the same thread, it is not called for these: if it tracks on
+        every call, it would be called forever in `sync_mode`.
+        """
+        on_delivered = self._on_delivered
+        if not on_delivered or getattr(self._calls, "delivery", False):
+            return
+        self._calls.delivery = True
+        try:
+            self._run("on_delivered", lambda: on_delivered([*map(json.loads, messages)]))
+        finally:
+            self._calls.delivery = False
+
     def _depth(self) -> int:
         """Return how many calls of `on_error` are under way on this thread."""
         depth: int = getattr(self._calls, "depth", 0)
@@ -115,19 +139,33 @@ class Reporter:
 
     def _call(self, failure: Failure) -> None:
         """Call `on_error` with the messages as dicts, as they would have been sent."""
-        handled = being_handled()
+
+        def tell() -> object:
+            on_error = self._on_error  # it may be another one at any time
+            if not on_error:
+                return None
+            messages = [json.loads(message) for message in failure.messages]
+            failure.was_reported = True  # no call between this and the next statement
+            return on_error(failure.error, messages)
+
         self._calls.depth = self._depth() + 1
         try:
-            if on_error := self._on_error:  # it may be another one at any time
-                messages = [json.loads(message) for message in failure.messages]
-                failure.was_reported = True  # no call between this and the next statement
-                result = on_error(failure.error, messages)
-                if isinstance(result, Coroutine):
-                    log.error("on_error returned a coroutine, which nothing runs")
-        except Exception as problem:  # noqa: BLE001  the application's code may raise anything
-            let_through(problem, handled)
-            frame = traceback.extract_tb(problem.__traceback__)[-1]
-            place = f"{frame.filename}:{frame.lineno}"
-            log.error("on_error raised %s at %s", type(problem).__name__, place)
+            self._run("on_error", tell)
         finally:
             self._calls.depth -= 1
+
+    def _run(self, name: str, call: Callable[[], object]) -> None:
+        """Call what calls the application, and log what goes wrong there."""
+        handled = being_handled()
+        try:
+            if isinstance(call(), Coroutine):
+                log.error("%s returned a coroutine, which nothing runs", name)
+        except Exception as problem:  # noqa: BLE001  the application's code may raise anything
+            let_through(problem, handled)
+            log.error("%s raised %s at %s", name, type(problem).__name__, raised_at(problem))
+
+
+def raised_at(error: BaseException) -> str:
+    """Return the file and the line where an error was raised."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"

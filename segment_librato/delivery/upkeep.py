@@ -63,12 +63,11 @@ class Upkeep:
         self._queue = queue
         self._spool = spool
         self._begin = begin
-        self._can_start = True
         self._needs_keeper = bool(spool.config.fsync or spool.drops_oldest)
         seconds = spool.config.fsync or SECONDS_TO_MAKE_ROOM
         self._keeper = Keeper(self._keep, self.make_room, seconds, queue.clock)
         if self._needs_keeper:
-            spool.run.on_dirty, spool.on_excess = self._note_dirty, self._keeper.hurry
+            spool.run.on_dirty, spool.on_excess = self._wake_keeper, self._keeper.hurry
 
     def reset_after_fork(self) -> None:
         """Leave to the parent what it looks after."""
@@ -83,12 +82,20 @@ class Upkeep:
         """
         if self._needs_keeper:
             self._keeper.start()
-        self._can_start = True
+            self._spool.run.on_dirty = self._wake_keeper
 
     def do_without_thread(self) -> None:
-        """Have calls do the work of the keeper until it starts."""
-        self._can_start = False
-        self._note_dirty()
+        """Have calls ask the disk to hold what they write until the keeper starts, unless it runs.
+
+        It may do so though another thread cannot be started, or be started by another thread.
+        """
+        if self._needs_keeper:
+            self._spool.run.on_dirty = self._spool.sync_when_due
+            if self._keeper.is_running():  # not asked before: another thread may be in `start`
+                self._spool.run.on_dirty = self._wake_keeper
+                self._keeper.wake()
+            else:
+                self._spool.sync_when_due()
 
     def is_running(self) -> bool:
         """Return whether the keeper runs, if there is need of one. Takes no lock."""
@@ -106,14 +113,11 @@ class Upkeep:
         """Wait until the keeper, which was told to, has ended."""
         self._keeper.join(timeout)
 
-    def _note_dirty(self) -> None:
-        """Have the disk hold what a call writes: soon, or if no thread can be started, in calls."""
-        spool = self._spool
+    def _wake_keeper(self) -> None:
+        """Have the disk hold what a call writes, soon."""
         self._keeper.wake()
-        if not self._can_start:
-            spool.sync_when_due()
-        elif not self._keeper.is_running():  # this call, or the next, starts it
-            self._queue.is_unserved = spool.run.is_clean = True
+        if not self._keeper.is_running():  # this call, or the next, starts it
+            self._queue.is_unserved = self._spool.run.is_clean = True
 
     def _keep(self) -> None:
         """Have the disk hold what was written; if there is too much, fail the oldest messages."""

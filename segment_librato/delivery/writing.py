@@ -28,18 +28,20 @@ class WritingPipeline(Pipeline):
         """Write a message; return whether it was accepted. See `Pipeline.accept`.
 
         If the disk had trouble, messages wait in memory: calls write them, too, when it works
-        again, each of them a batch at most.
+        again, each of them a batch at most, as far as there is room.
         """
         queue = self.queue
         if queue.is_unserved:
             self.hook_in()
             register_at_exit(self)
             queue.is_unserved = False  # not before: a signal handler may raise
-        if queue.unwritten and not queue.closed:
-            queue.write_unwritten(queue.rules.max_messages)
+        if queue.unwritten.messages and not (queue.closed or queue.spool.is_resting):
+            queue.unwritten.write(queue.rules.max_messages)
         if queue.offer(message) is REFUSED and (rejection := queue.put(message)):
             self.report.rejection(rejection, bytes(message))
             return False
+        if queue.unwritten.messages and queue.closed:  # a shutdown may have seen nothing
+            self.keep_for_exit()
         return True
 
     def flush(self, deadline: float | None) -> bool:  # noqa: ARG002  it does not wait for a server
@@ -52,7 +54,7 @@ class WritingPipeline(Pipeline):
         return 0, self.queue.spool.sync() and has_written
 
     def is_settled(self, mark: int) -> bool:  # noqa: ARG002  the same for all
-        """Return whether all is on disk."""
+        """Return whether all is written; `begin_flush` has told whether the disk holds it."""
         return not self.queue.waits_in_memory()
 
     def join(self, deadline: float | None) -> bool:

@@ -50,12 +50,14 @@ class InFlightBatch:
         thread: of the holder, if that is a consumer.
         is_orphan: whether the holder is gone, and another consumer may adopt what it has left.
         report: of the messages that were claimed last.
+        arrived: how many of those that are claimed and not settled were delivered.
         turns: how often it was set aside.
         retry_at: when it is due again, if it is set aside, by the clock of its queue.
     """
 
     __slots__ = (
         "abandoned",
+        "arrived",
         "claimed",
         "first",
         "is_orphan",
@@ -80,6 +82,7 @@ class InFlightBatch:
         self.thread: threading.Thread | None = None
         self.is_orphan: bool = False
         self.report: Report | None = None
+        self.arrived: int = 0
         self.turns: int = 0
         self.retry_at: float | None = None
 
@@ -113,8 +116,9 @@ class Ledger:
         self._changed = changed
         self._waiting = waiting
         self._in_flight: set[InFlightBatch] = set()  # read as a copy: a handler may change it
-        self._counts = dict.fromkeys(
-            ("delivered", "failed", "left", "rejected", "retries", "requests", "bytes_sent"), 0
+        outcomes = ("delivered", "failed", "left", "rejected", "dropped")
+        self._counts: dict[str, int] = dict.fromkeys(
+            (*outcomes, "retries", "requests", "bytes_sent"), 0
         )
 
     @synchronized
@@ -200,6 +204,23 @@ class Ledger:
             self._settle(batch, "delivered", count, claimed=count)
 
     @synchronized
+    def claim_delivered(self, batch: InFlightBatch, count: int) -> bool:
+        """Claim the next messages of a batch, to tell who waits for them, then `settle_delivered`.
+
+        Returns False if they were abandoned.
+        """
+        if batch.abandoned:
+            return False
+        batch.claimed, batch.arrived = batch.claimed + count, count
+        return True
+
+    @synchronized
+    def settle_delivered(self, batch: InFlightBatch) -> None:
+        """Count as delivered what was claimed so, if that has not been done."""
+        if batch.arrived:
+            self._settle(batch, "delivered", batch.arrived)
+
+    @synchronized
     def claim(self, batch: InFlightBatch, count: int) -> bool:
         """Claim the next messages of a batch, to report them and then call `mark_failed`.
 
@@ -278,6 +299,10 @@ class Ledger:
         """Count a message that was rejected. Takes no lock."""
         self._counts["rejected"] += 1
 
+    def count_drop(self) -> None:
+        """Count a message that the application left out. Takes no lock."""
+        self._counts["dropped"] += 1
+
     @synchronized
     def count_request(self, bytes_sent: int, *, retry: bool) -> None:
         """Count a request."""
@@ -291,6 +316,7 @@ class Ledger:
 
     def _take_back(self, orphan: InFlightBatch) -> None:
         """See to what the holder of an orphan had claimed without counting it."""
+        self.settle_delivered(orphan)
         if orphan.report and orphan.report.was_reported:
             self._settle(orphan, "failed", orphan.claimed - orphan.settled)
         else:
@@ -304,9 +330,10 @@ class Ledger:
 
     def _settle(self, batch: InFlightBatch, outcome: str, count: int, claimed: int = 0) -> None:
         # One statement: Ctrl-C finds all of it done, or nothing.
-        batch.claimed, batch.settled, self._counts[outcome] = (
+        batch.claimed, batch.settled, batch.arrived, self._counts[outcome] = (
             batch.claimed + claimed,
             batch.settled + count,
+            0 if outcome == "delivered" else batch.arrived,
             self._counts[outcome] + count,
         )
         if batch.settled == len(batch.messages):

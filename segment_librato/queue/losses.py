@@ -100,8 +100,8 @@ class Loss:
 
 
 def _count_lost(segment: WrittenSegment) -> int:
-    """Return how many messages were never read."""
-    return max(0, segment.records - segment.read)
+    """Return how many messages were neither read nor given up by the call that wrote them."""
+    return max(0, segment.records - max(segment.read, segment.settled))
 
 
 def _forget_lost(segment: WrittenSegment) -> None:

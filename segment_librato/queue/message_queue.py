@@ -86,7 +86,7 @@ class MessageQueue:
         self.lock: threading.RLock = threading.RLock()
         self._changed = SignalSafeCondition(self.lock)
         self._waiting: deque[Any] = deque()  # of bytes and of `Item`
-        self._waiting_bytes = 0
+        self._waiting_bytes: int = 0
         self._oldest_at = 0.0
         self.ledger: Ledger = self._make_ledger()
         self.workers: Workers = Workers(self._changed, self.clock, closed=self._closed)

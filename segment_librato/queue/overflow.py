@@ -10,10 +10,11 @@ are due, or what becomes of them.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from segment_librato.queue.losses import Losses
-from segment_librato.queue.spooled import SpooledMessage
+from segment_librato.queue.spooled import SpooledMessage, put_back
+from segment_librato.queue.unwritten import Unwritten, write_never
 from segment_librato.spooling.format import CorruptSegmentError
 from segment_librato.spooling.merged import MergedReader
 
@@ -37,9 +38,11 @@ class Overflow:
     """The overflow of one queue.
 
     Attributes:
-        lane: writes it; its `unread` are the messages that are not in flight yet, for a moment too
-            few, if one is read back before it counts.
-        ahead: the oldest of them, if they were read.
+        lane: writes it; its `unread` are the messages that are not in flight yet, also those that
+            could not be written; for a moment too few, if one is read back before it counts.
+        ahead: the oldest of them, if they were read; for a moment of a shutdown, also those that
+            could not be written.
+        unwritten: the messages that could not be written, if nobody reads them here.
         is_being_read: whether a consumer reads more.
     """
 
@@ -53,11 +56,15 @@ class Overflow:
         self._spool = spool
         self._is_read = is_read
         self.lane: Lane = spool.run.lane(self._add)
+        late_lane: Lane = spool.run.lane(self._add)
+        self.unwritten: Unwritten = Unwritten(spool, late_lane, self.lane)
+        self._lanes = self.lane, late_lane
         self._reader = self._make_reader()
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, as a forked child must."""
+        self.unwritten.reset()
         self._reader.close()
         self._reader = self._make_reader()
         self._losses = Losses()
@@ -65,7 +72,6 @@ class Overflow:
         self._written: deque[WrittenSegment] = deque(maxlen=MAX_WATCHED)
         self.ahead: list[SpooledMessage] = []
         self.is_being_read: bool = False
-        self._to_reopen: list[WrittenSegment] = []  # the system did not let them be read
         self._fruitless: tuple[float, int] | None = None  # since when, and how many are not found
         self._left_up_to = 0  # what was written to segments with lower numbers was left
         self._partly_read: list[WrittenSegment] = []  # and the rest was left
@@ -78,7 +84,8 @@ class Overflow:
 
     def seal(self) -> None:
         """Write no more to the files that have been begun."""
-        self.lane.retire(all_of_them=True)
+        for lane in self._lanes:
+            lane.retire(all_of_them=True)
 
     def read_ahead(
         self,
@@ -134,19 +141,22 @@ class Overflow:
     ) -> None:
         """Append what fits in a batch."""
         size = 0
-        to_reopen, self._to_reopen = self._to_reopen, []
-        for segment in to_reopen:
-            reader.add(segment, segment.first)
+        if reader.is_torn:
+            for segment in reader.segments():
+                segment.to_skip = segment.read
+            reader.begin_again()
         records = reader.read()
         try:
             for segment, payload in records:
                 if segment.to_skip:
                     segment.to_skip -= 1
                     continue
+                message = SpooledMessage(payload, segment)
                 segment.read += 1
-                found.append(SpooledMessage(payload, segment))
+                found.append(message)
                 size += len(payload) + 1
                 if len(found) >= max_messages or size >= max_bytes:
+                    reader.is_torn = False
                     break
         finally:
             records.close()
@@ -158,11 +168,8 @@ class Overflow:
         found: list[SpooledMessage],
     ) -> None:
         """Leave what was read while a shutdown left all of the overflow."""
-        segments = [cast("WrittenSegment", message.segment) for message in found]
-        for segment in segments:
-            segment.read -= 1
         with lock:
-            self._partly_read += [*dict.fromkeys(segments), *reader.being_read()]
+            self._partly_read += [*put_back(found), *reader.segments()]
         self.find_gone(reader)
 
     def has_files(self) -> bool:
@@ -176,13 +183,20 @@ class Overflow:
 
         To be asked after each `read_ahead`; `now` is the time.
         """
-        if not self.lane.unread or self.ahead or self._to_reopen or self._losses:
+        if not self.lane.unread or self.ahead or self._reader.has_put_off or self._losses:
             self._fruitless = None
         elif self._fruitless is None:
             self._fruitless = now, self.lane.unread
         if self._fruitless is None or now - self._fruitless[0] <= MAX_FRUITLESS_SECONDS:
             return 0
         return min(self.lane.unread, self._fruitless[1])  # what was written since can be read
+
+    def take_unwritten(self) -> None:
+        """Have `leave` see to what is in memory only."""
+        late = self.unwritten
+        nothing: dict[SpooledMessage, int] = {}  # before, as the garbage collector may run then
+        # One statement, without a call: Ctrl-C and calls find each message here or there.
+        self.ahead, late.messages, late.size = [*self.ahead, *late.messages], nothing, 0
 
     def leave_unread(self, counts: dict[str, int], count: int) -> None:
         """Count so many messages that are not in flight yet as left."""
@@ -192,26 +206,29 @@ class Overflow:
     def leave(
         self, counts: dict[str, int], batch: InFlightBatch
     ) -> MergedReader[WrittenSegment] | None:
-        """Count what is on disk only as left; move the rest, which was read, into an empty batch.
+        """Count what is on disk only as left; move the rest into an empty batch.
 
-        Returns the reader, which is to be closed without the lock; None if a consumer reads: then
-        it does so.
+        The rest was read, or, where nobody reads, was not written. Returns the reader, which is to
+        be closed without the lock; None if a consumer reads: then it does so.
         """
         ahead, self.ahead = self.ahead, []  # it still counts as unread
-        count, reader, begun = len(ahead), self._make_reader(), next(self._spool.run.sequence)
-        # One statement: Ctrl-C, calls and who reads find each message here or there.
-        (
-            (batch.messages, counts["left"], self.lane.unread),
-            (self.ahead, self._reader, self._to_reopen, self._left_up_to),
-            (former, is_being_read),
-        ) = (
-            (ahead, counts["left"] + self.lane.unread - count, 0),
-            ([], reader, [], begun),
-            (self._reader, self.is_being_read),
-        )
+        try:
+            rest = ahead if self._is_read else write_never(ahead)
+            count, reader, begun = len(rest), self._make_reader(), next(self._spool.run.sequence)
+            nothing: list[SpooledMessage] = []
+        except BaseException:
+            self.ahead = [*ahead, *self.ahead]  # a consumer may have read more meanwhile
+            raise
+        # No call between these, and no object that could start the garbage collector: Ctrl-C,
+        # calls, also those of a `__del__`, and who reads find each message here or there.
+        counts["left"], self.lane.unread = counts["left"] + self.lane.unread - count, 0
+        former, is_being_read, self._reader = self._reader, self.is_being_read, reader
+        batch.messages, late, self.ahead = rest, self.ahead, nothing
+        self._left_up_to = begun
+        self._partly_read += put_back(late)  # by a consumer, meanwhile
         if is_being_read:
             return None
-        self._partly_read += former.being_read()
+        self._partly_read += former.segments()
         return former
 
     def take_partly_read(self) -> list[WrittenSegment]:
@@ -230,7 +247,7 @@ class Overflow:
         """Return some of what is lost, once; None if nothing is."""
         return self._losses.claim()
 
-    def count_left(self, loss: Loss) -> int:
+    def count_left_of(self, loss: Loss) -> int:
         """Return how many of these messages were left, and so are not unread any more."""
         return loss.count_in_older(self._left_up_to)
 
@@ -258,18 +275,19 @@ class Overflow:
         else:
             self._written.append(segment)
 
-    def _cannot_be_read(self, segment: WrittenSegment, error: Exception) -> None:
-        """Give up what is lost; try once more later, if it is the system that says no."""
+    def _cannot_be_read(self, segment: WrittenSegment, error: Exception) -> bool:
+        """Give up what is lost; return whether it is the system that says no, for now."""
         segment.look()
-        if segment.is_gone:
-            self._losses.add_gone([segment])
-        elif isinstance(error, OSError):
+        if isinstance(error, OSError) and not segment.is_gone:
             self._spool.note_unreadable(segment.path, error)
             segment.to_skip = segment.read
-            self._to_reopen.append(segment)
+            return True
+        if segment.is_gone:
+            self._losses.add_gone([segment])
         else:
             offset = error.offset if isinstance(error, CorruptSegmentError) else 0
             self._losses.add_damaged(segment, offset)
+        return False
 
     def _has_ended(self, segment: WrittenSegment) -> None:
         """Note how many messages a segment had, now that nobody writes it."""

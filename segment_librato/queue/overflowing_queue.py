@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from segment_librato.process.locks import Waiter
     from segment_librato.queue.losses import Loss
     from segment_librato.queue.schedule import BatchRules, Schedule
+    from segment_librato.queue.unwritten import Unwritten
     from segment_librato.spooling.spool import Spool
 
 __all__ = ["OverflowingQueue"]
@@ -35,6 +36,7 @@ class OverflowingQueue(PatientQueue):
 
     Attributes:
         spool: what is on disk.
+        unwritten: what is in memory only, if this queue only writes.
     """
 
     _lengths = staticmethod(lengths_of_spooled)
@@ -62,6 +64,8 @@ class OverflowingQueue(PatientQueue):
         self._only_writes = not spool.config.deliver
         self._lane = spool.run.lane()  # of what is in memory, too
         self._overflow = Overflow(spool, is_read=not self._only_writes)
+        self.unwritten: Unwritten = self._overflow.unwritten
+        # Not `super()`, which may be a `GaugeQueue`, and makes a schedule of its own.
         PatientQueue.__init__(self, max_size, rules, max_bytes, clock, schedule)
 
     def reset(self) -> None:
@@ -128,7 +132,7 @@ class OverflowingQueue(PatientQueue):
         overflow, counts = self._overflow, self._ledger.counts
         loss = overflow.claim_loss()
         if loss:
-            lane, count, left = overflow.lane, loss.count, overflow.count_left(loss)
+            lane, count, left = overflow.lane, loss.count, overflow.count_left_of(loss)
             unread, lost = count - left, [SpooledMessage(b"", None)] * count
             self._ledger.add(batch)
             batch.first -= left  # these have counted as taken before

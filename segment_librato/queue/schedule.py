@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from segment_librato.foreign.interruption import is_interruption
 
 if TYPE_CHECKING:
+    from abc import abstractmethod
     from collections import deque
     from collections.abc import Callable, Collection, Iterable
     from typing import Protocol
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     class Item(Protocol):
         """An entry of a queue that is not bytes yet: it becomes bytes when it leaves."""
 
+        @abstractmethod
         def __len__(self) -> int:
             """Return about how many bytes it will be; always the same number."""
 
+        @abstractmethod
         def __bytes__(self) -> bytes:
             """Return what leaves; from then on it does not change."""
 

@@ -11,7 +11,6 @@ written or read, when a batch is due, threads or the network.
 from __future__ import annotations
 
 import threading
-from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
 from segment_librato.process.locks import synchronized
@@ -19,16 +18,13 @@ from segment_librato.queue.ledger import InFlightBatch
 from segment_librato.queue.message_queue import REFUSED
 from segment_librato.queue.overflowing_queue import OverflowingQueue
 from segment_librato.queue.patient_queue import ALL
-from segment_librato.queue.schedule import UNBOUNDED
 from segment_librato.queue.spooled import (
     SpooledMessage,
     delete_settled,
     drop_record,
-    is_spooled,
     keep_only,
     segments_of,
 )
-from segment_librato.queue.unwritten import Unwritten
 
 if TYPE_CHECKING:
     from segment_librato.queue.schedule import Item
@@ -37,16 +33,11 @@ __all__ = ["SpooledQueue"]
 
 
 class SpooledQueue(OverflowingQueue):
-    """A queue with a spool. Thread-safe.
-
-    Attributes:
-        unwritten: what is in memory only, if this queue only writes.
-    """
+    """A queue with a spool. Thread-safe."""
 
     def reset(self) -> None:
         """Forget everything, as a forked child must; it writes to files of its own."""
         super().reset()
-        self.unwritten: Unwritten = Unwritten()
         self._told_left = 0  # messages of which `take_left` has told
         # Who lets go of the files waits until a thread that rewrites them is done.
         self._rewriting: threading.RLock = threading.RLock()
@@ -111,13 +102,14 @@ class SpooledQueue(OverflowingQueue):
 
     def _offer_overflow(self, data: bytes, *, has_room: bool) -> Literal["due", "refused"] | None:
         """Take a message in that goes to disk only; see `offer`."""
-        if not self._overflow.write(data):
-            message = SpooledMessage(data, None)
-            state = super().offer(message, has_room=has_room)
-            if self._only_writes and state is not REFUSED:
-                self.unwritten.add(message)
-            return state
-        return self._wake() if self.qsize() >= self._wake_at_messages else None
+        if self._overflow.write(data):
+            return self._wake() if self.qsize() >= self._wake_at_messages else None
+        if not self._only_writes:
+            return super().offer(SpooledMessage(data, None), has_room=has_room)
+        if not (has_room or self._has_room(len(data) + 1)):
+            return REFUSED
+        self.unwritten.add(data)
+        return None
 
     def _is_to_wake(self) -> bool:
         """Return whether so much waits that a consumer is to look."""
@@ -140,14 +132,16 @@ class SpooledQueue(OverflowingQueue):
 
     def _why_full(self) -> str:
         if self.spool.is_in_trouble:
-            return super()._why_full()
+            return self.unwritten.why_full() if self._only_writes else super()._why_full()
         bound = self.spool.config.max_bytes
         return f"the spool has {self.spool.size} bytes of at most {bound}"
 
     def _has_room(self, size: int) -> bool:
-        if self.spool.is_in_trouble:
-            return super()._has_room(size)
-        return self.spool.has_room(size)
+        if not self.spool.is_in_trouble:
+            return self.spool.has_room(size)
+        if self._only_writes:
+            return self.unwritten.has_room(size, self._max_size, self._max_bytes)
+        return super()._has_room(size)
 
     def abandon(self, left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]]) -> None:
         """Leave what is on disk, and claim every other message that has no outcome."""
@@ -155,9 +149,9 @@ class SpooledQueue(OverflowingQueue):
         self._look_for_files()
         ahead = InFlightBatch()
         with self.lock:
-            self.unwritten.forget()
             self._ledger.add(ahead)
             try:
+                self._overflow.take_unwritten()
                 reader = self._overflow.leave(self._ledger.counts, ahead)
             finally:
                 if not ahead.messages:
@@ -166,6 +160,7 @@ class SpooledQueue(OverflowingQueue):
         if reader:
             self._overflow.find_gone(reader)
         self._tell_losses()
+        self.unwritten.write()  # which frees the memory of what was claimed
         self.workers.wake()  # those that have to leave
 
     def drop_settled(self) -> None:
@@ -195,23 +190,11 @@ class SpooledQueue(OverflowingQueue):
 
     def waits_in_memory(self) -> bool:
         """Return whether anything waits that is not on disk. Takes no lock."""
-        return not all(map(is_spooled, self._waiting.copy()))
-
-    def write_unwritten(self, at_most: int) -> None:
-        """Write the oldest of what could not be written before; see `Unwritten`. Takes no lock."""
-        self.unwritten.write(self.spool, self._lane, at_most)
+        return bool(self.unwritten or self._overflow.ahead)
 
     def write_what_waits(self) -> bool:
-        """Write what could not be written before, and free memory; return whether all is on disk.
-
-        Not under the lock.
-        """
-        self.write_unwritten(UNBOUNDED)
-        with self.lock:
-            waiting, batch = self._waiting.copy(), InFlightBatch()
-            on_disk = [*takewhile(is_spooled, waiting)]
-            if on_disk and self._fill(batch, len(on_disk), UNBOUNDED):
-                self._ledger.leave(batch)
+        """Write what could not be written before; return whether all is on disk. Takes no lock."""
+        self.unwritten.write()
         return not self.waits_in_memory()
 
     # The consumers' side

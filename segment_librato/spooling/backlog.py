@@ -36,7 +36,7 @@ class LeftBatch(NamedTuple):
 
     Attributes:
         messages: the JSON of each, and the segment that has to be told of its outcome: in this
-            order, by `count_settled` and then `delete_if_settled`.
+            order, in `settled`, and then by `delete_if_settled`.
         is_expired: whether they are too old to be delivered.
     """
 

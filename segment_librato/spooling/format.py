@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from zlib import crc32
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = [
     "HEADER",
@@ -45,10 +45,10 @@ _RECORD = struct.Struct("<HHI")
 _SEQUENCE = struct.Struct("<Q")
 _UNCHECKED = struct.Struct("<8sHH")
 
-pack_head = _RECORD.pack
-pack_sequence = _SEQUENCE.pack
-unpack_head = _RECORD.unpack_from
-unpack_sequence = _SEQUENCE.unpack_from
+pack_head: Callable[[int, int, int], bytes] = _RECORD.pack
+pack_sequence: Callable[[int], bytes] = _SEQUENCE.pack
+_unpack_head = _RECORD.unpack_from
+_unpack_sequence = _SEQUENCE.unpack_from
 
 _start = _UNCHECKED.pack(MAGIC, VERSION, 0)
 HEADER: bytes = _start + struct.pack("<I", crc32(_start))
@@ -147,7 +147,7 @@ class SegmentReader:
                 if not self._fill(head_size):
                     return
                 ahead, used = self._ahead, self._used
-            length, complement, check = unpack_head(ahead, used)
+            length, complement, check = _unpack_head(ahead, used)
             if length ^ complement != 0xFFFF:  # noqa: PLR2004  see the format
                 if self._is_zero_to_the_end(used):
                     return
@@ -165,7 +165,7 @@ class SegmentReader:
                 raise CorruptSegmentError(self.offset)
             self._used = used = end
             self.offset += size
-            yield unpack_sequence(body)[0], body[_SEQUENCE.size :]
+            yield _unpack_sequence(body)[0], body[_SEQUENCE.size :]
 
     def _fill(self, size: int) -> bool:
         """Have this many unused bytes ahead; return False if the file ends before."""

@@ -17,6 +17,7 @@ from zlib import crc32
 from segment_librato.foreign.interruption import is_interruption, let_through
 from segment_librato.process.clock import monotonic
 from segment_librato.spooling.format import RECORD_BYTES, pack_head, pack_sequence
+from segment_librato.spooling.segment import NOWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +56,8 @@ class Lane:
     """Segments that calls write to, each for one call at a time. Thread-safe, without a lock.
 
     Attributes:
-        unread: how many records were written, less what readers have subtracted.
+        unread: how many records were written; who reads them, or counts other messages with them,
+            changes it.
     """
 
     def __init__(self, run: Files, on_new: Callable[[WrittenSegment, int], None]) -> None:
@@ -101,7 +103,7 @@ class Lane:
                 segment.undo()
             segment.size += written
             segment.records += 1  # no call between these: the record counts, or does not
-            self.unread += 1
+            self.unread += segment.path is not NOWHERE  # this is no child, forked meanwhile
             if entry is not None:
                 entry.segment = segment
             segment.written_at = now

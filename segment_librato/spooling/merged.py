@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from segment_librato.foreign.interruption import let_through
@@ -62,19 +62,25 @@ class _Open(Generic[Kind]):
 
 
 class MergedReader(Generic[Kind]):
-    """Reads segments in the order of their records. For one thread at a time."""
+    """Reads segments in the order of their records. For one thread at a time.
+
+    Attributes:
+        is_torn: whether `begin_again` has to come before the next read, as an exception has ended
+            the last one. Whoever stops a read before its end sets it to False.
+    """
 
     def __init__(
         self,
         on_end: Callable[[Kind], None],
-        on_trouble: Callable[[Kind, Exception], None],
+        on_trouble: Callable[[Kind, Exception], object],
     ) -> None:
         """Read nothing yet.
 
         Args:
             on_end: called with a segment when all its records were read, and it is sealed.
             on_trouble: called with one that cannot be read on, and with a CorruptSegmentError, an
-                UnknownVersionError or an OSError.
+                UnknownVersionError or an OSError; returns whether the next read is to begin it
+                again.
         """
         self._on_end = on_end
         self._on_trouble = on_trouble
@@ -82,15 +88,41 @@ class MergedReader(Generic[Kind]):
         self._ahead: list[tuple[int, int, _Open[Kind]]] = []
         self._exhausted: list[tuple[int, _Open[Kind]]] = []  # for now
         self._yielded: tuple[int, _Open[Kind]] | None = None  # what comes next is not read yet
+        self._put_off: list[tuple[int, Kind]] = []  # to the next read
         self._added = 0
+        self._given: dict[Kind, int] = {}  # that are not read to their end, wherever they are
+        self.is_torn: bool = False
 
     def add(self, segment: Kind, first: int) -> None:
         """Read this segment as well; `first` is the sequence number of its first record."""
         self._added += 1
-        heappush(self._unopened, (first, self._added, segment))
+        entry = first, self._added, segment
+        self._given[segment] = first  # no call between these
+        heappush(self._unopened, entry)
+
+    def _add_again(self, segments: list[tuple[int, Kind]]) -> None:
+        """Read these segments once more, and empty the list; each with its `first`, as in `add`."""
+        added = self._added + 1
+        entries = [(first, at, one) for at, (first, one) in enumerate(segments, added)]
+        self._added += len(entries)
+        # No call between these: Ctrl-C finds each segment here or there.
+        self._unopened += entries
+        del segments[:]
+        heapify(self._unopened)
+
+    def begin_again(self) -> None:
+        """Read all of them from their beginning, as an exception may have left some anywhere."""
+        given = self._given.copy()  # before: calls add segments
+        unopened = {one for _, _, one in self._unopened.copy()}
+        self._close_opened()
+        self._put_off = []
+        self._add_again([(first, one) for one, first in given.items() if one not in unopened])
+        self.is_torn = False
 
     def read(self) -> Generator[tuple[Kind, bytes], None, None]:
         """Yield the records that are written so far, in order, with their segments."""
+        self.is_torn = True
+        self._add_again(self._put_off)
         exhausted, self._exhausted = self._exhausted, []
         for number, opened in exhausted:
             self._look_ahead(number, opened)
@@ -101,6 +133,7 @@ class MergedReader(Generic[Kind]):
                 self._look_ahead(*yielded)
             self._open_what_is_due()
             if not self._ahead:
+                self.is_torn = False
                 return
             _, number, opened = heappop(self._ahead)
             self._yielded = number, opened
@@ -109,28 +142,30 @@ class MergedReader(Generic[Kind]):
     @property
     def has_files(self) -> bool:
         """Whether files are open, or will be."""
-        return bool(self._unopened or self._ahead or self._exhausted or self._yielded)
+        return bool(self._given)
 
-    def being_read(self) -> list[Kind]:
-        """Return the segments that are open."""
-        opened = [one for _, _, one in self._ahead] + [one for _, one in self._exhausted]
-        if self._yielded:
-            opened.append(self._yielded[1])
-        return [one.segment for one in opened]
+    @property
+    def has_put_off(self) -> bool:
+        """Whether the next read begins any again, because of an error."""
+        return bool(self._put_off)
 
     def segments(self) -> list[Kind]:
         """Return the segments that are not read to their end."""
-        return [segment for _, _, segment in self._unopened] + self.being_read()
+        return [*self._given]
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files, and forget all segments."""
+        self._close_opened()
+        self._unopened, self._put_off, self._given = [], [], {}
+
+    def _close_opened(self) -> None:
         for _, _, opened in self._ahead:
             opened.close()
         for _, opened in self._exhausted:
             opened.close()
         if self._yielded:
             self._yielded[1].close()
-        self._unopened, self._ahead, self._exhausted, self._yielded = [], [], [], None
+        self._ahead, self._exhausted, self._yielded = [], [], None
 
     def _open_what_is_due(self) -> None:
         while self._unopened:
@@ -141,7 +176,7 @@ class MergedReader(Generic[Kind]):
                 opened = _Open(segment)
             except (CorruptSegmentError, OSError, UnknownVersionError) as error:
                 let_through(error, error.__context__)
-                self._on_trouble(segment, error)
+                self._end_with(segment, error)
             else:
                 self._look_ahead(number, opened)
 
@@ -154,15 +189,22 @@ class MergedReader(Generic[Kind]):
             if not isinstance(error, (CorruptSegmentError, OSError)):
                 raise
             let_through(error, error.__context__)
-            self._on_trouble(opened.segment, error)
+            self._end_with(opened.segment, error)
             return
         if first is not None:
             heappush(self._ahead, (first, number, opened))
         elif was_sealed:
             opened.close()
             self._on_end(opened.segment)
+            self._given.pop(opened.segment, None)
         else:
             self._exhausted.append((number, opened))
+
+    def _end_with(self, segment: Kind, error: Exception) -> None:
+        if self._on_trouble(segment, error):
+            self._put_off.append((self._given[segment], segment))
+        else:
+            self._given.pop(segment, None)
 
 
 def _open(path: str, _flags: int) -> int:

@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Literal
 
 from segment_librato.foreign.interruption import Suppressed, let_through
 from segment_librato.spooling.folder import sync_folder
-from segment_librato.spooling.format import HEADER, CorruptSegmentError, SegmentReader, pack
+from segment_librato.spooling.format import (
+    HEADER,
+    CorruptSegmentError,
+    SegmentReader,
+    UnknownVersionError,
+    pack,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections import Counter
+    from collections.abc import Callable, Iterable
     from io import FileIO
     from pathlib import Path
     from typing import BinaryIO
@@ -36,7 +43,7 @@ COPY_SUFFIX = ".copy"
 COPY_BYTES = 64 * 1024
 
 
-def keep_rest(segment: WrittenSegment, left: set[bytes]) -> None:
+def keep_rest(segment: WrittenSegment, left: Counter[bytes]) -> None:
     """Drop the messages of a segment of this process that have their outcome.
 
     It stays as it is if the sums do not agree, as while a thread still reports some of them, or if
@@ -44,25 +51,21 @@ def keep_rest(segment: WrittenSegment, left: set[bytes]) -> None:
 
     Args:
         segment: one that is sealed.
-        left: those that were left, of the messages which were not only on disk.
+        left: how often each was left, of the messages which were not only on disk. If some say the
+            same, the youngest are kept.
     """
     were_in_memory = segment.read or segment.records
     count = segment.records - segment.settled
-    if segment.settled + len(left) != were_in_memory:
+    if segment.settled + left.total() != were_in_memory:
         return
     try:
         with open_segment(segment.path) as file:
-            kept = [
-                (number, payload)
-                for at, (number, payload) in enumerate(SegmentReader(file))
-                if payload in left or at >= were_in_memory
-            ]
+            kept = _keep([*SegmentReader(file)], were_in_memory, left)
         if len(kept) == count > 0:
             _rewrite(segment.path, kept)
             segment.records, segment.settled = count, 0
-    except (OSError, CorruptSegmentError) as error:
-        if isinstance(error, OSError):
-            let_through(error, error.__context__)
+    except (OSError, CorruptSegmentError, UnknownVersionError) as error:
+        let_through(error, error.__context__)
 
 
 def write_anew(run: Run, payloads: Iterable[bytes]) -> bool:
@@ -91,33 +94,51 @@ def drop_first(path: Path, settled: int) -> None:
     Raises:
         OSError: it is as before.
     """
-    copy = path.with_suffix(COPY_SUFFIX)
-    try:
-        with open_segment(path) as old, open(copy, "wb", opener=open_private) as new:
+
+    def write_rest(new: BinaryIO) -> None:
+        with open_segment(path) as old:
             reader = SegmentReader(old)
             for _ in zip(range(settled), reader, strict=False):
                 pass
             old.seek(reader.offset)
-            new.write(HEADER)
             copy_rest(old, new)
-            times = os.fstat(old.fileno())
-        os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
-        copy.replace(path)
-    except BaseException:
-        with Suppressed(OSError):
-            copy.unlink()
-        raise
+
+    _replace(path, write_rest)
+
+
+def _keep(
+    records: list[tuple[int, bytes]], were_in_memory: int, left: Counter[bytes]
+) -> list[tuple[int, bytes]]:
+    """Return the records of what was left; all from an index on were on disk only."""
+    kept: list[tuple[int, bytes]] = []
+    missing = left.copy()
+    for at, record in reversed([*enumerate(records)]):
+        if at >= were_in_memory:
+            kept.append(record)
+        elif missing[record[1]]:
+            missing[record[1]] -= 1
+            kept.append(record)
+    return kept[::-1]
 
 
 def _rewrite(path: Path, records: Iterable[tuple[int, bytes]]) -> None:
     """Have a file consist of these records; it keeps its age. Raises OSError: it is as before."""
+
+    def write_records(new: BinaryIO) -> None:
+        new.writelines(pack(number, payload) for number, payload in records)
+        new.flush()
+        os.fsync(new.fileno())
+
+    _replace(path, write_records)
+
+
+def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Have a file consist of a header and what a function writes; see `_rewrite`."""
     copy = path.with_suffix(COPY_SUFFIX)
     try:
         with open(copy, "wb", opener=open_private) as new:
             new.write(HEADER)
-            new.writelines(pack(number, payload) for number, payload in records)
-            new.flush()
-            os.fsync(new.fileno())
+            write(new)
         times = path.lstat()
         os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
         copy.replace(path)

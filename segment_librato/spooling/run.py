@@ -79,7 +79,9 @@ class Run:
             folder.lock.release()
         self.written, self.is_clean = 0, True
 
-    def lane(self, on_new: Callable[[WrittenSegment, int], None] = lambda *_: None) -> Lane:
+    def lane(
+        self, on_new: Callable[[WrittenSegment, int], None] = lambda _segment, _count: None
+    ) -> Lane:
         """Return a new lane; see there."""
         lane = Lane(self, on_new)
         self._lanes.append(lane)

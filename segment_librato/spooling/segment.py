@@ -10,6 +10,7 @@ import errno
 import math
 import os
 import stat
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,11 +18,12 @@ from segment_librato.foreign.interruption import Suppressed, let_through
 from segment_librato.spooling.format import HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
-__all__ = ["Entry", "Segment", "WrittenSegment"]
+__all__ = ["NOWHERE", "Entry", "Segment", "WrittenSegment"]
 
-NOWHERE = Path(os.devnull, "nothing")  # no file can ever be there
+NOWHERE = Path(os.devnull, "nothing")
+"""Where no file can ever be: the path of a segment of the parent, in a forked child."""
 
 _FLAGS = (
     os.O_WRONLY
@@ -31,6 +33,9 @@ _FLAGS = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
+
+
+_is_gone = attrgetter("is_gone")
 
 
 class Entry:
@@ -56,8 +61,8 @@ class Segment:
             another one did.
         is_sealed: whether no more are written.
         is_counted: whether `records` counts all of them.
-        is_gone: whether the file is lost to this process before that: somebody has deleted it, or
-            this is a forked child.
+        is_gone: whether the file is lost to this process before all its messages have their
+            outcome: somebody has deleted it, or this is a forked child.
     """
 
     __slots__ = (
@@ -72,21 +77,20 @@ class Segment:
     )
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.records = self.settled = 0
+        self.path: Path = path
+        self.records: int = 0
+        self.settled: int = 0
         self.written_at: float = math.inf
         self.is_sealed: bool = True
         self.is_counted: bool = False
         self.is_gone: bool = False
 
-    @property
-    def parts(self) -> Iterable[Segment]:
-        """The segments that it stands for: itself. What is like a segment may stand for several."""
-        return (self,)
+    def shares(self, messages: int) -> Mapping[Segment, int]:
+        """Return how many records of so many messages it has.
 
-    def count_settled(self, count: int) -> None:
-        """Count records that have their outcome. Does no I/O."""
-        self.settled += count
+        What is like a segment may stand for several, and return how many each of them has.
+        """
+        return {self: messages}
 
     def look(self) -> None:
         """Note whether somebody has deleted the file, or put something else in its place."""
@@ -121,14 +125,23 @@ class WrittenSegment(Segment):
 
     __slots__ = ("began", "descriptor", "first", "read", "size", "synced", "to_skip")
 
+    path: Path
+    is_gone: bool
+    is_sealed: bool
+    written_at: float
+
     def __init__(self, path: Path, began: float, first: int = 0) -> None:
         """Make no file yet."""
-        self.descriptor = -1
+        self.descriptor: int = -1
         super().__init__(path)
         self.is_sealed = False
-        self.began = self.written_at = began
-        self.first = first
-        self.size = self.synced = self.read = self.to_skip = 0
+        self.began: float = began
+        self.written_at = began
+        self.first: int = first
+        self.size: int = 0
+        self.synced: int = 0
+        self.read: int = 0
+        self.to_skip: int = 0
 
     def open(self) -> None:
         """Make the file.
@@ -137,8 +150,9 @@ class WrittenSegment(Segment):
             OSError: it cannot be made; nothing is left of it.
         """
         path = os.fspath(self.path)
-        # No call between the look whether it is still ours, see `disown`, and the system call.
-        self.descriptor = os.open((path, os.devnull)[self.is_gone], _FLAGS, 0o600)
+        # All in C: whether it is still ours, see `disown`, the system call, and that it is known.
+        found = map((path, os.devnull).__getitem__, map(_is_gone, (self,)))
+        (self.descriptor,) = map(os.open, found, (_FLAGS,), (0o600,))
         try:
             written = os.write((self.descriptor, -1)[self.is_gone], HEADER)
             if written != len(HEADER):

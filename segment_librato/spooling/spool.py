@@ -78,7 +78,8 @@ class Spool:
     def reset(self) -> None:
         """Count from 0, and know nothing of the disk, as a forked child must; it logs nothing."""
         self.run.reset_after_fork()
-        self.quarantined = self.errors = 0
+        self.quarantined: int = 0
+        self.errors: int = 0
         self._sync_at = -math.inf
         self._retry_at = 0.0  # when the disk is tried again; 0 without trouble
         self._has_warned = False

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import inspect
 import os
+import shutil
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from support.background import Background
-from support.interruptions import INTERRUPTIONS, interrupted, strike
+from support.interruptions import strike, within
 from support.signal_handlers import call_with_handler
 
 from segment_librato.config.spool import SpoolConfig
 from segment_librato.errors import QueueFullError
 from segment_librato.process.clock import Clock, Waitable
-from segment_librato.queue import losses, overflowing_queue
+from segment_librato.queue import losses, overflowing_queue, spooled
 from segment_librato.queue import overflow as overflow_module
 from segment_librato.queue.ledger import InFlightBatch
 from segment_librato.queue.message_queue import REFUSED
 from segment_librato.queue.overflow import Overflow
 from segment_librato.queue.overflowing_queue import POLL_SECONDS
-from segment_librato.queue.patient_queue import ALL, FIRST_PAUSE, MAX_SET_ASIDE, MIN_BATCH_SECONDS
+from segment_librato.queue.patient_queue import FIRST_PAUSE, MAX_SET_ASIDE, MIN_BATCH_SECONDS
 from segment_librato.queue.schedule import BatchRules
 from segment_librato.queue.spooled_queue import SpooledQueue
+from segment_librato.spooling import format as format_module
 from segment_librato.spooling import merged
 from segment_librato.spooling import spool as spool_module
 from segment_librato.spooling.orphan import find_orphans
@@ -32,7 +37,7 @@ from segment_librato.spooling.segment import WrittenSegment
 from segment_librato.spooling.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from segment_librato.errors import SpoolCorruptError
@@ -152,6 +157,31 @@ def test_wherever_a_call_is_interrupted_its_message_counts_with_its_record_or_no
     assert outcomes == {1, 2}
 
 
+def test_wherever_an_outcome_is_interrupted_it_counts_in_the_files_or_not_at_all(
+    tmp_path: Path,
+) -> None:
+    place, is_struck = 0, True
+    outcomes = set()
+    while is_struck:
+        place += 1
+        spool = Spool.open(SpoolConfig(tmp_path / str(place), fsync=None), "key", "host")
+        queue = SpooledQueue(spool, 100, BatchRules(2, 100, 5_000, LONG))
+        fill(queue, b"1", b"2")
+        queue._lane.retire(all_of_them=True)  # noqa: SLF001  so that the next one has a file of its own
+        fill(queue, b"3")
+        batch = queue.take_now()
+        assert batch
+        segments = {message.segment for message in batch.messages}
+        assert len(segments) == 2
+        call = partial(queue.ledger.mark_delivered, batch, 3)
+        is_struck = strike(call, place, KeyboardInterrupt) is not False
+        delivered = queue.ledger.stats().delivered
+        assert sum(segment.settled for segment in segments) == delivered, f"place {place}"
+        outcomes.add(delivered)
+        queue.close_files()
+    assert outcomes == {0, 3}
+
+
 def test_with_fsync_0_a_time_limit_during_the_sync_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,15 +226,32 @@ def test_a_signal_handler_may_flush_at_any_bytecode_of_a_take_from_the_overflow(
     assert step > 10
 
 
-def test_a_shutdown_while_a_consumer_reads_leaves_only_what_has_no_outcome(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def queue_with_left(tmp_path: Path) -> SpooledQueue:
+    """Make a queue with an overflow of which a batch of three is delivered."""
     queue = make_queue_with_overflow(tmp_path)
     for _ in range(2):  # the window, and the first batch of the overflow
         batch = queue.take_now()
         assert batch
         queue.ledger.mark_delivered(batch, len(batch.messages))
-    read = Overflow._read  # noqa: SLF001  in which a consumer is
+    return queue
+
+
+def end(queue: SpooledQueue) -> list[bytes]:
+    """End a shutdown; return what it has left."""
+    assert queue.take_left()[0] == OVERFLOWING - 4
+    queue.drop_settled()
+    queue.close_files()
+    (orphan,) = find_orphans(queue.spool.folder, lambda error: pytest.fail(str(error)))
+    left = [payload for _, payload in orphan.messages()]
+    orphan.close()
+    return left
+
+
+def test_a_shutdown_while_a_consumer_reads_leaves_only_what_has_no_outcome(
+    queue_with_left: SpooledQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, read = queue_with_left, Overflow._read  # noqa: SLF001  in which a consumer is
 
     def read_during_a_shutdown(*arguments: Any) -> None:
         read(*arguments)
@@ -212,13 +259,69 @@ def test_a_shutdown_while_a_consumer_reads_leaves_only_what_has_no_outcome(
 
     monkeypatch.setattr(Overflow, "_read", read_during_a_shutdown)
     assert queue.take_now() is None
-    assert queue.take_left()[0] == OVERFLOWING - 4
-    queue.drop_settled()
+    assert end(queue) == [b"%d" % number for number in range(4, OVERFLOWING)]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_shutdown_at_the_end_of_a_read_leaves_only_what_has_no_outcome(
+    queue_with_left: SpooledQueue, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    """A shutdown that is interrupted leaves to the next one what was read meanwhile."""
+    queue, read, make_reader = queue_with_left, Overflow._read, Overflow._make_reader  # noqa: SLF001
+    is_left_soon, has_read = threading.Event(), threading.Event()
+    shutdowns: list[Background] = []
+
+    def shut_down() -> None:
+        with pytest.raises(KeyboardInterrupt) if fails else contextlib.nullcontext():
+            queue.abandon([])
+
+    def read_during_a_shutdown(*arguments: Any) -> None:
+        read(*arguments)
+        shutdowns.append(Background(shut_down))
+        assert is_left_soon.wait(10)
+
+    def wait_for_who_reads(overflow: Overflow) -> MergedReader[WrittenSegment]:
+        is_left_soon.set()
+        assert has_read.wait(10)
+        if fails:
+            raise KeyboardInterrupt
+        return make_reader(overflow)
+
+    overflow = queue._overflow  # noqa: SLF001
+    with monkeypatch.context() as patch:
+        patch.setattr(Overflow, "_read", read_during_a_shutdown)
+        patch.setattr(Overflow, "_make_reader", wait_for_who_reads)
+        assert overflow.read_ahead(queue.lock, [], (3, 500))
+        has_read.set()
+        assert shutdowns[0].wait() is None
+    left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]] = []
+    if fails:
+        assert [bytes(one) for one in overflow.ahead] == [b"4", b"5", b"6"]
+        queue.abandon(left_over)
+    assert left_over == []
+    assert end(queue) == [b"%d" % number for number in range(4, OVERFLOWING)]
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_a_shutdown_knows_of_files_that_the_system_does_not_let_be_read(
+    queue_with_left: SpooledQueue, monkeypatch: pytest.MonkeyPatch, *, is_deleted: bool
+) -> None:
+    queue = queue_with_left
+
+    def fail(_: object) -> NoReturn:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(merged._Open, "advance", fail)  # noqa: SLF001
+        assert queue.take_now() is None
+    if is_deleted:
+        shutil.rmtree(queue.spool.folder)
+    queue.abandon([])
+    if is_deleted:
+        assert queue.ledger.stats().failed == OVERFLOWING - 4
+    else:
+        assert end(queue) == [b"%d" % number for number in range(4, OVERFLOWING)]
     queue.close_files()
-    (orphan,) = find_orphans(queue.spool.folder, lambda error: pytest.fail(str(error)))
-    left = [payload for _, payload in orphan.messages()]
-    orphan.close()
-    assert left == [b"%d" % number for number in range(4, OVERFLOWING)]
 
 
 def test_a_newcomer_does_not_overtake_a_call_that_waits_for_room(
@@ -238,42 +341,6 @@ def test_a_newcomer_does_not_overtake_a_call_that_waits_for_room(
     assert waits.wait() is None
     assert queue.take_now().unclaimed == (b"1", b"waits")  # type: ignore[union-attr]
     queue.close_files()
-
-
-# What could not be written for a while
-
-
-@pytest.mark.parametrize("exceptions", INTERRUPTIONS)
-def test_an_interruption_while_what_waits_is_written_loses_nothing(
-    tmp_path: Path, exceptions: Sequence[type[BaseException]]
-) -> None:
-    place, is_struck = 0, True
-    while is_struck:
-        place += 1
-        path = tmp_path / str(place)
-        spool = Spool.open(SpoolConfig(path, fsync=None, deliver=False), "key", "host")
-        queue = SpooledQueue(spool, 100, BatchRules(2, 100, 50, LONG))
-        fill(queue, b"0")
-        spool._retry_at = ALL  # noqa: SLF001  the disk is in trouble
-        fill(queue, b"1", b"2", b"3")
-        spool._retry_at = 0.0  # noqa: SLF001  it works again
-        is_struck = interrupted(partial(queue.write_unwritten, 10), place, exceptions)
-        assert_sums(queue, accepted=4, failed=0)
-        assert len(queue._waiting) == 3  # noqa: SLF001  still
-        queue.write_what_waits()
-        left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]] = []
-        queue.abandon(left_over)
-        failed = [message for _, unclaimed in left_over for message in unclaimed]
-        for batch, unclaimed in left_over:
-            queue.ledger.mark_failed(batch, len(unclaimed))
-        assert_sums(queue, accepted=4, failed=len(failed))
-        queue.close_files()
-        (orphan,) = find_orphans(spool.folder, lambda error: pytest.fail(str(error)))
-        on_disk = [payload for _, payload in orphan.messages()]
-        orphan.close()
-        assert {*on_disk, *failed} == {b"0", b"1", b"2", b"3"}
-        assert len(failed) <= 1
-    assert (on_disk, failed) == ([b"0", b"1", b"2", b"3"], [])
 
 
 # Batches that were set aside
@@ -385,6 +452,37 @@ def test_a_consumer_that_must_leave_sleeps_if_what_is_left_cannot_be_read(
         assert_asleep(queue, until_retry=POLL_SECONDS)
     assert take(queue) == [b"on disk only"]
     queue.close_files()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed")
+@pytest.mark.parametrize("opens_again", [True, False])
+def test_wherever_files_are_read_an_interruption_forgets_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, opens_again: bool
+) -> None:
+    def open_(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    files = (overflow_module, merged, format_module, spooled)
+    is_place = within(*[inspect.getfile(module) for module in files])
+    place, is_struck = 0, True
+    while is_struck:
+        place += 1
+        queue = make_queue_with_overflow(tmp_path / str(place))
+        queue._overflow.seal()  # noqa: SLF001  so that there are two files
+        fill(queue, b"%d" % OVERFLOWING)
+        assert take(queue) == [b"0"]
+        if opens_again:
+            with monkeypatch.context() as patch:
+                patch.setattr(merged, "_open", open_)
+                assert queue.take_now() is None
+        call = partial(queue._read_ahead, max_messages=100)  # noqa: SLF001  as consumers do
+        is_struck = strike(call, place, KeyboardInterrupt, is_place) is not False
+        found: list[bytes] = []
+        while batch := queue.take_now():
+            found += batch.unclaimed
+        assert found == [b"%d" % number for number in range(1, OVERFLOWING + 1)], f"place {place}"
+        queue.close_files()
+    assert place > 5
 
 
 # What is lost on disk, and what is left there

@@ -69,7 +69,7 @@ def run(path: Path, server: LocalSegment, script: str, clock: float = 0) -> str:
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert (process.returncode, process.stderr) == (0, "")

@@ -45,7 +45,7 @@ SCRIPT = """
                 signal.raise_signal(signal.SIGUSR1)
 
     def settle(segment, count):
-        segment.count_settled(count)
+        segment.settled += count
         segment.delete_if_settled()
 
     def write(lane):
@@ -81,6 +81,8 @@ SCRIPT = """
         sys.setprofile(None)
         lane_module.MAX_SEGMENT_AGE = age
         if child == 0:
+            is_own = segment is not None and not segment.is_of_parent
+            assert lane.unread == is_own, lane.unread
             if segment:
                 settle(segment, segment.records - segment.settled)
             lane.retire()
@@ -110,7 +112,7 @@ def test_a_child_goes_on_without_the_files_of_its_parent(
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert (process.returncode, process.stderr) == (0, "")
@@ -178,10 +180,85 @@ def test_a_child_leaves_the_message_of_an_interrupted_call_to_its_parent(
         [sys.executable, "-W", "error", *fork_warning, "-c", script, str(tmp_path), when],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert (process.returncode, process.stderr) == (0, "")
     corruption = Corruption()
     assert sorted(drain(tmp_path, corruption)) == numbers(0, 4)
     assert corruption.errors == []
+
+
+# A sample, from the first line of the lane on: it counts in the child only if its record is there.
+GAUGE_SCRIPT = """
+    import os, signal, sys
+    from itertools import count
+    from pathlib import Path
+    from segment_librato.config.spool import SpoolConfig
+    from segment_librato.gauge_delivery.spooled_queue import SpooledGaugeQueue, SpooledSamples
+    from segment_librato.librato.mapper import Measurement
+    from segment_librato.process.fork import register_after_fork
+    from segment_librato.queue.schedule import BatchRules
+    from segment_librato.spooling import lane as lane_module
+    from segment_librato.spooling.spool import Spool
+
+    class Forkable:
+        def __init__(self, queue):
+            self.reset_after_fork = queue.reset
+            register_after_fork(self)
+
+    def fork(*_):
+        global child
+        child = os.fork()
+
+    def interrupt(frame, event, arg):
+        global left
+        if frame.f_code.co_filename == lane_module.__file__ and event in {"call", "c_return"}:
+            left -= 1
+            if left == 0:
+                sys.setprofile(None)
+                signal.raise_signal(signal.SIGUSR1)
+
+    def sample(name):
+        return SpooledSamples(Measurement(name, 1, 0, "source"), 60, 0)
+
+    signal.signal(signal.SIGUSR1, fork)
+    for number in count(1):
+        left, child = number, None
+        spool = Spool.open(SpoolConfig(Path(sys.argv[1], str(number)), fsync=None), "key", "host")
+        queue = SpooledGaugeQueue(spool, 100, BatchRules(2, 100, 50_000, 60), 60)
+        pipeline = Forkable(queue)
+        queue.offer(sample("gauge"))
+        one = sample(sys.argv[2])
+        sys.setprofile(interrupt)
+        queue.offer(one)
+        sys.setprofile(None)
+        if child == 0:
+            runs = spool.folder.glob(f"*-{os.getpid()}-*/*.seg")
+            has_record = any(path.stat().st_size > 16 for path in runs)
+            assert queue.qsize() == has_record, number
+            os._exit(0)
+        if child is None:
+            print(number)
+            break
+        assert os.waitpid(child, 0)[1] == 0
+        assert queue.ledger.stats().accepted == (1 if sys.argv[2] == "gauge" else 2)
+"""
+
+
+@pytest.mark.parametrize("name", ["gauge", "another"])
+def test_a_sample_that_is_interrupted_by_a_fork_counts_where_its_record_is(
+    tmp_path: Path, unmeasured: None, name: str
+) -> None:
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [
+            *(sys.executable, "-W", "error", *fork_warning, "-c", textwrap.dedent(GAUGE_SCRIPT)),
+            *(str(tmp_path), name),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert int(process.stdout) > 5

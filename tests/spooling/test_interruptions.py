@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import signal
+from collections import Counter
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -15,12 +16,17 @@ from support.interruptions import OF_ALL_TYPES, OURS, interrupted, within
 from support.spool import Corruption, run_by_hand, segment_of, settle_one
 
 from segment_librato import ConfigError, SpoolConfig
+from segment_librato.queue import losses
+from segment_librato.queue.losses import Losses
 from segment_librato.spooling import age, orphan, quarantine
 from segment_librato.spooling import format as format_module
 from segment_librato.spooling.backlog import Backlog
 from segment_librato.spooling.folder import find_spool, make_folder, open_spool
+from segment_librato.spooling.format import HEADER
+from segment_librato.spooling.rest import drop_first, keep_rest, write_anew
 from segment_librato.spooling.run import Run
 from segment_librato.spooling.run_folder import LOCK
+from segment_librato.spooling.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,6 +150,46 @@ def deliver(folder: Path) -> Callable[[], object]:
     return lambda: deliver_all(folder, Corruption())
 
 
+def keep_the_rest(folder: Path) -> Callable[[], object]:
+    run = Run(folder)
+    lane = run.lane()
+    *_, segment = [lane.append(b"%d" % n) for n in range(5)]
+    lane.retire(all_of_them=True)
+    segment.settled += 2
+
+    def call() -> None:
+        keep_rest(segment, Counter([b"1", b"3", b"4"]))
+        drop_first(segment.path, 1)
+        write_anew(run, [b"5", b"6"])
+        run.close()
+
+    return call
+
+
+def sync(folder: Path) -> Callable[[], object]:
+    spool = Spool(SpoolConfig(folder, fsync=1), folder)
+    spool.write(spool.run.lane(), b"0")
+    return spool.sync
+
+
+def give_up_what_is_lost(folder: Path) -> Callable[[], object]:
+    run = Run(folder)
+    segments = []
+    for _ in range(2):
+        lane = run.lane()
+        segments.append(lane.append(b"0"))
+        lane.retire(all_of_them=True)
+    found = Losses()
+    found.add_damaged(segments[0], len(HEADER))
+    found.add_gone(segments[1:])
+
+    def call() -> None:
+        while loss := found.claim():
+            loss.give_up()
+
+    return call
+
+
 def find_and_open(folder: Path) -> Callable[[], object]:
     def call() -> None:
         assert find_spool(folder / "none", "key", "host") is None
@@ -159,7 +205,13 @@ def tell_the_age(_folder: Path) -> Callable[[], object]:
 
 
 @pytest.mark.filterwarnings("ignore:unclosed")  # what is open then is left to the collector
-@pytest.mark.parametrize("make", [write, tidy_without_a_lock, deliver, find_and_open, tell_the_age])
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(write, tidy_without_a_lock, deliver, keep_the_rest, sync, give_up_what_is_lost),
+        *(find_and_open, tell_the_age),
+    ],
+)
 def test_a_time_limit_reaches_the_caller_whatever_its_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], Callable[[], object]]
 ) -> None:
@@ -169,7 +221,7 @@ def test_a_time_limit_reaches_the_caller_whatever_its_type(
     for place in count(1):
         folder = tmp_path / str(place)
         folder.mkdir(mode=0o700)
-        is_place = within(os.path.join(OURS, "spooling", ""))  # noqa: PTH118  text
+        is_place = within(os.path.join(OURS, "spooling", ""), losses.__file__)  # noqa: PTH118  text
         if not interrupted(make(folder), place, OF_ALL_TYPES, is_place):
             break
     assert place > 5

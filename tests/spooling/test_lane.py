@@ -82,6 +82,28 @@ def test_a_new_segment_seals_no_other_that_is_young(tmp_path: Path, time: Time) 
     run.close()
 
 
+def test_a_child_that_is_forked_when_the_record_is_written_does_not_count_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path)
+    lane = run.lane()
+    lane.append(b"0")
+    assert lane.unread == 1
+
+    def write_and_fork(descriptor: int, data: bytes) -> int:
+        written = os.write(descriptor, data)
+        run.reset_after_fork()
+        return written
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lane_module, "write", write_and_fork)
+        assert lane.append(b"1").is_of_parent
+    assert lane.unread == 0
+    lane.append(b"2")
+    assert lane.unread == 1
+    run.close()
+
+
 def test_a_disk_without_room_for_a_header_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,7 +142,7 @@ def sent_again(server: LocalSegment, lives: Lives) -> dict[str, list[Record]]:
 @pytest.mark.parametrize(
     "laps",
     [
-        pytest.param(10, id="10 laps"),
+        pytest.param(10, id="10 laps", marks=pytest.mark.once),
         pytest.param(
             200, id="200 laps", marks=[pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(900)]
         ),

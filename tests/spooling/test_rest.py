@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from support.spool import Corruption, drain, numbers
+from support.spool import Corruption, drain, numbers, unknown_version
 
 from segment_librato.queue.spooled import SpooledMessage, keep_only
 from segment_librato.spooling.rest import keep_rest, write_anew
@@ -33,7 +34,7 @@ def segment(run: Run) -> WrittenSegment:
     lane = run.lane()
     *_, segment = [lane.append(payload) for payload in numbers(0, 5)]
     lane.retire(all_of_them=True)
-    segment.count_settled(2)
+    segment.settled += 2
     os.utime(segment.path, (1000, 1000))
     return segment
 
@@ -49,17 +50,30 @@ def left(tmp_path: Path, run: Run) -> list[bytes]:
 def test_only_what_was_left_is_kept_with_its_age(
     tmp_path: Path, run: Run, segment: WrittenSegment
 ) -> None:
-    keep_rest(segment, {b"1", b"3", b"4"})
+    keep_rest(segment, Counter([b"1", b"3", b"4"]))
     assert (segment.records, segment.settled) == (3, 0)
     assert segment.path.stat().st_mtime == 1000
     assert left(tmp_path, run) == [b"1", b"3", b"4"]
+
+
+def test_of_messages_that_say_the_same_as_many_are_kept_as_were_left(
+    tmp_path: Path, run: Run
+) -> None:
+    lane = run.lane()
+    payloads = [b"same", b"same", b"another", b"same", b"on disk only"]
+    *_, segment = [lane.append(payload) for payload in payloads]
+    lane.retire(all_of_them=True)
+    segment.settled += 2
+    segment.read = 4
+    keep_only([SpooledMessage(payload, segment) for payload in (b"another", b"same")], [])
+    assert left(tmp_path, run) == payloads[2:]
 
 
 @pytest.mark.parametrize("reported", [{b"3"}, {b"0", b"1", b"3", b"4"}, set()])
 def test_what_somebody_still_reports_is_kept_too(
     tmp_path: Path, run: Run, segment: WrittenSegment, reported: set[bytes]
 ) -> None:
-    keep_rest(segment, reported)
+    keep_rest(segment, Counter(reported))
     assert (segment.records, segment.settled) == (5, 2)
     assert left(tmp_path, run) == numbers(0, 5)
 
@@ -67,9 +81,18 @@ def test_what_somebody_still_reports_is_kept_too(
 def test_a_file_is_not_rewritten_if_it_is_not_what_was_counted(
     tmp_path: Path, run: Run, segment: WrittenSegment
 ) -> None:
-    keep_rest(segment, {b"1", b"3", b"not in it"})
+    keep_rest(segment, Counter([b"1", b"3", b"not in it"]))
     assert (segment.records, segment.settled) == (5, 2)
     assert left(tmp_path, run) == numbers(0, 5)
+
+
+@pytest.mark.parametrize("data", [b"", b"no segment", unknown_version()])
+def test_what_somebody_has_put_in_the_place_of_a_file_stays(
+    segment: WrittenSegment, data: bytes
+) -> None:
+    segment.path.write_bytes(data)
+    keep_rest(segment, Counter([b"1", b"3", b"4"]))
+    assert segment.path.read_bytes() == data
 
 
 @pytest.mark.parametrize("is_sealed", [True, False])
@@ -94,7 +117,7 @@ def test_without_room_for_a_copy_all_of_it_stays(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, step, fail)
-        keep_rest(segment, {b"1", b"3", b"4"})
+        keep_rest(segment, Counter([b"1", b"3", b"4"]))
     assert (segment.records, segment.settled) == (5, 2)
     assert {path.suffix for path in segment.path.parent.iterdir()} == {"", ".seg"}  # no copy
     assert left(tmp_path, run) == numbers(0, 5)
@@ -109,7 +132,7 @@ def test_what_interrupts_the_copy_reaches_the_caller_and_leaves_none(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            keep_rest(segment, {b"1", b"3", b"4"})
+            keep_rest(segment, Counter([b"1", b"3", b"4"]))
     assert {path.suffix for path in segment.path.parent.iterdir()} == {"", ".seg"}
     assert left(tmp_path, run) == numbers(0, 5)
 
@@ -121,7 +144,7 @@ def test_a_damaged_file_stays_for_who_reads_it_next(
     data[-1] ^= 1
     data += b"more, so that it is no torn end"
     segment.path.write_bytes(data)
-    keep_rest(segment, {b"1", b"3", b"4"})
+    keep_rest(segment, Counter([b"1", b"3", b"4"]))
     assert segment.path.read_bytes() == data
     run.close()
     corruption = Corruption()

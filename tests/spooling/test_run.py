@@ -48,7 +48,7 @@ def run_script(folder: Path, script: str, status: int = 0) -> str:
         [sys.executable, "-W", "error", *fork_warning, "-c", source, str(folder)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert (process.returncode, process.stderr) == (status, "")

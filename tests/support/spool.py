@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from segment_librato.process.clock import monotonic
 from segment_librato.spooling.format import HEADER, pack
@@ -26,6 +28,7 @@ __all__ = [
     "run_by_hand",
     "segment_of",
     "settle_one",
+    "unknown_version",
     "wait_until_released",
 ]
 
@@ -42,7 +45,7 @@ class Corruption:
 
 def settle_one(segment: Segment) -> None:
     """Have a message have its outcome, and delete the file if it is the last."""
-    segment.count_settled(1)
+    segment.settled += 1
     segment.delete_if_settled()
 
 
@@ -75,6 +78,12 @@ def segment_of(first: int, count: int) -> bytes:
     return HEADER + b"".join(pack(n, b"%d" % n) for n in range(first, first + count))
 
 
+def unknown_version() -> bytes:
+    """Return a segment of another version of the format."""
+    start = struct.pack("<8sHH", b"segspool", 2, 0)
+    return start + struct.pack("<I", crc32(start))
+
+
 def max_messages_of_segment(size: int) -> int:
     """Return how many messages of at least this size a segment has at most."""
     return -(-(MAX_SEGMENT_BYTES - len(HEADER)) // size)
@@ -82,7 +91,7 @@ def max_messages_of_segment(size: int) -> int:
 
 def wait_until_released(spool: Path) -> None:
     """Wait until no process holds a run: one that is killed closes its output before its lock."""
-    deadline = monotonic() + 10
+    deadline = monotonic() + 30
     for path in spool.rglob(LOCK):
         while _is_held(path):
             assert monotonic() < deadline, path
