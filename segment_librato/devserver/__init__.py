@@ -2,7 +2,7 @@
 
     server        LocalSegment: the state that tests read, and what joins the rest
     faults        scripted responses: faults on demand
-    interfaces    what an API is to the server: rules and a store
+    interfaces    what an API and an extension are to the server
 
     http/         sockets and HTTP; knows neither API
       listener      the listening socket and the threads
@@ -24,12 +24,17 @@
       samples       Sample, Point, and the aggregation
       store         metrics and samples
 
+    page/         the debugger's page, and its journal
+    watching      has the page show the counters of a client
+
     __main__      python -m segment_librato.devserver
+    command       run a server until Ctrl-C
     demo/         python -m segment_librato.devserver.demo
     view          what the command line shows of a request
     terminal      what may be written to a terminal
 
-The server needs only the standard library and the mapper; the demo runs a client, too.
+The server needs only the standard library and the mapper; the demo runs a client, too. The page is
+an extension of the server, which does without it unless it is asked for.
 The client never imports any of it.
 """
 

@@ -1,20 +1,19 @@
 """The command line: `python -m segment_librato.devserver`.
 
-Owns the arguments, the signals and the exit status. Must not know HTTP, or how a request is shown.
+Owns the arguments. Must not know HTTP, or how a request is shown.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-import time
-from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segment_librato.devserver.command import DEFAULT_PORT, open_page, parse_port, serve
 from segment_librato.devserver.server import LocalSegment
-from segment_librato.devserver.terminal import Terminal, finish
+from segment_librato.devserver.terminal import Terminal
 from segment_librato.devserver.view import describe_request, summarize
 
 if TYPE_CHECKING:
@@ -22,13 +21,10 @@ if TYPE_CHECKING:
 
     from segment_librato.devserver.http.exchange import Request
     from segment_librato.devserver.interfaces import Accepted
+    from segment_librato.devserver.page.debugger import Debugger
+    from segment_librato.devserver.server import OnRequest
 
 __all__ = ["main"]
-
-DEFAULT_PORT = 8765
-MAX_PORT = 65_535
-MAX_SIGNAL_DELAY = 0.5  # seconds
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,36 +35,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def show(request: Request, accepted: Accepted) -> None:
         terminal.write(*describe_request(request, accepted, verbose=options.verbose))
 
-    # A shell that starts this in the background has it ignore SIGINT.
-    for number in SIGNALS:
-        signal.signal(number, _interrupt)
+    on_request = None if options.quiet else show
+    run = _run_page if options.page else _run_server
     try:
-        server = LocalSegment(options.port, on_request=None if options.quiet else show)
+        run(options, terminal, on_request)
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         sys.stderr.write(f"Cannot listen on port {options.port}: {reason}.\n")
         return 1
-    with suppress(KeyboardInterrupt):
+    except ValueError as error:
+        sys.stderr.write(f"{error}.\n")
+        return 1
+    return 0
+
+
+def _run_server(
+    options: argparse.Namespace, terminal: Terminal, on_request: OnRequest | None
+) -> None:
+    def greet(server: LocalSegment) -> None:
         terminal.write(
             f"The local Segment API is listening on {server.host} (press Ctrl-C to stop).",
             f'Point a client at it: segment_librato.host = "{server.host}"',
         )
-        while True:  # a signal that comes just before a sleep is seen after it
-            time.sleep(MAX_SIGNAL_DELAY)
-    finish(lambda: _end(server, terminal), 0)
-    return 0
+
+    def end(server: LocalSegment) -> None:
+        server.close()
+        terminal.write("", summarize(server))
+
+    serve(lambda: LocalSegment(options.port, on_request=on_request), greet, end)
 
 
-def _interrupt(*_: object) -> None:
-    """Interrupt once: the end takes no longer than `finish` lets it."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+def _run_page(
+    options: argparse.Namespace, terminal: Terminal, on_request: OnRequest | None
+) -> None:
+    # SQLite, for the page only.
+    from segment_librato.devserver.page.debugger import Debugger
+    from segment_librato.devserver.page.words import farewell, greeting
 
+    def greet(debugger: Debugger) -> None:
+        terminal.write(*greeting(debugger))
+        if options.open:
+            open_page(debugger.host)
 
-def _end(server: LocalSegment, terminal: Terminal) -> None:
-    server.close()
-    terminal.write("", summarize(server))
+    def end(debugger: Debugger) -> None:
+        terminal.write("", farewell(debugger.close(), options.db))
+
+    def start() -> Debugger:
+        return Debugger(options.port, database=options.db, on_request=on_request)
+
+    serve(start, greet, end)
 
 
 def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -80,7 +95,7 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--port",
-        type=_parse_port,
+        type=parse_port,
         default=DEFAULT_PORT,
         help="port to listen on at 127.0.0.1; 0 picks a free one (default: %(default)s)",
     )
@@ -91,13 +106,13 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="show every message of a large batch, and each payload as indented JSON",
     )
-    return parser.parse_args(arguments)
-
-
-def _parse_port(text: str) -> int:
-    if not text.isdecimal() or int(text) > MAX_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {MAX_PORT}")
-    return int(text)
+    parser.add_argument("--page", action="store_true", help="serve a page that shows everything")
+    parser.add_argument("--db", type=Path, metavar="FILE", help="keep what the page shows in FILE")
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    options = parser.parse_args(arguments)
+    if not options.page and (options.db or options.open):
+        parser.error("--db and --open need --page")
+    return options
 
 
 if __name__ == "__main__":

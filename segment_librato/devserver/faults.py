@@ -22,7 +22,7 @@ STATUSES = range(200, 600)
 SUCCESS = range(200, 300)
 
 
-@dataclass
+@dataclass(eq=False)
 class ScriptedResponse:
     """A response that is waiting for its requests.
 
@@ -34,6 +34,8 @@ class ScriptedResponse:
         times: how many more requests get it; None for all.
         delay: seconds between the decision and the response.
         when: which requests get it; None for any.
+        is_withdrawn: whether no more requests get it.
+        waiting: how many requests have used it up, and wait for their response.
 
     Raises:
         ValueError: The status is not between 200 and 599, or `times` is below 1.
@@ -41,11 +43,13 @@ class ScriptedResponse:
 
     status: int | None
     body: bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     accept: bool | None = None
     times: int | None = 1
     delay: float = 0.0
     when: Callable[[Request], bool] | None = None
+    is_withdrawn: bool = False
+    waiting: int = 0
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -86,6 +90,12 @@ class FaultScript:
         """Append a response."""
         self._scripted.append(scripted)
 
+    def withdraw(self, scripted: ScriptedResponse) -> None:
+        """Forget a response, if it is left, and mark it."""
+        scripted.is_withdrawn = True
+        if scripted in self._scripted:
+            self._scripted.remove(scripted)
+
     def clear(self) -> None:
         """Forget all responses."""
         self._scripted.clear()
@@ -99,6 +109,7 @@ class FaultScript:
         return None
 
     def _use_up(self, scripted: ScriptedResponse) -> None:
+        scripted.waiting += 1
         if scripted.times is not None:
             scripted.times -= 1
             if scripted.times <= 0:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from segment_librato.devserver.faults import FaultScript, ScriptedResponse
 from segment_librato.devserver.http.connection import serve_connection
 from segment_librato.devserver.http.exchange import JsonObject, Request, Response
 from segment_librato.devserver.http.listener import LOOPBACK, Listener
-from segment_librato.devserver.interfaces import Accepted, Api
+from segment_librato.devserver.interfaces import Accepted, Api, Decision, Extension
 from segment_librato.devserver.librato import api as librato_api
 from segment_librato.devserver.librato.store import LibratoStore
 from segment_librato.devserver.segment import api as segment_api
@@ -29,9 +31,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["LocalSegment", "OnRequest"]
+__all__ = ["Extend", "LocalSegment", "OnRequest"]
 
 OnRequest: TypeAlias = Callable[[Request, Accepted], None]
+Extend: TypeAlias = Callable[["LocalSegment"], Extension]
 
 NO_RESPONSE = Response(status=None)
 
@@ -57,18 +60,29 @@ class LocalSegment:
         librato: what it was sent as Librato, to be read at any time.
     """
 
-    def __init__(self, port: int = 0, *, on_request: OnRequest | None = None) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        on_request: OnRequest | None = None,
+        extend: Extend | None = None,
+        limit: int | None = None,
+    ) -> None:
         """Listen at once.
 
         Args:
             port: the port, 0 for a free one.
             on_request: called with each request and the messages (of Librato: the samples)
                 accepted from it, before the response is sent, in the thread of the connection.
+            extend: makes what stands before the APIs and sees what they decide.
+            limit: how many requests, messages and measurements are kept, the newest, the requests
+                without their content; None: all.
 
         Raises:
             OSError: The port is taken or not allowed.
         """
         self._on_request = on_request
+        self._limit = limit
         self._process_id = os.getpid()
         # Re-entrant, so that a predicate may read the server's properties.
         self._changed = threading.Condition(threading.RLock())
@@ -76,11 +90,12 @@ class LocalSegment:
         self._holding = False
         self._held = 0
         self._script = FaultScript()
-        self._requests: list[Request] = []
-        self._segment = SegmentStore()
-        self.librato: LibratoStore = LibratoStore(self._changed)
+        self._requests: deque[Request] = deque(maxlen=limit)
+        self._segment = SegmentStore(limit)
+        self.librato: LibratoStore = LibratoStore(self._changed, limit)
         self._segment_api = Api(segment_api.judge, Response.of_error, self._segment)
         self._librato_api = Api(librato_api.judge, librato_api.build_error, self.librato)
+        self._extension = extend(self) if extend else None
         self._listener = Listener(port, self._serve)
         self.port: int = self._listener.port
         self.host: str = f"http://{LOOPBACK}:{self.port}"
@@ -135,10 +150,15 @@ class LocalSegment:
     def clear(self) -> None:
         """Forget everything received, including messageIds, and all scripted responses."""
         with self._changed:
+            self.forget()
+            self._script.clear()
+
+    def forget(self) -> None:
+        """Forget everything received, including messageIds; scripted responses stay."""
+        with self._changed:
             self._requests.clear()
             self._segment.clear()
             self.librato.clear()
-            self._script.clear()
 
     def wait_for(self, count: int, timeout: float = 10) -> bool:
         """Wait until `count` messages for Segment were accepted, and return whether they were."""
@@ -165,7 +185,7 @@ class LocalSegment:
         times: int | None = 1,
         delay: float = 0.0,
         when: Callable[[Request], bool] | None = None,
-    ) -> None:
+    ) -> ScriptedResponse:
         """Respond to the next matching requests like this; several calls queue up.
 
         Requests that break a rule of the API are rejected as usual, and use up no response.
@@ -181,12 +201,21 @@ class LocalSegment:
             delay: seconds to wait between accepting and responding.
             when: returns whether a request matches; called with the server locked, so be quick.
 
+        Returns what `withdraw` takes; its `times` says how many requests are still to come.
+
         Raises:
             ValueError: The status is not between 200 and 599, or `times` is below 1.
         """
         scripted = ScriptedResponse(status, body, headers or {}, accept, times, delay, when)
         with self._changed:
             self._script.add(scripted)
+        return scripted
+
+    def withdraw(self, scripted: ScriptedResponse) -> None:
+        """Respond to no more requests like this, and to those that its delay holds up at once."""
+        with self._changed:
+            self._script.withdraw(scripted)
+            self._changed.notify_all()
 
     def hold(self) -> AbstractContextManager[object]:
         """Leave requests without a response, and unaccepted, until `release`.
@@ -214,10 +243,18 @@ class LocalSegment:
             with self._changed:
                 self._closed = True
                 self._changed.notify_all()
+            if self._extension is not None:
+                self._extension.close()
             self._listener.close()
 
     def _serve(self, connection: socket.socket, client_address: tuple[str, int]) -> None:
-        serve_connection(connection, client_address, self._handle)
+        extension = self._extension
+        if extension is None:
+            serve_connection(connection, client_address, self._handle)
+        else:
+            handle = partial(extension.handle, proceed=self._handle)
+            limits, headers = extension.body_limits, extension.headers
+            serve_connection(connection, client_address, handle, limits, headers)
 
     def _handle(self, request: Request, body: bytes) -> Response:
         """Decide about one request, in the thread of its connection."""
@@ -236,14 +273,23 @@ class LocalSegment:
             accepts = scripted is None or scripted.accepts
             accepted = api.store.accept(verdict) if accepts else ()
             request = replace(verdict.request, status=response.status)
-            self._requests.append(request)
+            self._requests.append(request if self._limit is None else request.without_content())
             self._changed.notify_all()
         if self._on_request is not None:
             self._on_request(request, accepted)
-        if scripted is not None and scripted.delay > 0:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closed, scripted.delay)
+        if self._extension is not None:
+            is_scripted = scripted is not None
+            self._extension.observe(
+                Decision(request, body, verdict, accepted, is_scripted, accepts)
+            )
+        if scripted is not None:
+            self._delay(scripted)
         return response
+
+    def _delay(self, scripted: ScriptedResponse) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or scripted.is_withdrawn, scripted.delay)
+            scripted.waiting -= 1
 
     def _find_api(self, path: str) -> Api[Any]:
         return self._librato_api if librato_api.is_librato_route(path) else self._segment_api

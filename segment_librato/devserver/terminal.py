@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Terminal", "finish", "shorten"]
 
 MAX_FINISH_SECONDS = 3.0
+PIECES = 60
 CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32}
 
 
@@ -41,14 +42,14 @@ class Terminal:
     def write(self, *lines: str) -> None:
         """Write lines in one piece; characters that the stream lacks become escapes.
 
-        A reader that has left is no error: nothing is written from then on.
+        A reader that has left, or a full disk, is no error: nothing is written from then on.
         """
         text = "\n".join([*lines, ""]).encode(self._encoding, "backslashreplace")
         with self._lock:
             try:
                 self._stream.write(text.decode(self._encoding))
                 self._stream.flush()
-            except BrokenPipeError:
+            except OSError:
                 self._discard_output()
 
     def paint(self, text: str, color: str) -> str:
@@ -81,7 +82,9 @@ def finish(call: Callable[[], object], status: int) -> None:
     last = threading.Thread(target=call, daemon=True)
     with suppress(KeyboardInterrupt):
         last.start()
-        last.join(MAX_FINISH_SECONDS)
+        # A machine that is loaded, or stands still, delays this thread, too.
+        for _ in range(PIECES):
+            last.join(MAX_FINISH_SECONDS / PIECES)
     if last.is_alive():
         os._exit(status)  # an orderly exit would wait for the reader, too
 

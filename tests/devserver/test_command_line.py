@@ -20,6 +20,8 @@ from support.local_server import (
     batch,
     track,
 )
+from support.pages import blocks_for
+from support.ports import reserved_port
 
 from segment_librato.devserver import LocalSegment
 from segment_librato.devserver import __main__ as command_line
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PAGE = 4_096
+(QUICKSTART,) = blocks_for(__file__)
+PYTHON, *OPTIONS = QUICKSTART.text.split()  # python -m ...
 
 
 def wait_until_full(pipe: int) -> None:
@@ -46,7 +50,7 @@ def wait_until_full(pipe: int) -> None:
 class TestCommandLine:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(  # noqa: S603 - this interpreter and fixed arguments
-            [sys.executable, "-W", "error", "-m", "segment_librato.devserver", *arguments],
+            [sys.executable, "-W", "error", *OPTIONS, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -65,7 +69,7 @@ class TestCommandLine:
             connection.request("POST", "/v1/batch", json.dumps(batch(track(), {**track(), "x": 1})))
             assert connection.getresponse().status == 200
             process.send_signal(number)
-            output, errors = process.communicate(timeout=20)
+            output, errors = process.communicate(timeout=240)
             connection.close()
 
         assert f'segment_librato.host = "http://127.0.0.1:{port}"' in how
@@ -95,13 +99,13 @@ class TestCommandLine:
                 wait_until_full(process.stdout.fileno())
                 for _ in range(times):
                     process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(240) == 0
             assert process.stderr is not None
             assert process.stderr.read() == ""
 
     def test_a_taken_port_gives_one_line_and_status_1(self, server: LocalSegment) -> None:
         with self.start("--port", str(server.port)) as process:
-            output, errors = process.communicate(timeout=20)
+            output, errors = process.communicate(timeout=240)
 
         assert (process.returncode, output) == (1, "")
         assert errors == f"Cannot listen on port {server.port}: Address already in use.\n"
@@ -118,10 +122,9 @@ class TestMain:
             signal.signal(number, handler)
 
     @pytest.fixture
-    def port(self) -> int:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port: int = free.getsockname()[1]
-            return port
+    def port(self) -> Iterator[int]:
+        with reserved_port() as port:
+            yield port
 
     @pytest.fixture
     def run(self, monkeypatch: pytest.MonkeyPatch, port: int) -> Callable[..., int]:
@@ -211,7 +214,7 @@ class TestMain:
         assert command_line.main(["--port", str(server.port)]) == 1
         assert f"Cannot listen on port {server.port}: " in capsys.readouterr().err
 
-    @pytest.mark.parametrize("port", ["65536", "-1", "x"])
+    @pytest.mark.parametrize("port", ["65536", "-1", "x", "9" * 5_000])
     def test_a_port_that_cannot_be_is_a_wrong_argument(
         self, port: str, capsys: pytest.CaptureFixture[str]
     ) -> None:

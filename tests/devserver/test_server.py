@@ -338,6 +338,18 @@ class TestLife:
         server.close()
         assert server.messages == [track("a")]
 
+    def test_a_connection_too_many_ends_and_the_server_goes_on(
+        self, server: LocalSegment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", fail)
+            with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+                assert connection.recv(1) == b""
+        assert post(server, batch(track()))[0] == 200
+
     def test_two_servers_do_not_mix(self, server: LocalSegment) -> None:
         with LocalSegment() as other:
             post(server, batch(track("a")))

@@ -49,6 +49,14 @@ def test_characters_that_the_encoding_lacks_become_escapes() -> None:
         assert not terminal.can_show("█")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110  a path of Linux
+def test_a_full_disk_disturbs_nobody() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as stream:  # noqa: PTH123  a path of Linux
+        terminal = Terminal(stream)
+        terminal.write("lost")
+        terminal.write("discarded")
+
+
 def test_long_texts_are_shortened() -> None:
     assert shorten("a" * 10, 10) == "a" * 10
     assert shorten("a" * 11, 10) == "aaaaaaa..."

@@ -127,6 +127,7 @@ def _show_end(terminal: Terminal, outcome: Outcome, api: _Api) -> None:
         ),
         "",
         "Next:  python -m segment_librato.devserver   a local Segment for your own code",
+        "       make debugger                         the web servers live, in a browser",
         f"       {api.other}",
         "       docs/quickstart.md                    the first five minutes",
     )

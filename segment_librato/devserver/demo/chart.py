@@ -36,7 +36,7 @@ def draw(values: Sequence[float], blocks: str) -> list[str]:
 def draw_gauges(gauges: Mapping[str, Sequence[float]], terminal: Terminal) -> list[str]:
     """Return the lines of a chart: each gauge with its shape, mean and range."""
     blocks = BLOCKS if terminal.can_show(BLOCKS) else PLAIN_BLOCKS
-    lines = []
+    lines: list[str] = []
     for web_server in WEB_SERVERS:
         values = gauges.get(web_server.source, ())
         facts = f"{len(values)} of {SECONDS} values"

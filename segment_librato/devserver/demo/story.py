@@ -24,7 +24,7 @@ from segment_librato.devserver.demo.plan import (
 from segment_librato.foreign.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from segment_librato.counters import Stats
     from segment_librato.devserver.http.exchange import JsonObject, Request
@@ -137,7 +137,7 @@ class Story:
         self._tell("app", f"on_error: {one}; {error}", "bold")
 
     @contextmanager
-    def showing_log(self) -> Iterator[None]:
+    def showing_log(self) -> Generator[None, None, None]:
         """Tell what the library logs at WARNING and above, too."""
         handler = _LogLines(self)
         logger = logging.getLogger("segment")

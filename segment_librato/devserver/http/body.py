@@ -12,11 +12,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import math
 import zlib
-from typing import Any, NoReturn
+from typing import Any
 
 from segment_librato.devserver.http.exchange import InvalidRequestError, JsonObject
+from segment_librato.encoding.decoder import strict_decoder
+from segment_librato.foreign.narrowing import is_dict
 
 __all__ = ["MAX_BODY_BYTES", "decompress", "parse_object"]
 
@@ -58,7 +59,7 @@ def parse_object(body: bytes) -> JsonObject:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except ValueError as error:
         raise InvalidRequestError(400, f"the body is not strict JSON: {error}") from None
-    if not isinstance(value, dict):
+    if not is_dict(value):
         raise InvalidRequestError(400, "the body is not an object")
     return value
 
@@ -70,17 +71,4 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _finite_float(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise ValueError("a number is beyond the range of a double")
-    return value
-
-
-def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=_finite_float, parse_constant=_reject_constant
-)
+_DECODER = strict_decoder(_object)

@@ -7,11 +7,11 @@ of an API or the state of the server.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
     from email.message import Message
 
 __all__ = ["InvalidRequestError", "JsonObject", "Request", "Response", "Verdict"]
@@ -35,6 +35,7 @@ class Request:
     Attributes:
         method: the HTTP method.
         path: the path, without host and query.
+        query: what follows the question mark, as sent.
         headers: the headers; look-ups ignore case.
         raw_size: bytes of the body as sent.
         size: bytes of the body after decompression; 0 if it could not be decompressed.
@@ -58,6 +59,7 @@ class Request:
     received_at: float
     received_time: int
     client_address: tuple[str, int]
+    query: str = field(default="", repr=False)
     size: int = 0
     messages: tuple[JsonObject, ...] = field(default=(), repr=False)
     measurements: tuple[JsonObject, ...] = field(default=(), repr=False)
@@ -75,14 +77,27 @@ class Request:
         """The messageIds in the order of the batch; None where a message has none."""
         return tuple(message.get("messageId") for message in self.messages)
 
+    def without_content(self) -> Request:
+        """Return the same request without what it brought, which may be much larger."""
+        return replace(self, messages=(), measurements=())
+
 
 @dataclass(frozen=True)
 class Response:
-    """What is sent back; a status of None closes the connection without a response."""
+    """What is sent back; a status of None closes the connection without a response.
+
+    Attributes:
+        status: the status.
+        body: the body.
+        headers: added to the usual headers, or replacing them.
+        pieces: a body that is sent piece by piece while it is made, instead of `body`; closed when
+            the client has all, or goes away.
+    """
 
     status: int | None
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    pieces: Generator[bytes, None, None] | None = None
 
     @classmethod
     def of_json(cls, status: int, value: object) -> Response:

@@ -99,8 +99,13 @@ class Listener:
             ended = [known for known in self._connections if not known.is_alive()]
             for known in ended:
                 del self._connections[known]
-            self._connections[thread] = connection
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # there are too many: the client sees its connection end
+                connection.close()
+                self._closing.wait(PAUSE_AFTER_ERROR)
+            else:
+                self._connections[thread] = connection
 
     def _run(self, connection: socket.socket, client_address: tuple[str, int]) -> None:
         try:

@@ -32,7 +32,7 @@ def check_sender(target: str, headers: Message) -> None:
     Raises:
         InvalidRequestError: a header names another host than this machine.
     """
-    is_for_proxy = "://" in target.partition("?")[0]
+    is_for_proxy = not target.startswith("/") and "://" in target
     for origin in headers.get_all("Origin", []):
         _check("Origin", origin)
     for host in [] if is_for_proxy else headers.get_all("Host", []):

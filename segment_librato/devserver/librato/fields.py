@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from segment_librato.devserver.http.exchange import InvalidRequestError
+from segment_librato.foreign.narrowing import is_dict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,7 +115,7 @@ def read_time(item: Mapping[str, object], field: str, default: int, now: int) ->
 def read_tags(item: Mapping[str, object]) -> dict[str, str | None]:
     """Return the `tags` of `item` in lower case, none if it has none; None unsets a tag."""
     tags = item.get("tags", {})
-    if not isinstance(tags, dict):
+    if not is_dict(tags):
         raise InvalidFieldError("tags", "is not an object")
     return {_read_tag_name(name): _read_tag_value(value) for name, value in tags.items()}
 
@@ -153,7 +154,7 @@ def read_properties(item: Mapping[str, object]) -> JsonObject:
 
 
 def _check_attributes(attributes: object) -> None:
-    if not isinstance(attributes, dict):
+    if not is_dict(attributes):
         raise InvalidFieldError("attributes", "is not an object")
     if not isinstance(attributes.get("aggregate", False), bool):
         raise InvalidFieldError("attributes", "has an aggregate that is neither true nor false")

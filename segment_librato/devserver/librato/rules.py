@@ -20,6 +20,7 @@ from segment_librato.devserver.librato.fields import (
     read_time,
 )
 from segment_librato.devserver.librato.samples import Sample
+from segment_librato.foreign.narrowing import is_dict, is_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,10 +56,9 @@ def list_gauges(envelope: JsonObject) -> list[Any]:
     if envelope.get("counters"):
         raise InvalidFieldError("counters", "are not kept here, only gauges are")
     gauges = envelope.get("gauges")
-    if isinstance(gauges, dict):
+    if is_dict(gauges):
         gauges = [
-            {"name": key, **gauge} if isinstance(gauge, dict) else gauge
-            for key, gauge in gauges.items()
+            {"name": key, **gauge} if is_dict(gauge) else gauge for key, gauge in gauges.items()
         ]
     return _require_items("gauges", gauges)
 
@@ -69,7 +69,7 @@ def list_measurements(envelope: JsonObject) -> list[Any]:
 
 
 def _require_items(field: str, items: object) -> list[Any]:
-    if not isinstance(items, list) or not items:
+    if not is_list(items) or not items:
         raise InvalidRequestError(400, f"{field} holds no measurement")
     for position, item in enumerate(items):
         if not isinstance(item, dict):

@@ -6,6 +6,7 @@ request valid.
 
 from __future__ import annotations
 
+from collections import deque
 from copy import deepcopy
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["LibratoStore"]
 
 DEFAULT_PERIOD = 60
+LIMITED_METRICS = 10_000
 NO_SOURCE = "unassigned"
 
 
@@ -37,13 +39,16 @@ class LibratoStore:
     are for the server, which calls them with the lock held.
     """
 
-    def __init__(self, lock: AbstractContextManager[object]) -> None:
+    def __init__(self, lock: AbstractContextManager[object], limit: int | None = None) -> None:
         """Make an empty store.
 
         Args:
             lock: a re-entrant lock, that of the server's whole state.
+            limit: how many samples are kept, the newest; None: all. `LIMITED_METRICS` metrics are
+                kept then.
         """
         self._lock = lock
+        self._limit = limit
         self.clear()
 
     @property
@@ -57,6 +62,11 @@ class LibratoStore:
         """The properties of each metric, by its name."""
         with self._lock:
             return {metric["name"]: deepcopy(metric) for metric in self._metrics.values()}
+
+    def find(self, name: str) -> JsonObject | None:
+        """Return the properties of a metric; None if it is unknown."""
+        with self._lock:
+            return deepcopy(self._metrics.get(name.lower()))
 
     @property
     def warnings(self) -> list[str]:
@@ -79,9 +89,9 @@ class LibratoStore:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._samples: list[Sample] = []
+        self._samples: deque[Sample] = deque(maxlen=self._limit)
         self._metrics: dict[str, JsonObject] = {}  # by name in lower case; never changed in place
-        self._warnings: list[str] = []
+        self._warnings: deque[str] = deque(maxlen=self._limit)
 
     def settle(self, verdict: LibratoVerdict) -> LibratoVerdict:
         """Return the verdict with the response to its command; a rejected one has no command."""
@@ -110,6 +120,8 @@ class LibratoStore:
 
     def _put(self, metric: JsonObject) -> None:
         self._metrics[metric["name"].lower()] = metric
+        if self._limit is not None and len(self._metrics) > LIMITED_METRICS:
+            del self._metrics[next(iter(self._metrics))]
 
     def _update(self, command: Update) -> JsonObject:
         """Return the metric as it is after the command."""

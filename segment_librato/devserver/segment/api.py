@@ -19,6 +19,7 @@ from segment_librato.devserver.http.exchange import (
     Verdict,
 )
 from segment_librato.devserver.segment.rules import MESSAGE_TYPES, find_drop_reasons, find_problem
+from segment_librato.foreign.narrowing import is_dict, is_list
 
 __all__ = ["STATUS_ROUTE", "Dropped", "SegmentVerdict", "judge"]
 
@@ -108,7 +109,7 @@ def _list_messages(path: str, envelope: JsonObject) -> list[Any]:
         message = {name: value for name, value in envelope.items() if name != "writeKey"}
         return [{**message, "type": kind}]
     batch = envelope.get("batch")
-    if not isinstance(batch, list):
+    if not is_list(batch):
         raise InvalidRequestError(400, "batch is not a list")
     for field in SHARED_FIELDS:
         if not isinstance(envelope.get(field, {}), dict):
@@ -124,6 +125,6 @@ def _merge_shared_fields(path: str, envelope: JsonObject, message: JsonObject) -
     for field in SHARED_FIELDS:
         shared = envelope.get(field)
         own = message.get(field, {})
-        if shared and isinstance(own, dict):
+        if shared and is_dict(own):
             merged = {**merged, field: {**shared, **own}}
     return merged

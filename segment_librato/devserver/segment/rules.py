@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from segment_librato.foreign.narrowing import is_dict
+
 if TYPE_CHECKING:
     from segment_librato.devserver.http.exchange import JsonObject
 
@@ -36,7 +38,7 @@ MESSAGE_TYPES = {"alias", "group", "identify", "page", "screen", "track"}
 
 def find_problem(message: object) -> str:
     """Say what is wrong with a message; an empty text if nothing is."""
-    if not isinstance(message, dict):
+    if not is_dict(message):
         return "not an object"
     kind = message.get("type")
     if not isinstance(kind, str) or kind not in MESSAGE_TYPES:

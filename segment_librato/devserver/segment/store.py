@@ -5,6 +5,7 @@ Must not know sockets, rules or locks: the server calls it while it holds its ow
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,19 +14,29 @@ if TYPE_CHECKING:
 
 __all__ = ["SegmentStore"]
 
+LIMITED_IDS = 100_000
+
 
 class SegmentStore:
-    """Everything received since the start, or the last `clear`."""
+    """What was received since the start, or the last `clear`."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None = None) -> None:
+        """Make an empty store.
+
+        Args:
+            limit: how many messages of each kind are kept, the newest; None: all. `LIMITED_IDS`
+                messageIds are kept then.
+        """
+        self._limit = limit
         self.clear()
 
     def clear(self) -> None:
         """Forget everything, messageIds included."""
-        self.messages: list[JsonObject] = []
-        self.dropped: list[Dropped] = []
+        self.messages: deque[JsonObject] = deque(maxlen=self._limit)
+        self.dropped: deque[Dropped] = deque(maxlen=self._limit)
         self.duplicates: int = 0
         self._message_ids: set[str] = set()
+        self._oldest_ids: deque[str] = deque()  # with a limit only
 
     def settle(self, verdict: SegmentVerdict) -> SegmentVerdict:
         """Return the verdict as it is: the response never depends on what is kept."""
@@ -54,4 +65,8 @@ class SegmentStore:
             self.duplicates += 1
             return False
         self._message_ids.add(message_id)
+        if self._limit is not None:
+            self._oldest_ids.append(message_id)
+            if len(self._oldest_ids) > LIMITED_IDS:
+                self._message_ids.discard(self._oldest_ids.popleft())
         return True

@@ -120,6 +120,9 @@ class TestHTTP:
             b"POST http://[ HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
             b"POST /v1/batch HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n",
             b"POST /v1/batch HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",
+            b"POST /v1/batch HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\n",
+            b"POST /v1/batch HTTP/1.1\r\nContent-Length: 1a\r\n\r\n",
+            b"POST /v1/batch HTTP/1.1\r\nContent-Length: " + b"1" * 5_000 + b"\r\n\r\n",
         ],
         ids=str,
     )
@@ -131,6 +134,29 @@ class TestHTTP:
         assert head.startswith(b"HTTP/1.1 400 ")
         assert b"Connection: close" in head
         assert json.loads(body)["code"] == "invalid_request"
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            "Content-Length: 0\r\nContent-Length: 5",
+            "Content-Length: 0\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+        ],
+    )
+    def test_two_lengths_are_one_too_many(self, server: LocalSegment, headers: str) -> None:
+        smuggled = "0\r\n\r\nGET / HTTP/1.1\r\n\r\n"
+        request = f"POST /v1/batch HTTP/1.1\r\n{headers}\r\n\r\n{smuggled}"
+        received = exchange(server, request.encode())
+
+        assert received.startswith(b"HTTP/1.1 400 ")
+        assert received.count(b"HTTP/1.1 ") == 1
+        assert b"the request states the length of its body twice" in received
+
+    @pytest.mark.parametrize("length", ["x", "1a", "-1", "1" * 5_000, ""])
+    def test_a_wrong_length_is_not_repeated(self, server: LocalSegment, length: str) -> None:
+        request = f"POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n"
+        body = exchange(server, request.encode()).partition(b"\r\n\r\n")[2]
+        assert json.loads(body)["message"] == "the length of the body is not a number"
 
     def test_an_unknown_method_is_not_implemented(self, server: LocalSegment) -> None:
         assert exchange(server, b"BREW / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 501 ")

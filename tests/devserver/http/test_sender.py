@@ -23,6 +23,7 @@ ROUTES = [
     ("OPTIONS", "/v1/batch"),
     ("GET", "/nowhere"),
     ("GET", "/nowhere?http://127.0.0.1/"),
+    ("GET", "/v1/metrics/http://127.0.0.1/"),
 ]
 FOREIGN = [
     "evil.example",

@@ -22,6 +22,8 @@ from segment_librato.devserver import __main__ as command_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.once
+
 MISSING = {"errors": {"request": ["Please provide credentials for authentication."]}}
 HOUR = 3600
 

@@ -23,6 +23,8 @@ from segment_librato.devserver.segment.api import SINGLE_MESSAGE_PATHS
 if TYPE_CHECKING:
     from segment_librato.devserver import LocalSegment
 
+pytestmark = pytest.mark.once
+
 
 class TestAcceptance:
     def test_a_batch_is_accepted_and_kept_in_order_as_sent(self, server: LocalSegment) -> None:
