@@ -1,0 +1,1 @@
+"""DataFrames into a local Segment, with a real Spark on this machine: `make spark`."""
