@@ -1,7 +1,8 @@
 """Where a call goes: to Segment, directly to the destination of gauges, to both, or nowhere.
 
-Owns the pipelines of a client: flush, join and shutdown cover all of them. Must not know HTTP, or
-how a message was built.
+Owns the pipelines of a client: flush, join and shutdown cover all of them; and that a test which
+records gets the messages instead (`recording`). Must not know HTTP, or how a message was built. It
+is long because every part of a client is put together here.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from segment_librato.delivery.retry import SEGMENT
 from segment_librato.delivery.sync import deliver_now
 from segment_librato.encoding.encoder import message_encoder
 from segment_librato.encoding.sizes import estimated_size, largest_part
-from segment_librato.errors import MessageTooLargeError, SegmentError
+from segment_librato.errors import ClientClosedError, MessageTooLargeError, SegmentError
 from segment_librato.foreign.interruption import is_interruption
+from segment_librato.librato.mapper import map_message
 from segment_librato.log import log
 from segment_librato.preload import preload
 from segment_librato.process.clock import Clock
 from segment_librato.process.fork import notice_fork
 from segment_librato.queue.message_queue import MessageQueue
 from segment_librato.queue.schedule import BatchRules
+from segment_librato.recording import last_recording, recordings
 from segment_librato.transport.envelope import MAX_BATCH_MESSAGES, max_message_bytes
 from segment_librato.transport.lazy import LazyTransport
 
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
     from segment_librato.delivery.report import Reporter
     from segment_librato.encoding.encoder import EncodeMessage
     from segment_librato.gauge_delivery.pipeline import GaugePipeline
+    from segment_librato.librato.mapper import Measurement
     from segment_librato.message.fields import Message
+    from segment_librato.recording import Recording
     from segment_librato.spooling.spool import Spool
     from segment_librato.transport.base import Transport
     from segment_librato.transport.oauth import TokenProvider
@@ -68,6 +73,9 @@ class Router:
         Raises:
             ConfigError: an option needs an extra that is not installed.
         """
+        self._is_of_test = bool(recordings)
+        if self._is_of_test:
+            config = config.with_options(send=False)  # for good: the key may be a real one
         self._config = config
         self._report = report
         self._clock = clock or Clock()
@@ -82,7 +90,7 @@ class Router:
             for pipeline in (self._segment, self.gauges and self.gauges.pipeline)
             if pipeline
         ]
-        self._warned_of_empty_key = False
+        self._has_warned = False
         # All that most clients do: a message goes to Segment in the background.
         is_usual = self._segment and not self.gauges and not config.sync_mode
         self._accept_usual = self._segment.accept if self._segment and is_usual else None
@@ -104,16 +112,13 @@ class Router:
         except MessageTooLargeError as error:
             part, size = largest_part(message), estimated_size(message)
             raise error.with_largest(part, size) from None
+        if recordings and (recording := last_recording()):
+            return self._record(recording, data, as_sent)
         if self._accept_usual:
             return self._accept_usual(data), as_sent
         measurement = self.gauges.measurement(as_sent) if self.gauges else None
         if not self._segment:
-            self._warn_of_empty_key()
-            if reason := self.queue.reject_if_closed():
-                self._report.rejection(reason, data)
-                return False, as_sent
-            accepted = self.gauges.accept(measurement) if self.gauges and measurement else True
-            return accepted, as_sent
+            return self._accept_without_segment(measurement, data), as_sent
         failure = None
         if self.gauges and measurement:
             if not self.gauges.segment_too:
@@ -129,27 +134,66 @@ class Router:
             raise failure
         return accepted, as_sent
 
-    def _warn_of_empty_key(self) -> None:
-        """Warn once if it is why nothing goes to Segment.
+    def _accept_without_segment(self, measurement: Measurement | None, data: bytes) -> bool:
+        self._warn_of_silence()
+        if reason := self.queue.reject_if_closed():
+            self._report.rejection(reason, data)
+            return False
+        return self.gauges.accept(measurement) if self.gauges and measurement else True
+
+    def _record(self, recording: Recording, data: bytes, as_sent: Message) -> tuple[bool, Message]:
+        """Let a test have a message and its measurement, as they would be sent; see `accept`."""
+        reason = self.queue.reject_if_closed()
+        if not reason and self.closed:
+            reason = ClientClosedError("the client was shut down")
+        if reason:
+            self._report.rejection(reason, data)
+            if self._config.sync_mode and not self._report.has_on_error:
+                raise reason.with_traceback(None) from None
+            return False, as_sent
+        measurement, gauges = map_message(as_sent), self._config.gauges
+        if measurement and self._config.write_key and gauges and not gauges.segment_too:
+            data, as_sent = message_encoder()(_without_librato(as_sent))
+        recording.entries.append((data, measurement))
+        return True, as_sent
+
+    def _warn_of_silence(self) -> None:
+        """Warn once of a reason why nothing goes to Segment that the application may not know.
 
         Not when the client is made, which may happen under a lock.
         """
-        if self._config.send and self._config.write_key == "" and not self._warned_of_empty_key:
-            self._warned_of_empty_key = True
+        if self._has_warned:
+            return
+        if self._is_of_test:
+            self._has_warned = True
+            log.warning("nothing is sent: this client was made while a test recorded messages")
+        elif self._config.send and self._config.write_key == "":
+            self._has_warned = True
             log.warning("write_key is empty: nothing is sent to Segment")
 
     def flush(self, timeout: float | None) -> bool:
-        """Send what was accepted so far; return whether all of it has an outcome in time."""
+        """Send what was accepted so far; return whether all of it has an outcome in time.
+
+        While a test records there is nothing to send, and what was accepted before is none of its
+        business. The same holds for all that finishes.
+        """
+        if recordings:
+            return True
         notice_fork()
         self._adopt()
         return self._finish(lambda pipeline, deadline: pipeline.flush(deadline), timeout)
 
     def join(self, timeout: float | None) -> bool:
         """Flush and end the threads; the next message starts them again."""
+        if recordings:
+            return True
         return self._finish(lambda pipeline, deadline: pipeline.join(deadline), timeout)
 
     def shutdown(self, timeout: float | None) -> bool:
         """Reject messages from now on, flush, stop; what is left in the end goes to `on_error`."""
+        if recordings and (recording := last_recording()):
+            recording.closed.add(self)
+            return True
         notice_fork()
         for queue in self.queues:
             queue.close()
@@ -159,11 +203,13 @@ class Router:
 
     def send_at_once(self) -> None:
         """Start sending all that waits, without waiting for it. Takes no lock."""
-        for pipeline in self._pipelines:
+        for pipeline in () if recordings else self._pipelines:
             pipeline.send_at_once()
 
     async def aflush(self, timeout: float | None) -> bool:
         """Flush as `flush` does, without blocking the event loop."""
+        if recordings:
+            return True
         notice_fork()
         if self._called_from_delivery():
             return False
@@ -180,6 +226,8 @@ class Router:
 
     async def ashutdown(self, timeout: float) -> bool:
         """Shut down as `shutdown` does, without blocking the event loop."""
+        if recordings:
+            return self.shutdown(timeout)
         import asyncio  # a program that runs an event loop has loaded it already
 
         notice_fork()
@@ -200,6 +248,11 @@ class Router:
                 raise
             self.shutdown(0)
         return settled
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client was shut down."""
+        return self.queue.closed or any(self in one.closed for one in recordings.copy())
 
     @property
     def queues(self) -> list[MessageQueue]:
