@@ -27,6 +27,7 @@ from segment_librato.message.fields import (
     warn_of_nameless_event,
 )
 from segment_librato.message.ids import discard_stock, new_id
+from segment_librato.message.scope import current_scope, scopes_in_use
 from segment_librato.message.timestamp import (
     MILLISECONDS,
     format_second,
@@ -50,6 +51,7 @@ __all__ = [
     "build",
 ]
 
+SOMEBODY = "a non-empty str or a number"
 MAX_ID = MAX_MESSAGE_BYTES  # a longer id would be copied several times before it is rejected
 
 
@@ -63,6 +65,7 @@ def build(
     message_id: Identifier | None,
     *,
     now: float | None = None,
+    in_scope: bool = True,
 ) -> Message:
     """Build what messages of all types have in common.
 
@@ -75,22 +78,23 @@ def build(
         integrations: which destinations get it.
         message_id: Segment drops a second message with the same one; None is a new one.
         now: the current time, in seconds since the epoch; None asks the clock.
+        in_scope: take what is None from the current scope, and its context.
 
     Raises:
         ValidationError: a field has a wrong type or value.
     """
     if not unforked[0]:
         notice_fork()
+    if scopes_in_use and in_scope and (scope := current_scope.get()):
+        user_id, anonymous_id, context = scope.complete(user_id, anonymous_id, context)
     if user_id is not None and (type(user_id) is not str or len(user_id) > MAX_ID):
         user_id = check_optional_identifier("user_id", user_id)
     if anonymous_id is not None and (type(anonymous_id) is not str or len(anonymous_id) > MAX_ID):
         anonymous_id = check_optional_identifier("anonymous_id", anonymous_id)
     if not (user_id or anonymous_id):
-        expected = "a non-empty str or a number"
-        raise ValidationError(unexpected("user_id or anonymous_id", expected, user_id))
-    now = time.time() if now is None else now
+        raise ValidationError(unexpected("user_id or anonymous_id", SOMEBODY, user_id))
+    milliseconds = int((now := time.time() if now is None else now) * 1_000)
     moment = None if timestamp is None else format_timestamp(timestamp, now)
-    milliseconds = int(now * 1_000)
     second, text = latest_second[0]
     if second != milliseconds // 1_000:
         text = _begin_second(milliseconds // 1_000)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from segment_librato._version import VERSION
 from segment_librato.errors import MessageTooLargeError, ValidationError, unexpected
 from segment_librato.foreign.interruption import is_interruption
+from segment_librato.foreign.narrowing import DICT
 from segment_librato.foreign.stand_ins import as_str, is_text, stands_for
 from segment_librato.log import log
 
@@ -44,9 +45,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     Identifier: TypeAlias = str | int | float | Decimal | UUID
+    """An id of a user, a group or a message."""
 else:  # an expression that `typing.get_type_hints` can evaluate anywhere: the import takes 2 ms
     Identifier = Union[str, int, float, Decimal, "__import__('uuid').UUID"]
-"""An id of a user, a group or a message."""
 
 MAX_MESSAGE_BYTES = 32 * 1024
 MAX_MESSAGE_ID_LENGTH = 99
@@ -125,7 +126,7 @@ def check_text(field: str, value: object) -> str | None:
 
 def copy_context(value: Mapping[str, Any]) -> Message:
     """Return a copy of the context that names this library; see `copy_mapping`."""
-    context = value if type(value) is dict else copy_mapping("context", value)
+    context = value if type(value) is DICT else copy_mapping("context", value)
     return {**context, "library": LIBRARY.copy()}
 
 
@@ -135,10 +136,10 @@ def copy_mapping(field: str, value: Mapping[str, Any] | None) -> Message:
     Raises:
         ValidationError: the value is no mapping, or cannot be read; the text names the field.
     """
-    if type(value) is dict:
-        return value.copy()
     if value is None:
         return {}
+    if type(value) is DICT:
+        return value.copy()
     value = plain(field, value)
     if value is None:
         return {}

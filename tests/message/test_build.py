@@ -253,7 +253,7 @@ def test_changes_after_the_call_do_not_reach_the_server(
     context["added"] = True
     returned["event"] = "changed"
     returned["integrations"]["All"] = False
-    assert sender.flush(5)
+    assert sender.flush(30)
     (received,) = server.messages
     assert received["event"] == "Signed Up"
     assert received["properties"] == {"nested": {"list": [1]}, "odd": {"1": [2]}}
