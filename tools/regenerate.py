@@ -1,0 +1,28 @@
+"""Files that are written from a declaration: which of them are out of date, and writing them.
+
+Must not know what is declared.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def outdated(generated: dict[Path, str]) -> dict[Path, str]:
+    """Return those of the generated texts that differ from their files."""
+    return {
+        path: text for path, text in generated.items() if text != path.read_text(encoding="utf-8")
+    }
+
+
+def write(generated: dict[Path, str]) -> None:
+    """Write the files that are out of date, and say which."""
+    differing = outdated(generated)
+    for path, text in differing.items():
+        path.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
+    if not differing:
+        sys.stdout.write("nothing to write: all is up to date\n")
