@@ -41,12 +41,14 @@ class Totals:
 
     def __init__(self, value: float) -> None:
         """Make the totals of one sample."""
-        self.units, denominator = value.as_integer_ratio()
-        self.places = denominator.bit_length() - 1  # the denominator is a power of two
-        self.square_units = self.units * self.units
-        self.count = 1
-        self.lowest = self.highest = value
-        self.are_whole = isinstance(value, int)
+        units, denominator = value.as_integer_ratio()
+        self.units: int = units
+        self.places: int = denominator.bit_length() - 1  # the denominator is a power of two
+        self.square_units: int = units * units
+        self.count: int = 1
+        self.lowest: float = value
+        self.highest: float = value
+        self.are_whole: bool = isinstance(value, int)
 
     def plus(self, other: Totals) -> Totals:
         """Return the totals of these samples and those."""

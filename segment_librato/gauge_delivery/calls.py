@@ -29,15 +29,26 @@ RESERVED = '"all", which Librato reserves'
 
 
 def gauge_fields(
-    name: str, value: object, source: str | None, user_id: Identifier | None
+    name: str,
+    value: object,
+    source: str | None,
+    user_id: Identifier | None,
+    field: str = "value",
 ) -> tuple[dict[str, Any], dict[str, Any], str | None]:
     """Return the properties, the context and the anonymous id of the `track` message for a gauge.
+
+    Args:
+        name: of the gauge.
+        value: its value.
+        source: its source.
+        user_id: whose it is.
+        field: the name of the argument that is the value, for the errors.
 
     Raises:
         ValidationError: an argument has a wrong type or value; the text names it.
     """
     _gauge_name(name)
-    value = _number(value)
+    value = _number(field, value)
     source = plain("source", source)
     if source is not None and not (isinstance(source, str) and source):
         raise ValidationError(unexpected("source", "a non-empty str or None", source))
@@ -110,32 +121,30 @@ def configure(
         put_gauge(account, name, settings)
 
 
-def _number(value: Any) -> int | float | Decimal:  # noqa: ANN401  Real and Decimal have no type in common
+def _number(field: str, value: Any) -> int | float | Decimal:  # noqa: ANN401  Real and Decimal have no type in common
     """Return the value of a gauge, one of another package as a number of Python's own.
 
     To compare a `numpy.float32` with the limit would warn of an overflow.
     """
-    value = plain("value", value)
+    value = plain(field, value)
     is_time = False
     if is_array(value) and tuple(value.shape) == ():  # a tensor, perhaps
         is_time = getattr(value.dtype, "kind", "") in TIMES  # to numpy, they are integers
         value = value if is_time else array_item(value)
     if is_time or not isinstance(value, (numbers.Real, Decimal)) or isinstance(value, bool):
-        raise ValidationError(unexpected("value", "a number", value))
+        raise ValidationError(unexpected(field, "a number", value))
+    number: int | float | Decimal
     try:
-        number: int | float | Decimal
         if isinstance(value, (int, float, Decimal)):
             number = value
         else:
             number = int(value) if isinstance(value, numbers.Integral) else float(value)
-        is_within_range = -MAX_VALUE <= number <= MAX_VALUE
+        if -MAX_VALUE <= number <= MAX_VALUE:
+            return number
     except ArithmeticError as error:  # NaN as a Decimal, a Fraction beyond all floats
         if is_interruption(error):
             raise
-        is_within_range = False
-    if not is_within_range:
-        raise ValidationError("value: expected a finite number of at most 1e126 in magnitude")
-    return number
+    raise ValidationError(f"{field}: expected a finite number of at most 1e126 in magnitude")
 
 
 def _gauge_name(event: object) -> str:

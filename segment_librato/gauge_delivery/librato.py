@@ -18,6 +18,7 @@ from segment_librato._version import VERSION
 from segment_librato.config.gauges import DEFAULT_TIMEOUT
 from segment_librato.errors import APIError, DeliveryError, raised_anew
 from segment_librato.foreign.interruption import clear_locals
+from segment_librato.foreign.narrowing import is_dict, is_list
 from segment_librato.gauge_delivery.wire import gauges_body, measurements_body, read_time
 from segment_librato.http.pool import Sessions
 from segment_librato.http.response import NOT_FOUND, REDIRECT, SUCCESS, UNAUTHORIZED, redact
@@ -180,9 +181,9 @@ def _texts(account: LibratoConfig, content: dict[str, Any]) -> str:
     pending: list[tuple[str, object]] = [("", content.get("errors") or content.get("error"))]
     while pending:
         name, errors = pending.pop()
-        if isinstance(errors, dict):
+        if is_dict(errors):
             pending += reversed(errors.items())
-        elif isinstance(errors, list):
+        elif is_list(errors):
             pending += [(name, error) for error in reversed(errors)]
         elif isinstance(errors, str):
             sentences.append(f"{name}: {errors}" if name else errors)

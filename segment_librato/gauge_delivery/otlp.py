@@ -65,7 +65,7 @@ class OpenTelemetryTransport:
             self._endpoint = find_endpoint(account)
         except ImportError as error:
             let_through(error, handled)
-            needed = "pip install segment-librato[otel]"
+            needed = 'pip install "segment-librato[otel]"'
             raise ConfigError(f"gauges: OpenTelemetryConfig needs the extra; {needed}") from None
         self._sessions = Sessions(
             self._endpoint.url,

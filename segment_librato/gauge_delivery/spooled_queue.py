@@ -25,7 +25,7 @@ from segment_librato.queue.spooled_queue import SpooledQueue
 from segment_librato.spooling.segment import WrittenSegment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Mapping
 
     from segment_librato.librato.mapper import Measurement
     from segment_librato.queue.schedule import BatchRules
@@ -73,7 +73,7 @@ class SpooledSamples(MultiSample):
     def __init__(self, measurement: Measurement, period: int, now: int) -> None:
         """Begin with one sample, which is in memory only."""
         super().__init__(measurement, period, now)
-        self.outside: list[Totals] = [*self._samples]
+        self.outside: list[Totals] = [*self._samples]  # pyright: ignore[reportIncompatibleVariableOverride]  never None
 
     def fold(self, other: Any) -> bool:  # noqa: ANN401  of the same class
         """Count the samples of `other` as well, and have their records; see there.
@@ -110,11 +110,6 @@ class GaugeRecords:
         self._counts = counts
 
     @property
-    def parts(self) -> Iterable[Segment]:
-        """The segments that have them."""
-        return self._counts
-
-    @property
     def written_at(self) -> float:
         """When the latest record was written to any of these segments."""
         return max(one.written_at for one in self._counts)
@@ -124,10 +119,9 @@ class GaugeRecords:
         """Whether somebody has deleted the file of any sample."""
         return any(one.is_gone for one in self._counts)
 
-    def count_settled(self, _: int) -> None:
-        """Count the outcome of the gauge, once, in the segments of its samples."""
-        for segment, count in self._counts.items():
-            segment.count_settled(count)
+    def shares(self, _: int) -> Mapping[Segment, int]:
+        """Return how many records these segments have of the gauge, which has one outcome."""
+        return self._counts
 
 
 class _SpooledGaugeLedger(SpooledLedger):
@@ -172,7 +166,8 @@ class SpooledGaugeQueue(SpooledQueue, GaugeQueue):
         If there is neither a gauge to fold it into nor room for one, it goes to disk only.
         """
         data = message.record()
-        if not has_room and (self._closed or not self.spool.has_room(len(data) + 1)):
+        overtakes = self._line and message.key not in self._open  # calls that wait for room
+        if not has_room and (self._closed or overtakes or not self.spool.has_room(len(data) + 1)):
             return REFUSED
         if self._only_writes or not (
             message.key in self._open or self._has_window(len(message) + 1)
@@ -183,6 +178,8 @@ class SpooledGaugeQueue(SpooledQueue, GaugeQueue):
             segment = self.spool.write(self._lane, data, entry)
             if segment is None:
                 return GaugeQueue.offer(self, message, has_room=has_room)
+            if segment.is_of_parent:  # a signal handler has forked: so is the sample
+                return None
             message.note_record(segment)
             return GaugeQueue.offer(self, message, has_room=True)
         except BaseException:  # a signal handler raised

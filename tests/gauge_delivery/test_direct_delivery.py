@@ -890,7 +890,7 @@ def run_script(server: LocalSegment, script: str) -> str:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert (process.returncode, process.stderr) == (0, "")
     return process.stdout

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -89,13 +90,21 @@ def files(path: Path) -> list[Path]:
 
 
 def wait_until(condition: Callable[[], bool]) -> bool:
-    deadline = monotonic() + 10
+    deadline = monotonic() + 30
     while not condition() and monotonic() < deadline:
-        pass
+        time.sleep(0.002)  # another thread needs the time
     return condition()
 
 
-@pytest.mark.parametrize("aggregate", [0, 60])
+def leave(client: Client) -> None:
+    """Shut a client down that has no time, and wait until no request of it is under way."""
+    assert not client.shutdown(0)
+    assert wait_until(
+        lambda: not [one for one in threading.enumerate() if one.name.startswith("segment-")]
+    )
+
+
+@pytest.mark.parametrize("aggregate", [0, 3600])
 def test_each_sample_survives_a_kill(path: Path, aggregate: int) -> None:
     script = """
         import os, signal, sys
@@ -110,7 +119,7 @@ def test_each_sample_survives_a_kill(path: Path, aggregate: int) -> None:
     process = subprocess.run(  # noqa: S603  the tests' own script
         [sys.executable, "-W", "error", "-c", source, str(path), NOWHERE],
         capture_output=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert process.returncode == -signal.SIGKILL
@@ -120,7 +129,7 @@ def test_each_sample_survives_a_kill(path: Path, aggregate: int) -> None:
     assert files(path) == []
 
 
-@pytest.mark.parametrize("aggregate", [0, 60])
+@pytest.mark.parametrize("aggregate", [0, 3600])
 def test_what_was_delivered_is_deleted(
     make: Callable[..., Client], path: Path, server: LocalSegment, aggregate: int
 ) -> None:
@@ -143,7 +152,7 @@ def test_samples_that_fail_are_reported_as_one_gauge_and_deleted(
     make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
 ) -> None:
     server.respond(401, times=None)
-    client = make(aggregate=60)
+    client = make(aggregate=3600)
     for n in range(100):
         client.gauge("gauge", n)
     assert client.shutdown(10)
@@ -154,7 +163,7 @@ def test_samples_that_fail_are_reported_as_one_gauge_and_deleted(
 def test_an_outage_costs_disk_instead_of_gauges(
     make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
 ) -> None:
-    client = make(aggregate=600, max_queue_size=10)
+    client = make(aggregate=3600, max_queue_size=10)
     for n in range(500):
         assert client.gauge(f"gauge-{n}", n)[0]
         stats = client.stats.gauges
@@ -191,11 +200,11 @@ def test_a_shutdown_leaves_one_record_of_each_gauge(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     server.respond(503, times=None)
-    client = make(aggregate=600)
+    client = make(aggregate=3600)
     for n in range(1000):
         client.gauge(f"gauge-{n % 400}", n, source="web-1", timestamp=HOUR)
     with caplog.at_level(logging.INFO, "segment"):
-        assert not client.shutdown(0)
+        leave(client)
     stats = client.stats.gauges
     assert stats is not None
     assert stats.spool is not None
@@ -203,7 +212,7 @@ def test_a_shutdown_leaves_one_record_of_each_gauge(
     assert [line for line in caplog.messages if line.startswith("messages: 400 wait in")]
     assert stats.spool.segments == 2  # one for each request
     server.clear()
-    other = make(aggregate=600)
+    other = make(aggregate=3600)
     other.flush(10)
     assert wait_until(lambda: len(numbers(server)) == 400)
     arrived = [gauge for request in server.requests for gauge in request.measurements]
@@ -219,7 +228,7 @@ def test_a_shutdown_leaves_one_record_of_each_gauge(
 
 def make_outage(make: Callable[..., Client], server: LocalSegment) -> Client:
     """Give a client 400 gauges, of which 300 are delivered before the server refuses them."""
-    client = make(aggregate=600, upload_interval=60, max_retries=0)
+    client = make(aggregate=3600, upload_interval=60, max_retries=0)
     server.respond(200)
     server.respond(503, times=None)
     for n in range(400):
@@ -269,7 +278,7 @@ def test_a_full_disk_leaves_all_samples_as_they_are(
     assert errors.calls == []
 
 
-@pytest.mark.parametrize("aggregate", [0, 60])
+@pytest.mark.parametrize("aggregate", [0, 3600])
 def test_what_an_outage_makes_too_old_for_librato_is_reported_and_the_rest_arrives(
     make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors, aggregate: int
 ) -> None:
@@ -278,7 +287,7 @@ def test_what_an_outage_makes_too_old_for_librato_is_reported_and_the_rest_arriv
     client = make(aggregate=aggregate)
     for n in range(10):
         client.gauge(f"gauge-{n}", n, timestamp=now - 3 * 3600 * (n % 3 == 0))
-    assert not client.shutdown(0)
+    leave(client)
     server.clear()
     other = make(aggregate=aggregate)
     other.flush(10)
@@ -295,7 +304,7 @@ def test_what_an_outage_makes_too_old_for_librato_is_reported_and_the_rest_arriv
     assert files(path) == []
 
 
-@pytest.mark.parametrize("aggregate", [0, 60])
+@pytest.mark.parametrize("aggregate", [0, 3600])
 def test_of_a_request_that_librato_rejects_for_its_age_only_what_is_too_old_fails(
     make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors, aggregate: int
 ) -> None:
@@ -317,7 +326,7 @@ def test_of_a_request_that_librato_rejects_for_its_age_only_what_is_too_old_fail
 
 
 def test_gauges_may_be_written_only(make: Callable[..., Client], path: Path) -> None:
-    client = make(SpoolConfig(path, deliver=False), aggregate=60)
+    client = make(SpoolConfig(path, deliver=False), aggregate=3600)
     for n in range(10):
         assert client.gauge("gauge", n)[0]
     assert client.shutdown()
@@ -347,7 +356,7 @@ def test_samples_that_cannot_be_written_stay_in_memory_in_a_gauge_of_their_own(
     errors: Errors,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    client = make(aggregate=600)
+    client = make(aggregate=3600)
     assert client.gauge("gauge", 1, timestamp=HOUR)[0]
     with monkeypatch.context() as patch:
         fail_to_write(patch)
@@ -370,7 +379,7 @@ def test_samples_that_cannot_be_written_stay_in_memory_in_a_gauge_of_their_own(
 def test_of_a_gauge_only_the_samples_on_disk_are_left(
     make: Callable[..., Client], path: Path, errors: Errors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = make(host=NOWHERE, aggregate=600)
+    client = make(host=NOWHERE, aggregate=3600)
     client.gauge("both", 1, timestamp=HOUR)
     with monkeypatch.context() as patch:
         fail_to_write(patch)
@@ -394,7 +403,7 @@ def test_beyond_its_bytes_samples_are_rejected_though_their_gauge_waits(
     errors: Errors,
     names: list[str],
 ) -> None:
-    client = make(SpoolConfig(path, max_bytes=1024 * 1024, fsync=None), aggregate=600)
+    client = make(SpoolConfig(path, max_bytes=1024 * 1024, fsync=None), aggregate=3600)
     source = "s" * 250
     server.hold()
     accepted = [
@@ -419,7 +428,7 @@ def test_beyond_its_bytes_samples_are_rejected_though_their_gauge_waits(
 def test_samples_that_do_not_fit_in_one_gauge_are_two_with_files_of_their_own(
     make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
 ) -> None:
-    client = make(aggregate=600)
+    client = make(aggregate=3600)
     for value in (9e125, 8e125, 1):
         assert client.gauge("gauge", value, timestamp=HOUR)[0]
     assert client.flush(10)
@@ -436,7 +445,7 @@ def test_a_sample_that_an_interruption_keeps_out_leaves_no_record(
     server: LocalSegment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    client = make(aggregate=600)
+    client = make(aggregate=3600)
     assert client.gauge("gauge", 1, timestamp=HOUR)[0]
 
     def interrupt(*_: object, **_options: object) -> None:
@@ -466,13 +475,13 @@ def kill_after_gauges(path: Path, account: str) -> None:
     process = subprocess.run(  # noqa: S603  the tests' own script
         [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
         capture_output=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert (process.returncode, process.stdout) == (-signal.SIGKILL, b""), process.stderr
 
 
-@pytest.mark.parametrize("aggregate", [0, 600])
+@pytest.mark.parametrize("aggregate", [0, 3600])
 def test_what_a_killed_process_left_is_delivered_one_by_one_by_the_next(
     make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors, aggregate: int
 ) -> None:
@@ -506,9 +515,9 @@ def test_a_process_that_is_killed_leaves_gauges_for_opentelemetry(
 ) -> None:
     with OtlpReceiver() as receiver:
         headers = {"X-Token": TOKEN}
-        account = OpenTelemetryConfig(receiver.host, headers, aggregate=600)
+        account = OpenTelemetryConfig(receiver.host, headers, aggregate=3600)
         kill_after_gauges(
-            path, f"OpenTelemetryConfig({receiver.host!r}, {headers!r}, aggregate=600)"
+            path, f"OpenTelemetryConfig({receiver.host!r}, {headers!r}, aggregate=3600)"
         )
         assert not [one for one in path.rglob("*") if TOKEN in one.name]
         assert not [one for one in files(path) if TOKEN.encode() in one.read_bytes()]
@@ -549,7 +558,7 @@ def test_accounts_have_folders_of_their_own_and_none_shows_a_token(path: Path) -
     assert not [each for each in path.rglob("*") if TOKEN in each.name or "ada" in each.name]
 
 
-@pytest.mark.parametrize("aggregate", [0, 60])
+@pytest.mark.parametrize("aggregate", [0, 3600])
 def test_calls_that_a_signal_handler_ends_anywhere_leave_no_file(
     make: Callable[..., Client], path: Path, server: LocalSegment, aggregate: int
 ) -> None:
@@ -562,12 +571,10 @@ def test_calls_that_a_signal_handler_ends_anywhere_leave_no_file(
     assert stats is not None
     assert stats.pending == 0
     assert client.shutdown(10)
-    assert [
-        file for file in files(path) if file.suffix == ".seg" and file.stat().st_size > 16
-    ] == []
+    assert files(path) == []
 
 
-@pytest.mark.parametrize("aggregate", [0, 60])
+@pytest.mark.parametrize("aggregate", [0, 3600])
 def test_what_a_shutdown_would_leave_in_files_that_somebody_deleted_is_reported(
     make: Callable[..., Client], path: Path, errors: Errors, aggregate: int
 ) -> None:
