@@ -1,0 +1,1 @@
+# asgiref has types, but only the environment of tests/field has it.

@@ -1,0 +1,1 @@
+# Django has no types.

@@ -1,0 +1,4 @@
+class AppConfig:
+    name: str
+
+    def ready(self) -> None: ...

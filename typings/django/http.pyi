@@ -1,0 +1,6 @@
+from typing import Any
+
+class HttpRequest:
+    POST: Any
+
+class HttpResponse: ...

@@ -1,0 +1,4 @@
+# pyarrow has no types.
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...

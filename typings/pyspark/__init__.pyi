@@ -1,0 +1,1 @@
+# pyspark has types, but only the environments of tests/spark have it.

@@ -1,0 +1,5 @@
+from typing import Any, TypeAlias
+
+Column: TypeAlias = Any
+DataFrame: TypeAlias = Any
+functions: Any
