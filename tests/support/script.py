@@ -74,7 +74,7 @@ def run(
 ) -> str:
     """Run such a process to its end, and to that of its children; return its output."""
     process = start(server, script, *options, before_import=before_import)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=240)
     assert process.returncode == expected_status, errors
     if expected_status == 0:
         assert errors == ""
