@@ -1,4 +1,4 @@
-"""What comes from outside: exceptions of signal handlers, proxies and lazy objects, and text.
+"""What comes from outside: exceptions of signal handlers, proxies, text, values of any kind.
 
 Owns how each is recognized and made safe, for any other module. Must not know anything else of
 the library.

@@ -18,6 +18,8 @@ from contextlib import suppress
 from traceback import walk_tb
 from typing import TYPE_CHECKING
 
+from segment_librato.foreign.narrowing import is_tuple
+
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
@@ -173,8 +175,8 @@ def _signal_handler(error: BaseException) -> FrameType | None:
 def _arguments(frame: FrameType) -> list[object]:
     """Return what a function was called with by position, each on its own."""
     code, values = frame.f_code, frame.f_locals
-    arguments = [values.get(name) for name in code.co_varnames[: code.co_argcount]]
+    arguments: list[object] = [values.get(name) for name in code.co_varnames[: code.co_argcount]]
     if code.co_flags & VARARGS:
         rest = values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount])
-        arguments += rest if isinstance(rest, tuple) else ()
+        arguments += rest if is_tuple(rest) else ()
     return arguments

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from segment_librato.foreign.narrowing import type_of
+
 __all__ = ["as_str", "is_text", "resolved", "stands_for"]
 
 MAX_PROXIES = 10  # of one another
@@ -28,7 +30,7 @@ def stands_for(value: Any) -> Any:  # noqa: ANN401  any value
         Exception: anything, as the code of the proxy runs.
     """
     for _ in range(MAX_PROXIES):
-        kind = type(value)
+        kind = type_of(value)
         if value.__class__ is kind:
             # The name first: to ask for a method that is not there takes longer than all else.
             if kind.__name__ != "__proxy__" or not hasattr(kind, "_proxy____cast"):
@@ -50,13 +52,13 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) or hasattr(type(value), "casefold")
 
 
-def as_str(value: object) -> str:
+def as_str(value: Any) -> str:  # noqa: ANN401  the same
     """Return a text as a plain str: the value of a str Enum, the translation of a lazy text.
 
     Raises:
         Exception: anything, as the code of the text may run.
     """
-    return str.__str__(value if issubclass(type(value), str) else str(value))
+    return str.__str__(value if issubclass(type_of(value), str) else str(value))
 
 
 def resolved(value: object) -> Any:  # noqa: ANN401  any value

@@ -5,23 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-import django
 import pytest
-from django.conf import settings
 from django.db import connection, models
 from django.utils.functional import SimpleLazyObject
 from django.utils.functional import lazy as django_lazy
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
+from support import django_project
 from support.stand_ins import expect_left_out
 
 from segment_librato import Client
 
-if not settings.configured:
-    settings.configure(
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-    )
-    django.setup()
+django_project.configure()
 
 client = Client("test-key", send=False)
 
