@@ -6,8 +6,10 @@
     ├── MessageTooLargeError        a message exceeds 32 KB (also RuntimeError)
     ├── RejectionError              a message was not accepted
     │   ├── QueueFullError          too many messages wait
-    │   └── ClientClosedError       the client was shut down
+    │   ├── ClientClosedError       the client was shut down
+    │   └── HookError               a hook raised, or made the message unfit to be sent
     ├── ShutdownTimeoutError        left over at the deadline of a shutdown or of the exit
+    ├── ImportStoppedError          an import ended before every row had an outcome
     ├── SpoolError                  a message was in the spool, and is given up
     │   ├── SpoolFullError          it was the oldest when the spool was full
     │   ├── SpoolExpiredError       it was too old
@@ -21,13 +23,14 @@ handlers keep catching. Texts name fields, options, types, counts and hosts; nev
 payload, a write key or a token. All of them are printable, whatever a server sent. They leave the
 library without their frames, whose local variables error trackers upload.
 
-Must not know anything else of the library.
+It is long because all of them are here, where each can be told from its neighbors. Must not know
+who raises them, or why.
 """
 
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from segment_librato.foreign.printable import printable
 
@@ -39,6 +42,8 @@ __all__ = [
     "ClientClosedError",
     "ConfigError",
     "DeliveryError",
+    "HookError",
+    "ImportStoppedError",
     "MessageTooLargeError",
     "NetworkError",
     "QueueFullError",
@@ -73,13 +78,13 @@ class SegmentError(Exception):
             may succeed without it.
     """
 
-    code = "error"
-    is_splittable = False
-    bytes_sent = 0
+    code: str = "error"
+    is_splittable: bool = False
+    bytes_sent: int = 0
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
-        self.message = printable(message)
+        self.message: str = printable(message)
         self.status: int | None = None
         self.retry_after: float | None = None
 
@@ -115,7 +120,11 @@ class MessageTooLargeError(SegmentError, RuntimeError):
     def __init__(self, message: str, size: int = 0) -> None:
         super().__init__(message)
         self.size = size
-        self.args = ("Message exceeds %skb limit. (%s)", "32", _Withheld(message, size))
+        self.args: tuple[Any, ...] = (
+            "Message exceeds %skb limit. (%s)",
+            "32",
+            _Withheld(message, size),
+        )
 
     def __str__(self) -> str:
         """Return what happened, in a sentence."""
@@ -177,6 +186,15 @@ class ClientClosedError(RejectionError):
     code = "client_closed"
 
 
+class HookError(RejectionError):
+    """A message was rejected because of a hook; the text names the hook and what it did.
+
+    It raised something, or it returned what cannot be sent.
+    """
+
+    code = "hook"
+
+
 class ShutdownTimeoutError(SegmentError):
     """Messages were still undelivered when a shutdown or the exit ran out of time.
 
@@ -184,6 +202,35 @@ class ShutdownTimeoutError(SegmentError):
     """
 
     code = "shutdown_timeout"
+
+
+class ImportStoppedError(SegmentError):
+    """An import ended although some rows could be neither delivered nor rejected.
+
+    Attributes:
+        error: why: the last error of a request that would have been tried again, or one that no
+            row is to blame for, such as 401.
+        unsettled: how many rows were read and have no outcome; some of them may have arrived.
+        delivered: how many rows were delivered before.
+        rejected: how many rows were rejected before.
+    """
+
+    code = "import_stopped"
+
+    def __init__(
+        self, error: SegmentError, unsettled: int, delivered: int = 0, rejected: int = 0
+    ) -> None:
+        """Make an error of the one that stopped the import."""
+        super().__init__(f"the import stopped: {error}; rows without an outcome: {unsettled}")
+        self.error = error
+        self.unsettled = unsettled
+        self.delivered = delivered
+        self.rejected = rejected
+
+    def __reduce__(self) -> tuple[type[ImportStoppedError], tuple[object, ...], dict[str, object]]:
+        """Let pickle and copy rebuild the error from its arguments."""
+        made_of = (self.error, self.unsettled, self.delivered, self.rejected)
+        return type(self), made_of, vars(self)
 
 
 class SpoolError(SegmentError):
@@ -268,8 +315,8 @@ class APIError(DeliveryError):
             text: our own text, with nothing in it that the server wrote.
         """
         super().__init__(text or f"the server answered {status}")
-        self.status: int = status
-        self.code = printable(code)
+        self.status: int = status  # pyright: ignore[reportIncompatibleVariableOverride]  always
+        self.code: str = printable(code)
         self.message: str = printable(message) or self.message
         self.retry_after = retry_after
 

@@ -15,6 +15,7 @@ from segment_librato.errors import (
     ClientClosedError,
     ConfigError,
     DeliveryError,
+    ImportStoppedError,
     MessageTooLargeError,
     NetworkError,
     QueueFullError,
@@ -133,6 +134,13 @@ def test_an_error_survives_on_its_way_to_another_process(
     assert type(again) is type(error)
     assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
     assert again.code == error.code
+
+
+def test_an_import_that_stopped_says_why_on_its_way_to_another_process() -> None:
+    error = pickle.loads(pickle.dumps(ImportStoppedError(APIError(401), 7, 3, 1)))  # noqa: S301
+    assert str(error) == "the import stopped: the server answered 401; rows without an outcome: 7"
+    assert (error.error.status, error.unsettled, error.delivered, error.rejected) == (401, 7, 3, 1)
+    assert error.code == "import_stopped"
 
 
 def test_a_part_of_a_spool_that_is_lost_says_where_and_how_much() -> None:

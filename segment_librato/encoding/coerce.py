@@ -17,7 +17,7 @@ import json
 import math
 from base64 import b64encode
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from enum import Enum
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,6 +35,7 @@ from segment_librato.encoding.kinds import (
 )
 from segment_librato.errors import MessageTooLargeError
 from segment_librato.foreign.interruption import is_interruption, is_out_of_stack
+from segment_librato.foreign.narrowing import is_mapping, type_of
 from segment_librato.foreign.stand_ins import as_str, is_text, stands_for
 from segment_librato.log import log
 
@@ -52,6 +53,7 @@ MAX_PATH_LENGTH = 200
 
 _reported: dict[tuple[str, str], object] = {}
 _ITEM = "[]"  # the name of every item of a list, so that a list is reported once
+_ITERABLE: tuple[type[Any], ...] = (Collection, Iterator)
 _STORED = frozenset({dict, OrderedDict, defaultdict, Counter, list, tuple, set, frozenset, deque})
 
 _key_encoder = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
@@ -84,7 +86,7 @@ class _Conversion:
 
     def plain(self, value: Any, name: str = "") -> Any:
         """Convert a value, known to its parent as `name`; to null if there is no other way."""
-        kind = type(value)
+        kind = type_of(value)
         if kind is str and value.isascii():
             self._spend(1 + len(value))
             return value
@@ -133,7 +135,7 @@ class _Conversion:
         return self.plain(value)
 
     def _convert(self, value: Any) -> Any:  # noqa: PLR0911  one for each kind
-        kind = type(value)
+        kind = type_of(value)
         if kind in _STORED:
             return self._container(value)
         target = stands_for(value)
@@ -152,7 +154,7 @@ class _Conversion:
         return self._convert_rare(value)
 
     def _convert_rare(self, value: Any) -> Any:
-        kind = type(value)
+        kind = type_of(value)
         if isinstance(value, (type, io.IOBase)):  # a file would be read, and might block
             return self._replaced(value)
         if is_missing(value):
@@ -203,17 +205,17 @@ class _Conversion:
         entries = keyed_entries(value)
         if entries is not None:  # those of a pandas Series with labels
             return self._dict(entries)
-        return self._list(value if hasattr(type(value), "__iter__") else value.tolist())
+        return self._list(value if hasattr(type_of(value), "__iter__") else value.tolist())
 
     def _container(self, value: Any) -> Any:  # noqa: PLR0911  one for each kind
         if len(self._open) > MAX_DEPTH:
             return self._replaced(value)
-        if isinstance(value, Mapping):
+        if is_mapping(value):
             return self._dict(self._entries(value, value.items))
         names = field_names(value)
         if names is not None:
             return self._dict((name, _attribute(value, attribute)) for name, attribute in names)
-        dump = dump_method(type(value))
+        dump = dump_method(type_of(value))
         if dump is not None:
             return self._again(getattr(value, dump)())
         if is_table(value):
@@ -222,7 +224,7 @@ class _Conversion:
         entries = keyed_entries(value)
         if entries is not None:
             return self._dict(entries)
-        if isinstance(value, (Collection, Iterator)):
+        if isinstance(value, _ITERABLE):
             return self._list(self._entries(value, value.__iter__))
         return self._unknown(value)
 
@@ -242,7 +244,7 @@ class _Conversion:
         return self._dict(pairs)
 
     def _dict(self, pairs: Iterable[tuple[object, object]]) -> dict[str, Any]:
-        entries = []
+        entries: list[tuple[str, bool, Any]] = []
         exact: set[str] = set()
         for key, item in pairs:
             is_text = type(key) is str

@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from segment_librato.encoding.flat import encode_flat
 from segment_librato.encoding.strict import encode, to_json
 from segment_librato.foreign.interruption import being_handled, is_interruption, let_through
+from segment_librato.foreign.narrowing import DICT, type_of
 from segment_librato.log import log
 from segment_librato.message.fields import MAX_MESSAGE_BYTES
 
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
     from segment_librato.message.fields import Message
 
-__all__ = ["EncodeMessage", "load_encoder", "message_encoder"]
+__all__ = ["EncodeMessage", "encoder_of_plain", "load_encoder", "message_encoder"]
 
 MAX_LEVELS = 8
 
@@ -63,27 +64,27 @@ EncodeMessage: TypeAlias = "Callable[[Message], tuple[bytes, Message]]"
 _warned: list[bool] = []  # not empty once the log says that orjson cannot be imported
 
 
-def message_encoder() -> EncodeMessage:
+def message_encoder(limit: int = MAX_MESSAGE_BYTES) -> EncodeMessage:
     """Return the function that encodes messages: with orjson, if it is installed.
 
     It takes a built message, returns its bytes and the message they encode, and raises
-    MessageTooLargeError if there are more than 32 KB. If orjson is installed but cannot be
-    imported, as without a file descriptor left, messages are encoded without it, and the next
-    client tries again.
+    MessageTooLargeError if there are more than `limit`, which is at least 32 KB. If orjson is
+    installed but cannot be imported, as without a file descriptor left, messages are encoded
+    without it, and the next client tries again.
     """
     handled = being_handled()
     try:
-        return load_encoder()
+        return load_encoder(limit)
     except Exception as error:  # noqa: BLE001  the import of a module may raise anything
         let_through(error, handled)
         if not _warned:
             _warned.append(True)
             log.warning("orjson cannot be imported, and is not used: %s", type(error).__name__)
-    return _make_encoder(None, 0)
+    return _make_encoder(None, 0, limit)
 
 
 @cache
-def load_encoder() -> EncodeMessage:
+def load_encoder(limit: int = MAX_MESSAGE_BYTES) -> EncodeMessage:
     """Make the function that `message_encoder` returns, once.
 
     The first client imports orjson, because not every program that imports this library makes
@@ -93,23 +94,44 @@ def load_encoder() -> EncodeMessage:
         Exception: orjson is installed, but cannot be imported.
     """
     if not is_tracked:
-        return lambda message: encode(message, MAX_MESSAGE_BYTES)
+        return lambda message: encode(message, limit)
+    return _make_encoder(*_load_orjson(), limit)
+
+
+def encoder_of_plain() -> Callable[[Message], bytes] | None:
+    """Return a function that encodes messages that are known to be plain, but perhaps for keys.
+
+    It raises TypeError for keys that are not str, or for an int of more than 64 bits. None if
+    orjson is not there.
+    """
+    message_encoder()  # it logs why orjson cannot be imported
+    dumps, options = (None, 0) if _warned else _load_orjson()
+    return (lambda message: dumps(message, None, options)[:-1]) if dumps else None
+
+
+def _load_orjson() -> tuple[Callable[..., bytes] | None, int]:
+    """Return the `dumps` of orjson and its options; None without it.
+
+    Raises:
+        Exception: it is installed, but cannot be imported.
+    """
     handled = being_handled()
     try:
-        import orjson  # see above
+        import orjson  # see `load_encoder`
     except ImportError as error:
         let_through(error, handled)
-        return _make_encoder(None, 0)
-    options = (
+        return None, 0
+    return orjson.dumps, (
         orjson.OPT_APPEND_NEWLINE  # to be cut off: a slice of all bytes would be no copy
         | orjson.OPT_PASSTHROUGH_DATACLASS
         | orjson.OPT_PASSTHROUGH_DATETIME
         | orjson.OPT_PASSTHROUGH_SUBCLASS
     )
-    return _make_encoder(orjson.dumps, options)
 
 
-def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMessage:  # noqa: C901  see below
+def _make_encoder(  # noqa: C901  see below
+    dumps: Callable[..., bytes] | None, options: int, limit: int = MAX_MESSAGE_BYTES
+) -> EncodeMessage:
     """Return the function that encodes plain messages with the `dumps` of orjson, or without it.
 
     It is written in one piece, because each function costs 2 % of a call.
@@ -127,7 +149,7 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
                 room = MAX_MESSAGE_BYTES - sum(map(len, own)) if is_flat else 0
                 for key in own if is_flat and room >= 0 else ():
                     one = own[key]
-                    kind = type(one)
+                    kind = type_of(one)
                     if kind is str:
                         room -= len(one)
                     elif kind not in _ATOMS and not (kind is float and one - one == 0):
@@ -146,7 +168,7 @@ def _make_encoder(dumps: Callable[..., bytes] | None, options: int) -> EncodeMes
         except Exception as error:  # the message is not plain
             if is_interruption(error):
                 raise
-        return encode(message, MAX_MESSAGE_BYTES)
+        return encode(message, limit)
 
     return encode_message
 
@@ -174,7 +196,7 @@ def check_nested(dicts: list[dict[str, Any]], *, keys: bool) -> list[Any]:
         if not level:
             break
         for one in level:
-            kind = type(one)
+            kind = type_of(one)
             if kind is dict:
                 tracked_dicts.append(one)
             elif kind is not list and kind is not tuple:  # an object of a Python class, or a set
@@ -208,9 +230,10 @@ def check_lengths(tracked_dicts: list[dict[str, Any]], values: list[Any], room: 
         ValueError: there are more, or a tuple is in a dict or tuple that is not tracked.
         TypeError: a key has no length.
     """
-    flat_dicts, flat_tuples = [], []
+    flat_dicts: list[dict[str, Any]] = []
+    flat_tuples: list[tuple[Any, ...]] = []
     for one in values:
-        kind = type(one)
+        kind = type_of(one)
         if kind is str:
             room -= len(one)
         elif kind is dict and not is_tracked(one):
@@ -224,7 +247,8 @@ def check_lengths(tracked_dicts: list[dict[str, Any]], values: list[Any], room: 
         raise ValueError("many values")
     dicts = [*tracked_dicts, *flat_dicts]
     inside = get_referents(*flat_dicts, *flat_tuples)
-    keys = set().union(*dicts)
+    keys: set[Any] = set()
+    keys.update(*dicts)
     length = sum(map(len, keys))
     if length * len(dicts) > room:  # a key counts as often as it is met
         length = sum(map(len, chain.from_iterable(dicts)))
@@ -243,7 +267,7 @@ def has_nulls(data: bytes, count: int) -> bool:
 
 def is_partly_hidden(value: object) -> bool:
     """Return whether it is a dict some of whose values the collector does not see."""
-    return type(value) is dict and len(get_referents(value)) < len(value)
+    return type(value) is DICT and len(get_referents(value)) < len(value)
 
 
 def check_nones(count: int, value: dict[str, Any]) -> None:

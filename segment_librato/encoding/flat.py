@@ -11,6 +11,7 @@ from itertools import islice
 from json.encoder import encode_basestring as encode_text
 from typing import TYPE_CHECKING, Any
 
+from segment_librato.foreign.narrowing import DICT, type_of
 from segment_librato.message.fields import LIBRARY, MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def encode_flat(message: Message) -> bytes:
     for key, item in islice(message.items(), COMMON_FIELDS, None):
         if type(item) is str:
             text += f",{_keys[key]}{encode_text(item)}"
-        elif type(item) is dict:
+        elif type(item) is DICT:
             text += f",{_keys[key]}{_encode_dict(item)}"
         else:
             text += f",{_encode_dict({key: item})[1:-1]}"
@@ -66,7 +67,7 @@ def _encode_dict(value: dict[str, Any]) -> str:
         raise ValueError("many items")
     items: list[str] = []
     for key, item in value.items():
-        kind = type(item)
+        kind = type_of(item)
         if kind is str:
             if len(item) > MAX_MESSAGE_BYTES:  # it would be copied several times
                 raise ValueError("too long")

@@ -15,6 +15,8 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from segment_librato.foreign.narrowing import type_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -33,6 +35,7 @@ __all__ = [
 
 MAX_DIGITS = 4_300  # of an int that Python writes, unless told otherwise
 
+_NUMBER: type[Any] = numbers.Number
 _MISSING = (("pandas", "NA"), ("msgspec", "UNSET"))
 
 
@@ -43,12 +46,12 @@ def is_missing(value: object) -> bool:
 
 def is_array(value: Any) -> bool:
     """Return whether it is an array, or a scalar of one: of numpy, torch, jax, pandas, ..."""
-    return hasattr(type(value), "item") and hasattr(value, "dtype") and hasattr(value, "shape")
+    return hasattr(type_of(value), "item") and hasattr(value, "dtype") and hasattr(value, "shape")
 
 
 def array_item(value: Any) -> object:
     """Return what an array without dimensions, or a scalar, holds; None if it is masked."""
-    item = value.tolist() if hasattr(type(value), "mask") else value.item()
+    item = value.tolist() if hasattr(type_of(value), "mask") else value.item()
     letter = getattr(value.dtype, "kind", "")  # numpy's for a kind of types
     if letter == "M" and type(item) is int:  # of a unit or time that `datetime` does not have
         text = str(value)
@@ -56,7 +59,7 @@ def array_item(value: Any) -> object:
     if letter == "m" and type(item) is int:
         duration = value[()]
         return duration / type(duration)(1, "s")
-    is_unknown = hasattr(type(item), "__float__") and not isinstance(item, numbers.Number)
+    is_unknown = hasattr(type_of(item), "__float__") and not isinstance(item, _NUMBER)
     if is_unknown or type(item) is type(value):  # such as a bfloat16; a `numpy.longdouble`
         return complex(item) if letter == "c" else float(item)
     return item
@@ -64,7 +67,7 @@ def array_item(value: Any) -> object:
 
 def is_table(value: object) -> bool:
     """Return whether it is a data frame of pandas or polars."""
-    kind = type(value)
+    kind = type_of(value)
     has_rows = hasattr(kind, "itertuples") or hasattr(kind, "iter_rows")
     return has_rows and hasattr(kind, "columns") and hasattr(kind, "shape")
 
@@ -72,7 +75,7 @@ def is_table(value: object) -> bool:
 def table_rows(value: Any) -> Iterator[Iterable[tuple[object, object]]]:
     """Yield the rows of a data frame, each as pairs of column and value."""
     names = list(value.columns)
-    is_polars = hasattr(type(value), "iter_rows")
+    is_polars = hasattr(type_of(value), "iter_rows")
     rows = value.iter_rows() if is_polars else value.itertuples(index=False, name=None)
     for row in rows:
         yield zip(names, row, strict=True)
@@ -84,7 +87,7 @@ def keyed_entries(value: Any) -> Iterable[tuple[object, object]] | None:
     To iterate over such a thing would give only its keys, or only its values: a row of SQLAlchemy
     or sqlite3, a Series of pandas (unless its labels are just numbers).
     """
-    kind = type(value)
+    kind = type_of(value)
     entries: Iterable[tuple[object, object]] | None = None
     if hasattr(kind, "_mapping") and hasattr(kind, "_fields"):
         entries = value._mapping.items()  # noqa: SLF001  documented
@@ -100,7 +103,7 @@ def keyed_entries(value: Any) -> Iterable[tuple[object, object]] | None:
 
 def field_names(value: Any) -> list[tuple[str, str]] | None:
     """Return the fields of a dataclass, attrs or msgspec instance: as sent, and as attributes."""
-    kind = type(value)
+    kind = type_of(value)
     if hasattr(kind, "__dataclass_fields__"):
         from dataclasses import fields
 

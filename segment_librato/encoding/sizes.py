@@ -10,12 +10,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from segment_librato.foreign.narrowing import DICT, type_of
 from segment_librato.message.fields import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["estimated_size", "largest_part", "text_size"]
+__all__ = ["MAX_LOOKS", "estimated_size", "largest_part", "text_size"]
 
 MAX_LOOKS = 10_000
 MAX_NAME_LENGTH = 100
@@ -41,7 +42,7 @@ def largest_part(message: Mapping[str, Any]) -> str:
 
 
 def _largest(container: Any) -> tuple[Any, Any]:
-    entries: Iterable[tuple[Any, Any]] = islice(dict.items(container), MAX_LOOKS)
+    entries: Iterable[tuple[Any, Any]] = islice(DICT.items(container), MAX_LOOKS)
     return max(entries, key=lambda entry: text_size([entry]))
 
 
@@ -52,14 +53,14 @@ def text_size(values: Iterable[Any]) -> int:
         if not left:
             break
         value = left.pop()
-        kind = type(value)
+        kind = type_of(value)
         size += 1
         if issubclass(kind, str):
             size += str.__len__(value)
         elif issubclass(kind, (bytes, bytearray)):
             size += kind.__len__(value)
         elif issubclass(kind, dict):
-            left += islice(dict.items(value), MAX_LOOKS)
+            left += islice(DICT.items(value), MAX_LOOKS)
         elif kind in {list, tuple, set, frozenset}:
             left += islice(value, MAX_LOOKS)
     return size

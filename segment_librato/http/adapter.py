@@ -32,14 +32,14 @@ class PlainSession(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self.trust_env = False
-        self.cookies = _NoCookies()
+        self.cookies: RequestsCookieJar = _NoCookies()
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return None: to say where a redirect leads, `requests` would read all of its body."""
 
 
 class _NoCookies(RequestsCookieJar):
-    def extract_cookies(self, *_: object) -> None:
+    def extract_cookies(self, response: object, request: object) -> None:
         """Take no cookie; to parse it would need `time.time`, which a test may replace."""
 
 
@@ -51,7 +51,7 @@ class DeadlineAdapter(HTTPAdapter):
     """
 
     def __init__(self) -> None:
-        self.exchange = Exchange()
+        self.exchange: Exchange = Exchange()
         self._pools: set[Any] = set()
         self._pool: Any = None  # the last of them, and what it was made for
         self._wanted: tuple[object, ...] = ()

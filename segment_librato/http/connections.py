@@ -132,7 +132,7 @@ class _Connection:
         One at a time, because urllib3 goes on with the next one after any OSError, and a time
         limit of the application may be one.
         """
-        connect = super()._new_conn  # type: ignore[misc]  # the same
+        connect = getattr(super(), "_new_conn")  # noqa: B009  the same
         host = self._dns_host
         is_usual = getattr(connect, "__func__", None) is HTTPConnection._new_conn  # noqa: SLF001  SOCKS has another
         addresses = _addresses(host, self.port) if is_usual else []

@@ -70,7 +70,7 @@ class Exchange:
         self._began_at = monotonic()
         self._read_seconds = timeout[1] if isinstance(timeout, tuple) else timeout
         self._seconds = math.inf if seconds is None else seconds
-        self.is_over_kept_connection = False
+        self.is_over_kept_connection: bool = False
         self.status: int | None = None
         self.reason = ""
         self.is_odd = False
@@ -121,7 +121,7 @@ class TimedResponse(http.client.HTTPResponse):
         finally:
             self.fp = stream
         self._exchange.reason, self._exchange.status = self.reason, self.status
-        self.will_close |= head.is_odd
+        self.will_close: bool = self.will_close or head.is_odd
         self.msg.defects.clear()  # urllib3 would log what the server sent instead of headers
         self._stream.deadline = min(self._stream.deadline, monotonic() + MAX_BODY_SECONDS)
 
@@ -175,7 +175,7 @@ class _Reader(io.BufferedReader):
     It belongs to one response: what is left in it would be lost, and the next response with it.
     """
 
-    raw: _Stream
+    raw: _Stream  # pyright: ignore[reportIncompatibleVariableOverride]  it reads nothing else
 
     def close(self) -> None:
         if self.closed:

@@ -63,7 +63,7 @@ def explain(
 def _find_problem(error: BaseException, url: str, options: Mapping[str, Any]) -> str:
     """Return which setting is wrong, and why; empty if it is an outage."""
     if isinstance(error, InvalidSchema):
-        needed = "a SOCKS proxy needs PySocks; pip install requests[socks]"
+        needed = 'a SOCKS proxy needs PySocks; pip install "requests[socks]"'
         return f"{needed}, or check {PROXY_SETTINGS}"
     if isinstance(error, (InvalidURL, LocationValueError)):
         if select_proxy(url, options["proxies"]):

@@ -14,7 +14,7 @@ from segment_librato.foreign.interruption import is_interruption
 from segment_librato.http.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from segment_librato.config.validators import Timeout
     from segment_librato.http.response import Response
@@ -42,7 +42,7 @@ class Pool(Generic[Lent]):
         self._closed = False
 
     @contextmanager
-    def lend(self) -> Iterator[Lent]:
+    def lend(self) -> Generator[Lent, None, None]:
         """Lend an object for the length of a `with` block.
 
         It is closed if the block ends by anything but an error of ours: Ctrl-C, say, may have left

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from segment_librato.foreign.interruption import is_interruption
+from segment_librato.foreign.narrowing import is_dict
 from segment_librato.foreign.printable import printable
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Response:
             if is_interruption(error):
                 raise
             return {}
-        return content if isinstance(content, dict) else {}
+        return content if is_dict(content) else {}
 
     def retry_after(self, header: str = "Retry-After") -> float | None:
         """Return the seconds to wait that a header asks for; None if it asks for none.

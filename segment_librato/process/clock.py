@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ monotonic: Callable[[], float] = _own_copy(time).monotonic
 class Waitable(Protocol):
     """A condition, with its lock held, or a waiter."""
 
+    @abstractmethod
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for a notification; return False if the seconds are over before."""
 

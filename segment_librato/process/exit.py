@@ -16,6 +16,7 @@ from __future__ import annotations
 import atexit
 import math
 import threading
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 from segment_librato.log import log
@@ -53,6 +54,7 @@ class Drainable(Protocol):
     def send_at_once(self) -> None:
         """Start sending everything that waits; do not wait for it."""
 
+    @abstractmethod
     def has_pending(self) -> bool:
         """Return whether anything has no outcome yet."""
 
@@ -69,6 +71,7 @@ class Drainable(Protocol):
     def tell_left(self) -> None:
         """Log what stays for a later process, now that this one delivers no more."""
 
+    @abstractmethod
     def called_from_delivery(self) -> bool:
         """Return whether the calling thread delivers, and so must not wait for itself."""
 

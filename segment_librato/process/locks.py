@@ -1,7 +1,7 @@
 """Locks and conditions that survive signals.
 
-Every lock of the library is held, and every wait made, through this module; see the rules of the
-package. Of the library, it must know nothing but whose exception one is.
+The lock of a queue is held, and every wait under it made, through this module; see the rules of
+the package. Of the library, it must know nothing but whose exception one is.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """SIGTERM: deliver what waits, then do what the signal would have done without us.
 
-With `late_signals`, the only module that touches `signal`. Must not know messages.
+Of what a client uses, only this and `late_signals` touch `signal`. Must not know messages.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ Must not know HTTP, queues or retries.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Receipt(NamedTuple):
 class Transport(Protocol):
     """Sends batches. Thread-safe."""
 
+    @abstractmethod
     def send(self, batch: Batch, timeout: float | None) -> Receipt:
         """Send a batch once.
 

@@ -2,7 +2,7 @@
 
 The flow is RFC 7523, as segment-analytics-python 2.4.0 implements it: a JWT signed with the
 application's RSA key goes to `{auth_server}/token`. A token is kept for half of its lifetime.
-Needs PyJWT (`pip install segment-librato[oauth]`). Leaves retries to the caller, with one
+Needs PyJWT (`pip install "segment-librato[oauth]"`). Leaves retries to the caller, with one
 exception: if the local clock turns out to be wrong, the assertion is made again with the right
 time. Must not know queues.
 """
@@ -51,7 +51,7 @@ class TokenProvider:
         Raises:
             ConfigError: PyJWT is missing, or the key is not an RSA private key.
         """
-        missing = "oauth_client_id: needs PyJWT; pip install segment-librato[oauth]"
+        missing = 'oauth_client_id: needs PyJWT; pip install "segment-librato[oauth]"'
         handled = being_handled()
         try:
             import jwt

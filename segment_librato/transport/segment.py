@@ -38,18 +38,22 @@ TOKEN_REJECTED = frozenset({400, 401, 403, 511})
 class SegmentTransport:
     """Posts batches to `{host}/v1/batch`. Thread-safe: each `send` has a session to itself."""
 
-    def __init__(self, config: Config, tokens: TokenProvider | None = None) -> None:
+    def __init__(
+        self, config: Config, tokens: TokenProvider | None = None, *, is_strict: bool = False
+    ) -> None:
         """Make a transport; it connects when it first sends.
 
         Args:
             config: the client's options.
             tokens: where bearer tokens come from, to authenticate with instead of the write key.
+            is_strict: take a success that is a web page, or says that it is none, for a failure.
         """
         self._config = config
         self._tokens = tokens
         self._write_key = config.write_key or ""
         self._sessions = Sessions(config.batch_url, config.proxies, config.timeout)
         self._host = self._sessions.host
+        self._is_strict = is_strict
         self._warned_of_web_page = False
 
     def reset_after_fork(self) -> None:
@@ -80,13 +84,14 @@ class SegmentTransport:
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
         response = self._sessions.post(body, headers, seconds_until(deadline))
-        if response.status not in SUCCESS:
+        if response.status not in SUCCESS or (self._is_strict and _proves_nothing(response)):
             if self._tokens and response.status in TOKEN_REJECTED:
                 self._tokens.discard(credentials)
             error = self._error(response, credentials)
             error.bytes_sent = len(body)
             raise error
-        self._warn_of_web_page(response)
+        if _is_web_page(response):
+            self._warn_of_web_page()
         return Receipt(len(body))
 
     def close(self) -> None:
@@ -99,10 +104,9 @@ class SegmentTransport:
             return "Bearer", self._tokens.token(deadline)
         return "Basic", base64.b64encode(f"{self._write_key}:".encode()).decode()
 
-    def _warn_of_web_page(self, response: Response) -> None:
-        """Warn once if a success is a web page, as a captive portal or a home page would send."""
-        is_web_page = "html" in response.headers.get("Content-Type", "")
-        if is_web_page and not self._warned_of_web_page:
+    def _warn_of_web_page(self) -> None:
+        """Warn once of a success that a captive portal or a home page would send."""
+        if not self._warned_of_web_page:
             self._warned_of_web_page = True
             log.warning("%s answered with a web page; is `host` where the API is?", self._host)
 
@@ -114,7 +118,10 @@ class SegmentTransport:
             target = redact(response.redirect_target(self._config.batch_url), secrets)
             text = f"{text}, a redirect to {target}; set `host` to where the API is"
             return APIError(response.status, "redirect", text, response.retry_after(), text)
-        if response.status == NOT_FOUND:
+        if response.status in SUCCESS:
+            what = "a web page" if _is_web_page(response) else "success: false"
+            text = f"{text} with {what}; check `host`"
+        elif response.status == NOT_FOUND:
             path = redact(urlsplit(self._config.batch_url).path, secrets)
             text = f"{text} to a POST to {path}; check `host`"
         elif response.status == UNAUTHORIZED:
@@ -124,3 +131,11 @@ class SegmentTransport:
         code = redact(content.get("code"), secrets) or "unknown"
         message = redact(content.get("message"), secrets) or redact(response.reason, secrets)
         return APIError(response.status, code, message, response.retry_after(), text)
+
+
+def _is_web_page(response: Response) -> bool:
+    return "html" in response.headers.get("Content-Type", "")
+
+
+def _proves_nothing(response: Response) -> bool:
+    return _is_web_page(response) or response.json_object().get("success") is False

@@ -27,7 +27,7 @@ from support.values import (
 )
 
 from segment_librato.encoding.coerce import MAX_DEPTH
-from segment_librato.encoding.strict import encode
+from segment_librato.encoding.strict import canonical, encode
 from segment_librato.errors import MessageTooLargeError
 
 if TYPE_CHECKING:
@@ -281,3 +281,30 @@ def test_any_limit_is_exact(value: dict[Any, Any]) -> None:
     assert encode(value, len(data))[0] == data
     with pytest.raises(MessageTooLargeError):
         encode(value, len(data) - 1)
+
+
+@pytest.mark.parametrize(
+    "value, text, is_plain",
+    [
+        (
+            {"b": 1, "a": {"d": None, "c": [True, "é"]}},
+            '{"a":{"c":[true,"é"],"d":null},"b":1}',
+            True,
+        ),
+        ({"z": 1.0, "é": 1, "a": 1e16}, '{"a":1e+16,"z":1.0,"é":1}', True),
+        ({2: 1, 1: 2}, '{"1":2,"2":1}', True),
+        ({"n": float("nan")}, '{"n":null}', False),
+        ({"n": "\ud800"}, '{"n":"�"}', False),
+        ({"n": {3}}, '{"n":[3]}', False),
+        ({"a": 1, 2: 1}, '{"2":1,"a":1}', False),
+    ],
+)
+def test_equal_values_have_the_same_canonical_json(
+    value: Any, text: str, *, is_plain: bool
+) -> None:
+    assert canonical(value, 1_000) == (text.encode(), is_plain)
+
+
+def test_what_must_be_converted_is_canonical_within_a_limit() -> None:
+    with pytest.raises(MessageTooLargeError):
+        canonical({"n": {"x" * 2_000}}, 1_000)

@@ -124,6 +124,7 @@ def forgetting(*numbers: int) -> Iterator[RawServer]:
 
 
 @pytest.mark.parametrize("seconds", [None, 1.5])
+@in_real_time
 def test_a_kept_connection_that_brings_no_answer_leaves_time_for_a_new_one(
     make: Transports, seconds: float | None
 ) -> None:
@@ -172,12 +173,14 @@ def test_the_deadline_counts_for_both_connections() -> None:
         assert 0.5 < time.monotonic() - began < 0.6 + MARGIN
 
 
+@in_real_time
 def test_silence_over_a_new_connection_is_not_tried_twice() -> None:
     with forgetting(1, 2) as server, opened(server, timeout=0.1) as session:
         for _ in range(2):
             with pytest.raises(NetworkError, match="ReadTimeout"):
                 post(session)
-        assert len(server.requests) == server.connections == 2
+        assert server.wait_until(lambda: len(server.requests) == 2)
+        assert server.connections == 2
 
 
 def test_a_kept_connection_that_takes_no_body_leaves_time_for_a_new_one() -> None:
@@ -361,6 +364,7 @@ MANY_HEADERS = b"".join(b"X-%d: y\r\n" % n for n in range(1_000))
     ids=range(13),
 )
 @pytest.mark.parametrize("status", [200, 400])
+@in_real_time
 def test_nothing_after_the_status_line_changes_what_it_says(
     make: Transports, status: int, rest: list[bytes | float | Ending]
 ) -> None:

@@ -192,7 +192,8 @@ def test_a_socks_proxy_without_pysocks_says_what_to_install(
     error = failure(f"{scheme}://127.0.0.1:9")
     assert type(error) is ConfigError
     assert str(error) == (
-        f"127.0.0.1: a SOCKS proxy needs PySocks; pip install requests[socks], or {PROXY_SETTINGS}"
+        "127.0.0.1: a SOCKS proxy needs PySocks; "
+        f'pip install "requests[socks]", or {PROXY_SETTINGS}'
     )
 
 

@@ -155,7 +155,7 @@ def test_a_child_exits_whatever_the_pools_of_urllib3_hold(server: LocalSegment) 
         held.wait()
         child = os.fork()
         if child == 0:
-            signal.alarm(10)
+            signal.alarm(100)
             client.track("user", "event", {"n": 1, "value": 1})
             sys.exit()
         print(os.waitpid(child, 0)[1])
@@ -254,7 +254,7 @@ def run_file(server: LocalSegment, script: Path, method: str) -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
 
@@ -419,9 +419,14 @@ def test_a_child_that_is_terminated_tells_what_is_left_and_ends_by_the_signal(
             server,
             f"""
             client = make(exit_timeout=0.2, timeout=3600, sync_mode={sync_mode})
+            main = threading.get_ident()
+            def tell():
+                while sys._current_frames()[main].f_code.co_name not in ("readinto", "recv_into"):
+                    time.sleep(0.001)
+                is_ready.set()
             def work():
-                if {sync_mode}:
-                    threading.Timer(0.2, is_ready.set).start()
+                if {sync_mode}:  # it is ready once it waits for a response
+                    threading.Thread(target=tell, daemon=True).start()
                 track(client, [1])
                 wait_for_signal(is_ready.set)
             """,
@@ -497,15 +502,28 @@ def test_a_process_that_multiprocessing_did_not_start_keeps_the_default(
 
 FORK_IN_C = """
 import ctypes
-def are_others_waiting():
+def do_others_sleep():
+    own, tasks = str(threading.get_native_id()), "/proc/self/task"
+    for task in os.listdir(tasks) if os.path.isdir(tasks) else ():
+        with open(f"{tasks}/{task}/stat") as file:
+            if task != own and file.read().rpartition(")")[2].split()[0] != "S":
+                return False
+    return True
+def where_others_are():
     frames = sys._current_frames()
     del frames[threading.get_ident()]
-    return all(one.f_code.co_name in ("wait", "readinto", "recv_into") for one in frames.values())
+    return [(thread, frame.f_code.co_name, frame.f_lasti) for thread, frame in frames.items()]
 def fork():
-    # CPython itself may hang in such a child if another thread wants to run at that moment.
-    while not are_others_waiting():
-        pass
-    return ctypes.PyDLL(None).fork()
+    # CPython itself may hang in such a child if another thread wants to run at that moment. One
+    # that did, when this one let it, has come further, or is about to: it does not sleep.
+    before = None
+    while True:
+        time.sleep(0.01)
+        is_still, now = do_others_sleep(), where_others_are()
+        waits = all(name in ("wait", "readinto", "recv_into") for _, name, _ in now)
+        if is_still and waits and now == before:
+            return ctypes.PyDLL(None).fork()
+        before = now
 def wait_for(child):
     assert os.waitpid(child, 0)[1] == 0
 """
@@ -538,10 +556,10 @@ for number in range(2):
     if children[-1] == 0:
         client.track("user", "event", {"n": 10 * number + 10})
         assert client.stats.accepted == 1, client.stats
-        assert client.flush(3)
-        assert client.join(3)
+        assert client.flush(20)
+        assert client.join(20)
         client.track("user", "event", {"n": 10 * number + 11})
-        assert client.shutdown(3)
+        assert client.shutdown(20)
         os._exit(0)
 for child in children:
     wait_for(child)

@@ -45,7 +45,7 @@ PARENT = """
     def run_child(work):
         child = context.Process(target=work)
         child.start()
-        child.join(20)
+        child.join(100)
         print("child", child.exitcode, flush=True)
         child.kill()
 """

@@ -219,7 +219,7 @@ def test_ctrl_c_while_the_exit_waits_ends_the_wait_and_hands_over_the_rest(
             server,
             TELL_WHEN_THE_EXIT_WAITS
             + """
-clients = [make(exit_timeout=60) for _ in range(2)]
+clients = [make(exit_timeout=3600) for _ in range(2)]
 for client in clients:
     track(client, range(3))
             """,
@@ -228,7 +228,7 @@ for client in clients:
         assert server.wait_until(lambda: server.held == 2)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=240)
     assert output.splitlines() == ["on_error ShutdownTimeoutError 3"] * 2
     assert "Traceback" not in errors
     assert process.returncode == 0
@@ -243,7 +243,7 @@ def test_ctrl_c_twice_at_the_exit_loses_nothing_in_silence(server: LocalSegment)
             + """
 def interrupt(error, messages):
     raise KeyboardInterrupt
-one, other = make(exit_timeout=60, on_error=interrupt), make()
+one, other = make(exit_timeout=3600, on_error=interrupt), make()
 track(one, range(1)); track(other, range(1))
             """,
             before_import="""
@@ -256,7 +256,7 @@ track(one, range(1)); track(other, range(1))
         )
         wait_until_ready(process)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=240)
     assert output.splitlines() == ["on_error ShutdownTimeoutError 1"] * 3
 
 
@@ -273,7 +273,7 @@ def test_an_on_error_that_exits_does_not_keep_other_clients_from_delivering(
         track(one, range(1)); track(other, range(10, 12))
         """,
     )
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     assert sequence_numbers(server) == [10, 11]
 
 
@@ -301,7 +301,7 @@ def test_an_on_error_that_never_stops_exiting_does_not_keep_other_clients_from_t
 def test_without_on_error_and_logging_a_loss_is_told_on_stderr(server: LocalSegment) -> None:
     server.respond(404)
     process = start(server, "client = make(on_error=None); track(client, range(2))")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     reason = "127.0.0.1 answered 404 to a POST to /v1/batch; check `host`"
     assert errors == f"messages not delivered: 2; {reason}\n"
 
@@ -355,7 +355,7 @@ def test_a_del_that_tracks_while_the_modules_go_ends(
         last.itself = last
         """,
     )
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=240)
     assert "end" in output
     assert process.returncode == 0
 
@@ -377,7 +377,7 @@ def terminate(server: LocalSegment, script: str) -> tuple[int, list[str]]:
     process = start(server, script)
     wait_until_ready(process)
     process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=240)
     assert "Traceback" not in errors
     return process.returncode, output.splitlines()
 
@@ -402,14 +402,14 @@ def test_sigterm_hands_over_what_there_is_no_time_for(server: LocalSegment) -> N
 
 
 def test_a_second_sigterm_waits_for_nothing(server: LocalSegment) -> None:
-    script = FLUSH_ON_SIGTERM + TRACK_AND_WAIT.replace("make()", "make(exit_timeout=60)")
+    script = FLUSH_ON_SIGTERM + TRACK_AND_WAIT.replace("make()", "make(exit_timeout=3600)")
     with server.hold():
         process = start(server, script)
         wait_until_ready(process)
         process.send_signal(signal.SIGTERM)
         assert server.wait_until(lambda: server.held == 1)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
     assert process.returncode == -signal.SIGTERM
 
 
@@ -479,7 +479,7 @@ def test_ctrl_c_while_sigterm_delivers_does_not_cancel_it(server: LocalSegment) 
             """
             signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(3))
             segment_librato.flush_on_sigterm()
-            client = make(exit_timeout=60)
+            client = make(exit_timeout=3600)
             track(client, range(3))
             wait_for_signal()
             """,
@@ -489,7 +489,7 @@ def test_ctrl_c_while_sigterm_delivers_does_not_cancel_it(server: LocalSegment) 
         assert server.wait_until(lambda: server.held == 1)
         process.send_signal(signal.SIGINT)
         server.release()
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
     assert process.returncode == 3
 
 
@@ -529,7 +529,7 @@ def test_sigterm_while_the_main_thread_delivers_loses_nothing_in_silence(
         wait_until_ready(process)
         assert server.wait_until(lambda: server.held == 1)
         process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=240)
     assert errors == ""
     assert process.returncode == 128 + signal.SIGTERM
     assert output == "on_error DeliveryError 1\n"
@@ -564,7 +564,7 @@ def test_sigterm_while_the_exit_waits_does_not_begin_the_wait_again(server: Loca
         wait_until_ready(process)
         assert server.wait_until(lambda: server.held == 1)
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=240)
     assert process.returncode == -signal.SIGTERM
     assert output == "on_error ShutdownTimeoutError 3\n"
 
@@ -772,7 +772,7 @@ def test_an_interruption_anywhere_in_a_request_reaches_the_caller(
 @pytest.mark.filterwarnings("ignore:unclosed")  # a socket that was being closed
 @pytest.mark.parametrize("exceptions", INTERRUPTIONS)
 @pytest.mark.parametrize("threads", [True, False])
-@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize("status", [200, pytest.param(404, marks=pytest.mark.once)])
 @pytest.mark.parametrize("method", ["flush", "join", "shutdown"])
 def test_an_interruption_anywhere_in_a_flush_or_shutdown_loses_nothing(
     request: pytest.FixtureRequest,

@@ -30,7 +30,7 @@ LONG = 60.0
 # A deadlock is told, with the stacks of all threads, instead of waited for.
 SCRIPT = """
     import faulthandler, gc, logging
-    faulthandler.dump_traceback_later(40, exit=True)
+    faulthandler.dump_traceback_later(200, exit=True)
     logging.getLogger("segment").addHandler(logging.NullHandler())
     client = make(upload_interval=0.01, max_queue_size=2, on_error=lambda *_: None)
     {application}

@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from support.background import release_when_waited_for
 from support.script import run
 
 from segment_librato.process import exit as process_exit
@@ -94,14 +95,14 @@ def test_a_second_shutdown_waits_for_the_report_of_the_first(
 
 
 def test_a_shutdown_waits_for_the_report_of_a_consumer(
-    server: LocalSegment, make_client: MakeClient
+    server: LocalSegment, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.respond(404, times=None)
     on_error = BlockingOnError()
     client = make_client(on_error=on_error, upload_size=1)
     client.track("user", "event")
     assert on_error.begun.wait(10)
-    threading.Timer(0.2, on_error.released.set).start()
+    release_when_waited_for(on_error.released, monkeypatch)
     assert not client.shutdown(timeout=0)
     assert on_error.told == 1
 
@@ -153,7 +154,7 @@ def test_the_process_does_not_end_before_a_report_that_has_begun(
         SLOW_ON_ERROR
         + f"""
 segment_librato.flush_on_sigterm()
-client = make(on_error=slow, upload_size=5, exit_timeout=0.1, timeout=60)
+client = make(on_error=slow, upload_size=5, exit_timeout=0.1, timeout=3600)
 track(client, range(5))
 thread = {thread}
 thread.daemon = True
@@ -213,7 +214,7 @@ def test_a_thread_that_goes_on_tracking_takes_no_report_with_it(
             + TRACK_FOR_EVER
             + f"""
 segment_librato.flush_on_sigterm()
-client = make(on_error=slow, exit_timeout=0.2, timeout=60)
+client = make(on_error=slow, exit_timeout=0.2, timeout=3600)
 track(client, range(5))
 threading.Thread(target=track_for_ever, args=(client,), daemon=True).start()
 assert has_tracked.wait(20)
@@ -235,7 +236,7 @@ def test_a_thread_that_shuts_down_while_the_main_thread_ends_takes_no_report_wit
             server,
             SLOW_ON_ERROR
             + """
-client = make(on_error=slow, exit_timeout=0.4, timeout=60)
+client = make(on_error=slow, exit_timeout=0.4, timeout=3600)
 def work():
     track(client, range(1_000))
     tracked.set()
@@ -258,14 +259,19 @@ def test_a_client_that_another_thread_makes_while_the_exit_waits_is_drained_too(
             + """
 from segment_librato.process.exit import exit_state
 segment_librato.preload()
-client = make(on_error=slow, exit_timeout=0.5, timeout=60)
+has_tracked = threading.Event()
+def slow_as_the_other_thread(error, messages):
+    has_tracked.wait(2)
+    slow(error, messages)
+client = make(on_error=slow_as_the_other_thread, exit_timeout=0.5, timeout=3600)
 track(client, range(5))
 def work():
     while exit_state.began is None:
         time.sleep(0.001)  # nothing tells
-    late = make(on_error=slow, exit_timeout=0.5, timeout=60)
+    late = make(on_error=slow, exit_timeout=0.5, timeout=3600)
     if late.track("user", "event", {"n": 5})[0]:
         os.write(1, b"accepted 5\\n")
+    has_tracked.set()
     threading.Event().wait()
 threading.Thread(target=work, daemon=True).start()
             """,
@@ -325,7 +331,7 @@ def test_an_on_error_that_tracks_at_each_call_ends_with_a_rejection(server: Loca
                 print("on_error", type(error).__name__, len(messages))
                 results.append(client.track("user", "event", {"n": 2})[0])
             results = []
-            client = make(on_error=track_again, exit_timeout=0.1, timeout=60)
+            client = make(on_error=track_again, exit_timeout=0.1, timeout=3600)
             track(client, [1])
             """,
             before_import="""

@@ -51,11 +51,16 @@ SCRIPTS = {"before the import": [PATCH, CLIENT], "after a client was made": [CLI
 
 @contextmanager
 def script(
-    server: LocalSegment, spool: Path, *parts: str, upload_interval: str = "60"
+    server: LocalSegment,
+    spool: Path,
+    *parts: str,
+    upload_interval: str = "60",
+    upload_size: str = "100",
 ) -> Iterator[subprocess.Popen[str]]:
     source = "\n".join(map(textwrap.dedent, parts))
     environment = {
         "UPLOAD_INTERVAL": upload_interval,
+        "UPLOAD_SIZE": upload_size,
         "SPOOL": str(spool),
         "ACCEPTED": str(spool.parent / "accepted"),
     }
@@ -69,11 +74,11 @@ def run(
     spool: Path,
     *parts: str,
     status: int = 0,
-    upload_interval: str = "60",
+    **options: str,
 ) -> str:
     """Run a script to its end, of which it must not complain; return its output."""
-    with script(server, spool, *parts, upload_interval=upload_interval) as process:
-        output, errors = process.communicate(timeout=60)
+    with script(server, spool, *parts, **options) as process:
+        output, errors = process.communicate(timeout=240)
     assert (process.returncode, errors) == (status, "")
     return output
 
@@ -112,7 +117,8 @@ def test_what_greenlets_tracked_survives_a_kill(
     server: LocalSegment, spool: Path, patched: str
 ) -> None:
     kill = "os.kill(os.getpid(), signal.SIGKILL)"
-    run(server, spool, *SCRIPTS[patched], GREENLETS, kill, status=-signal.SIGKILL)
+    parts = [*SCRIPTS[patched], GREENLETS, kill]
+    run(server, spool, *parts, status=-signal.SIGKILL, upload_size="1000")  # none goes before
     assert drain_spool(spool, "test-key", host=server.host) == DrainReport(delivered=500)
     assert sequence_numbers(server) == list(range(500))
     assert server.duplicates == 0
@@ -143,7 +149,7 @@ def test_greenlets_go_on_while_the_overflow_waits_for_a_server(
         assert process.stdout.readline() == "2000 0\n"
         assert process.stdout.readline() == "others run True\n"
         server.release()
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=240)
     assert (output, errors, process.returncode) == ("flushed True 2000 0\n", "", 0)
     assert [message["properties"]["n"] for message in server.messages] == list(range(2000))
     assert files(spool) == []
@@ -228,7 +234,7 @@ def test_a_disk_that_fails_greenlets_is_told_of_once(server: LocalSegment, spool
     assert client.flush(20)
     """
     with script(server, spool, PATCH, CLIENT, body) as process:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
     assert process.returncode == 0
     assert [line.partition("; ")[2] for line in errors.splitlines()] == [
         "messages stay in memory"
@@ -286,7 +292,7 @@ def test_a_fork_of_greenlets_has_files_of_its_own(
     os.kill(os.getpid(), signal.SIGKILL)
     """
     with script(server, spool, PATCH, CLIENT, body) as process:
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
     assert process.returncode == -signal.SIGKILL
     report = drain_spool(spool, "test-key", host=server.host)
     assert report == DrainReport(delivered=5 if ending == "sys.exit()" else 7)

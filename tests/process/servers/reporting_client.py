@@ -10,6 +10,7 @@ import os
 import sys
 
 from segment_librato import Client
+from segment_librato.config.client import Config
 
 __all__ = ["client", "track"]
 
@@ -26,6 +27,7 @@ client = Client(
     "test-key",
     host=os.environ["SEGMENT_HOST"],
     upload_interval=float(os.environ["UPLOAD_INTERVAL"]),
+    upload_size=int(os.environ.get("UPLOAD_SIZE", str(Config.upload_size))),
     on_error=complain,
     spool=SPOOL,
 )
