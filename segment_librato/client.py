@@ -13,9 +13,15 @@ import weakref
 from collections.abc import Mapping
 from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
-from segment_librato.config.client import Config, OnError
+from segment_librato.config.client import (
+    BeforeSend,
+    Config,
+    DefaultContext,
+    OnDelivered,
+    OnError,
+)
 from segment_librato.config.gauges import LibratoConfig, OpenTelemetryConfig
 from segment_librato.config.spool import SpoolConfig
 from segment_librato.config.validators import Timeout
@@ -24,19 +30,31 @@ from segment_librato.delivery.consumer import Consumer
 from segment_librato.delivery.report import Reporter
 from segment_librato.errors import ConfigError, ValidationError, unexpected, without_frames
 from segment_librato.gauge_delivery.calls import configure, gauge_fields, gauge_settings
+from segment_librato.gauge_delivery.timer import Timer
+from segment_librato.hooks.router import make_router
 from segment_librato.message.build import (
     add_alias_fields,
     add_group_fields,
     add_identify_fields,
     add_page_fields,
-    add_track_fields,
     build,
 )
 from segment_librato.message.fields import Identifier, Message, check_identifier
+from segment_librato.message.scope import user_in_scope
 from segment_librato.message.timestamp import Timestamp
 from segment_librato.process.clock import Clock
 from segment_librato.process.fork import notice_fork
+from segment_librato.recording import recordings
 from segment_librato.router import Router
+from segment_librato.tracking import (
+    AnyContext,
+    AnyGroupTraits,
+    AnyPageProperties,
+    AnyScreenProperties,
+    AnyUserTraits,
+    Properties,
+    Tracking,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -46,9 +64,6 @@ else:
     Self = "Client"  # for `typing.get_type_hints`; `typing` has it from Python 3.11 on
 
 __all__ = ["Client", "Properties"]
-
-Properties: TypeAlias = Mapping[str, Any]
-"""Properties, traits, a context or integrations: str to any value that JSON can hold."""
 
 T = TypeVar("T")
 
@@ -74,7 +89,7 @@ class _Option(Generic[T]):
         raise AttributeError(f"{self._name} is fixed once the client is made; make another client")
 
 
-class Client:
+class Client(Tracking):
     """A Segment client. Thread-safe; after construction, only invalid arguments raise.
 
     (And what keeps a message from delivery, in `sync_mode` without `on_error`.)
@@ -85,7 +100,8 @@ class Client:
     The calls `track`, `identify`, `group`, `alias`, `page`, `screen` and `gauge` check their
     arguments, encode the message and queue it; a background thread sends it. They return
     `(True, message)`, with the message as it is sent; or `(False, message)` if it was rejected,
-    after `on_error` was called with the reason.
+    after `on_error` was called with the reason. `(True, message)` is also for a message that
+    `before_send` or `sample_rate` has left out, which counts as `stats.dropped`.
 
     `shutdown()`, which the end of the `with` block calls, delivers what is queued. So does the
     exit of the interpreter, for up to `exit_timeout` seconds.
@@ -129,6 +145,15 @@ class Client:
         flush_in_children: Let the first message of a `multiprocessing` child call
             `flush_on_sigterm()`.
         spool: Folder that keeps messages on disk: a path, or a `SpoolConfig` with more options.
+        before_send: Called as `before_send(message)` with a copy of each message; what it returns
+            is sent, and None drops the message.
+        default_context: Context that every message gets under that of its call, or a function that
+            returns it for each call.
+        sample_rate: Event name to the share of users, 0 to 1, whose events of that name are sent.
+        trace_context: Put the trace and span ids of the active OpenTelemetry span into
+            `context.trace`.
+        on_delivered: Called as `on_delivered(messages)` with messages for which the server reported
+            success.
 
     Raises:
         ConfigError: an option has a wrong type or value; the text names it.
@@ -171,29 +196,34 @@ class Client:
     gauges: _Option[LibratoConfig | OpenTelemetryConfig | None] = _Option()
     flush_in_children: _Option[bool] = _Option()
     spool: _Option[str | os.PathLike[str] | SpoolConfig | None] = _Option()
+    before_send: _Option[BeforeSend | None] = _Option()
+    default_context: _Option[DefaultContext | None] = _Option()
+    sample_rate: _Option[Mapping[str, float] | None] = _Option()
+    trace_context: _Option[bool] = _Option()
+    on_delivered: _Option[OnDelivered | None] = _Option()
     # </options as attributes>
 
     def __init__(
         self,
         # <options>, by `make options`
-        write_key: str | None = Config.write_key,
-        host: str | None = Config.host,
+        write_key: str | None = None,
+        host: str | None = None,
         debug: bool = Config.debug,
         max_queue_size: int = Config.max_queue_size,
         send: bool = Config.send,
-        on_error: OnError | None = Config.on_error,
+        on_error: OnError | None = None,
         gzip: bool = Config.gzip,
         max_retries: int = Config.max_retries,
         sync_mode: bool = Config.sync_mode,
         timeout: Timeout = Config.timeout,
-        proxies: Mapping[str, str] | None = Config.proxies,
+        proxies: Mapping[str, str] | None = None,
         thread: int = Config.thread,
         upload_size: int = Config.upload_size,
         upload_interval: float = Config.upload_interval,
-        log_handler: logging.Handler | None = Config.log_handler,
-        oauth_client_id: str | None = Config.oauth_client_id,
-        oauth_client_key: str | None = Config.oauth_client_key,
-        oauth_key_id: str | None = Config.oauth_key_id,
+        log_handler: logging.Handler | None = None,
+        oauth_client_id: str | None = None,
+        oauth_client_key: str | None = None,
+        oauth_key_id: str | None = None,
         oauth_auth_server: str = Config.oauth_auth_server,
         oauth_scope: str = Config.oauth_scope,
         max_total_backoff_duration: float = Config.max_total_backoff_duration,
@@ -204,19 +234,25 @@ class Client:
         sync_timeout: float = Config.sync_timeout,
         max_queue_bytes: int = Config.max_queue_bytes,
         block_on_full: float = Config.block_on_full,
-        gauges: LibratoConfig | OpenTelemetryConfig | None = Config.gauges,
+        gauges: LibratoConfig | OpenTelemetryConfig | None = None,
         flush_in_children: bool = Config.flush_in_children,
-        spool: str | os.PathLike[str] | SpoolConfig | None = Config.spool,
+        spool: str | os.PathLike[str] | SpoolConfig | None = None,
+        before_send: BeforeSend | None = None,
+        default_context: DefaultContext | None = None,
+        sample_rate: Mapping[str, float] | None = None,
+        trace_context: bool = Config.trace_context,
+        on_delivered: OnDelivered | None = None,
         # </options>
     ) -> None:
         options = {name: value for name, value in locals().items() if name != "self"}
         try:
             self.config: Config = Config(**options)
-            self._report: Reporter = Reporter(self.config.on_error)
-            self._router: Router = Router(self.config, self._report, self._clock)
+            self._report: Reporter = Reporter(self.config.on_error, self.config.on_delivered)
+            self._router: Router = make_router(self.config, self._report, self._clock)
         except ConfigError as error:
             # An error tracker would upload them.
             del options, write_key, host, proxies, oauth_client_key, oauth_auth_server, gauges
+            del default_context
             raise without_frames(error)  # noqa: B904  it is the same one
         self.queue: MessageQueue = self._router.queue
         weakref.finalize(self, _close, self._router.queues).atexit = False
@@ -254,53 +290,11 @@ class Client:
         """Flush and shut down, without blocking the event loop."""
         await self._router.ashutdown(self.config.shutdown_timeout)
 
-    def track(
-        self,
-        user_id: Identifier | None = None,
-        event: str | None = None,
-        properties: Properties | None = None,
-        context: Properties | None = None,
-        timestamp: Timestamp | None = None,
-        anonymous_id: Identifier | None = None,
-        integrations: Properties | None = None,
-        message_id: Identifier | None = None,
-    ) -> tuple[bool, Message]:
-        """Record that a user did something.
-
-        Args:
-            user_id: Id of the user in your application: a str, a number or a UUID.
-            event: Name of what the user did; up to 255 characters.
-            properties: Facts about the event. A number in `value` becomes a Librato measurement.
-            context: Facts about the circumstances. `{"Librato": {"source": ...}}` names the
-                source of the measurement.
-            timestamp: When it happened: a datetime (a naive one is UTC, unless it was made just
-                now by `datetime.now()`), a date, an ISO 8601 str or seconds since the epoch. None
-                means now.
-            anonymous_id: Id of a user who is not known yet. One of the two ids is required.
-            integrations: Which destinations get the message, such as
-                `{"All": False, "Librato": True}`.
-            message_id: Id of the message, under 100 characters; None generates one. Segment drops
-                a second message with the same id.
-
-        Returns:
-            Whether the message was accepted, and the message as it is sent.
-
-        Raises:
-            ValidationError: an argument has a wrong type or value.
-            MessageTooLargeError: the message exceeds 32 KB.
-            SegmentError: in `sync_mode`, without `on_error`: the message was not delivered.
-        """
-        message = build(
-            "track", user_id, anonymous_id, context, timestamp, integrations, message_id
-        )
-        add_track_fields(message, event, properties)
-        return self._router.accept(message)
-
     def identify(
         self,
         user_id: Identifier | None = None,
-        traits: Properties | None = None,
-        context: Properties | None = None,
+        traits: AnyUserTraits | None = None,
+        context: AnyContext | None = None,
         timestamp: Timestamp | None = None,
         anonymous_id: Identifier | None = None,
         integrations: Properties | None = None,
@@ -317,8 +311,8 @@ class Client:
         self,
         user_id: Identifier | None = None,
         group_id: Identifier | None = None,
-        traits: Properties | None = None,
-        context: Properties | None = None,
+        traits: AnyGroupTraits | None = None,
+        context: AnyContext | None = None,
         timestamp: Timestamp | None = None,
         anonymous_id: Identifier | None = None,
         integrations: Properties | None = None,
@@ -335,13 +329,14 @@ class Client:
         self,
         previous_id: Identifier | None = None,
         user_id: Identifier | None = None,
-        context: Properties | None = None,
+        context: AnyContext | None = None,
         timestamp: Timestamp | None = None,
         integrations: Properties | None = None,
         message_id: Identifier | None = None,
     ) -> tuple[bool, Message]:
         """Record that `previous_id` and `user_id` are the same user. See `track`."""
-        user = check_identifier("user_id", user_id)  # `build` would name two ids
+        user = user_in_scope() if user_id is None else None
+        user = user or check_identifier("user_id", user_id)  # `build` would name two ids
         message = build("alias", user, None, context, timestamp, integrations, message_id)
         add_alias_fields(message, previous_id)
         return self._router.accept(message)
@@ -351,8 +346,8 @@ class Client:
         user_id: Identifier | None = None,
         category: str | None = None,
         name: str | None = None,
-        properties: Properties | None = None,
-        context: Properties | None = None,
+        properties: AnyPageProperties | None = None,
+        context: AnyContext | None = None,
         timestamp: Timestamp | None = None,
         anonymous_id: Identifier | None = None,
         integrations: Properties | None = None,
@@ -368,8 +363,8 @@ class Client:
         user_id: Identifier | None = None,
         category: str | None = None,
         name: str | None = None,
-        properties: Properties | None = None,
-        context: Properties | None = None,
+        properties: AnyScreenProperties | None = None,
+        context: AnyContext | None = None,
         timestamp: Timestamp | None = None,
         anonymous_id: Identifier | None = None,
         integrations: Properties | None = None,
@@ -412,6 +407,60 @@ class Client:
         properties, context, anonymous_id = gauge_fields(name, value, source, user_id)
         return self.track(user_id, name, properties, context, timestamp, anonymous_id)
 
+    def increment(
+        self,
+        name: str,
+        amount: float | Decimal = 1,
+        source: str | None = None,
+        user_id: Identifier | None = None,
+        *,
+        timestamp: Timestamp | None = None,
+    ) -> tuple[bool, Message]:
+        """Count something on a graph: `increment("jobs.failed", source="worker-1")`.
+
+        A gauge whose value is the amount: the sum of a period is how much was counted in it.
+
+        Args:
+            name: Name of the gauge; up to 255 characters.
+            amount: How much to add; a negative number takes away.
+            source: Origin of the number, usually a host; None means the name.
+            user_id: User that the number belongs to.
+            timestamp: When it happened, as in `track`. None means now.
+
+        Returns:
+            Whether the message was accepted, and the message as it is sent.
+
+        Raises:
+            ValidationError: an argument has a wrong type or value.
+        """
+        fields = gauge_fields(name, amount, source, user_id, "amount")
+        properties, context, anonymous_id = fields
+        return self.track(user_id, name, properties, context, timestamp, anonymous_id)
+
+    def timer(
+        self, name: str, source: str | None = None, user_id: Identifier | None = None
+    ) -> Timer:
+        """Put on a graph how many seconds something takes.
+
+            with client.timer("job.duration", source="worker-1"):
+                run()
+
+        Also a decorator, of functions and coroutine functions: each call is measured. What raises
+        is measured, too.
+
+        Args:
+            name: Name of the gauge; up to 255 characters.
+            source: Origin of the number, usually a host; None means the name.
+            user_id: User that the number belongs to.
+
+        Returns:
+            A context manager, which is a decorator as well.
+
+        Raises:
+            ValidationError: an argument has a wrong type or value.
+        """
+        return Timer(self.gauge, name, source, user_id)
+
     def configure_gauge(
         self,
         name: str,
@@ -441,7 +490,7 @@ class Client:
             NetworkError: Librato did not respond.
         """
         settings = gauge_settings(period, summarize, aggregate, display_name)
-        configure(self.config.gauges, name, settings, send=self.config.send)
+        configure(self.config.gauges, name, settings, send=self.config.send and not recordings)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Send all accepted messages, and wait until each is delivered or reported as failed.
@@ -550,6 +599,11 @@ def report_setting(client: Client, problem: ConfigError, on_error: object) -> No
 def send_at_once(client: Client) -> None:
     """Have a client send what it has accepted. Waits for nothing, and takes no lock."""
     client._router.send_at_once()  # noqa: SLF001  the same
+
+
+def is_closed(client: Client) -> bool:
+    """Return whether a client was shut down. Takes no lock."""
+    return client._router.closed  # noqa: SLF001  the same
 
 
 def is_settled(client: Client) -> bool:

@@ -38,7 +38,8 @@ class Stats(NamedTuple):
         accepted: Messages accepted since the client was made or its process forked.
         delivered: Messages for which the server reported success.
         failed: Accepted messages that will not be delivered; `on_error` was called with them.
-        rejected: Messages not accepted, because the queue was full or the client was shut down.
+        rejected: Messages not accepted, because the queue was full, the client was shut down, or
+            a hook raised.
         pending: Messages that are queued or in flight, or left on disk at a shutdown.
         retries: Requests that repeated an earlier one.
         requests: Requests made, including retries.
@@ -47,6 +48,7 @@ class Stats(NamedTuple):
         gauges: The same counters for measurements that are delivered directly; None without the
             option `gauges`. Measurements folded into one count as one.
         spool: What is on disk; None without the option `spool`.
+        dropped: Messages that `before_send` or `sample_rate` left out; they were not accepted.
     """
 
     accepted: int = 0
@@ -59,6 +61,7 @@ class Stats(NamedTuple):
     bytes_sent: int = 0
     gauges: Stats | None = None
     spool: SpoolStats | None = None
+    dropped: int = 0
 
     @property
     def is_settled(self) -> bool:

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import importlib
 from functools import wraps
+from operator import is_
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, NoReturn, ParamSpec, TypeVar
 
 from segment_librato.client import (
     Client,
     adopt_on_error,
+    is_closed,
     is_settled,
     report_setting,
     send_at_once,
@@ -25,7 +27,9 @@ from segment_librato.client import (
 from segment_librato.config.client import Config
 from segment_librato.counters import Stats
 from segment_librato.errors import ConfigError, raised_anew
+from segment_librato.gauge_delivery.timer import Timer
 from segment_librato.log import log
+from segment_librato.message.fields import Identifier  # noqa: TC001  for `typing.get_type_hints`
 from segment_librato.process.clock import monotonic
 from segment_librato.process.fork import notice_fork
 
@@ -41,10 +45,12 @@ __all__ = [
     "gauge",
     "group",
     "identify",
+    "increment",
     "join",
     "page",
     "screen",
     "shutdown",
+    "timer",
     "track",
 ]
 
@@ -227,6 +233,25 @@ def adopt(module: ModuleType) -> None:
     module.__class__ = _SettingsModule
 
 
+def keep_default_client() -> Callable[[], None]:
+    """Return a function that brings back the default client, once a test has had others.
+
+    If settings are others than they were, the next call looks whether it still serves.
+    """
+    client, change, applied = _defaults.client, _defaults.change, _defaults.applied
+    settings = [_defaults.settings.get(name) for name in _SETTINGS]
+
+    def bring_back() -> None:
+        if _defaults.client is client:
+            return
+        present = [_defaults.settings.get(name) for name in _SETTINGS]
+        is_up_to_date = client and change is applied and all(map(is_, settings, present))
+        _defaults.settings["default_client"] = client
+        _defaults.change, _defaults.applied = change if is_up_to_date else _Change(), applied
+
+    return bring_back
+
+
 def _client() -> Client:
     """Return the default client; make it if there is none, or if a setting was changed."""
     is_up_to_date = _defaults.applied is _defaults.change  # read first, as it is written last
@@ -302,7 +327,7 @@ def _choose(defaults: _Defaults) -> _Choice:
 def _serves(client: Client, config: Config) -> bool:
     """Return whether a client can go on with these options: it may get another `on_error`."""
     options = vars(config) | {"on_error": client.config.on_error}
-    return vars(client.config) == options and not client.queue.closed
+    return vars(client.config) == options and not is_closed(client)
 
 
 Arguments = ParamSpec("Arguments")
@@ -338,7 +363,13 @@ alias: Final = _on_default_client(Client.alias)
 page: Final = _on_default_client(Client.page)
 screen: Final = _on_default_client(Client.screen)
 gauge: Final = _on_default_client(Client.gauge)
+increment: Final = _on_default_client(Client.increment)
 configure_gauge: Final = _on_default_client(Client.configure_gauge)
+
+
+def timer(name: str, source: str | None = None, user_id: Identifier | None = None) -> Timer:
+    """Time something for the client that is the default one when it ends; see `Client.timer`."""
+    return Timer(gauge, name, source, user_id)
 
 
 def flush(timeout: float | None = None) -> bool:
@@ -366,7 +397,7 @@ async def aflush(timeout: float | None = None) -> bool:
     return all(settled)
 
 
-for _function in (flush, join, shutdown, aflush):
+for _function in (timer, flush, join, shutdown, aflush):
     _function.__module__ = PACKAGE
 
 

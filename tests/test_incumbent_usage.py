@@ -108,7 +108,7 @@ def test_its_tests_find_each_event_in_the_debug_log(
         "tags": ["a"],
         "when": "2024-02-29T00:00:00+00:00",
     }
-    assert analytics.flush(5)
+    assert analytics.flush(30)
     assert server.messages == ([event] if enabled else [])
 
 
@@ -126,7 +126,7 @@ def test_an_event_that_is_too_large_is_told_by_another_one(
     assert f"over 32 KB: {last['properties']['size']}" in "\n".join(logs.output)
     assert LARGE not in "\n".join(logs.output)
     assert "the largest part is properties.log" in "\n".join(logs.output)
-    assert analytics.flush(5)
+    assert analytics.flush(30)
     assert server.messages == [last]
 
 
@@ -134,7 +134,7 @@ def test_the_write_key_is_masked_in_the_debug_log(application: Any, server: Loca
     configure(application, server)
     with Logs().capture() as logs:
         application.send_event("Completed", {"url": f"/?key={WRITE_KEY}&a=1"}, "user-1")
-        assert analytics.flush(5)
+        assert analytics.flush(30)
     (event,) = queued(logs)
     assert event["properties"] == {"url": "/?key=***&a=1"}
     assert "Wr1te" not in "\n".join(logs.output)
@@ -184,7 +184,7 @@ def test_without_debug_no_payload_is_logged_at_any_level(
     configure(application, server, DEBUG="")
     caplog.set_level(logging.DEBUG, "segment")
     application.send_event("Completed", {"secret": "payl0ad"}, "user-1")
-    assert analytics.flush(5)
+    assert analytics.flush(30)
     assert [record for record in caplog.records if record.name == "segment"]
     assert "payl0ad" not in caplog.text
 
@@ -194,7 +194,7 @@ def test_its_on_error_reads_status_code_and_message(application: Any, server: Lo
     server.respond(400, body=b'{"code": "bad", "message": "not you"}')
     application.failures.clear()
     application.send_event("Completed", {}, "user-1")
-    assert analytics.flush(5)
+    assert analytics.flush(30)
     assert application.failures == [(400, "bad", "not you", 1)]
 
 

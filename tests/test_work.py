@@ -12,16 +12,18 @@ import os
 import sys
 import threading
 import tracemalloc
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry import trace
 from support.counting import CountingLock, count_calls
 from support.raw_server import RawServer
 
-from segment_librato import Client, SpoolConfig
+from segment_librato import Client, SpoolConfig, scope
 from segment_librato.encoding import encoder, strict
-from segment_librato.encoding.encoder import load_encoder, message_encoder
+from segment_librato.encoding.encoder import MAY_HIDE, load_encoder, message_encoder
 from segment_librato.encoding.flat import encode_flat
 from segment_librato.process.locks import Waiter
 from segment_librato.queue.batch import Batch
@@ -72,6 +74,25 @@ MAX_CALLS_OF_TRACK = 25 if orjson else 35
 # Of a request with all that is below it, `requests` and `urllib3` included: 480 to 493 calls with
 # urllib3 1.26 and 2.
 MAX_PYTHON_CALLS_OF_A_POST = 500
+# What hooks add, today as well; those that are not set add nothing. Without orjson, an encoding and
+# a decoding are 10 calls more.
+OF_OTHER_JSON = 0 if orjson else 10
+HOOKS: dict[str, tuple[int, dict[str, Any]]] = {
+    "on_delivered": (0, {"on_delivered": print}),  # none in the call
+    "of another event": (3, {"sample_rate": {"another": 0.5}}),
+    "sample_rate": (7, {"sample_rate": {"event": 1}}),
+    "left out": (-5, {"sample_rate": {"event": 0}}),
+    "default_context": (41, {"default_context": dict}),
+    "trace_context": (63 if MAY_HIDE else 49, {"trace_context": True}),
+    "before_send": (57 + 2 * OF_OTHER_JSON, {"before_send": lambda message: message}),
+}
+# What scopes add, today as well, once the process has had one. A message with a context is not
+# flat, and costs more to encode, whoever it is from.
+SCOPES: dict[str, tuple[int, dict[str, Any] | None]] = {
+    "outside": (1, None),
+    "ids": (4, {}),
+    "context": (52 if MAY_HIDE else 37, {"context": {"locale": "de", "page": {"path": "/"}}}),
+}
 # What a spool adds, today as well: one is a system call. On disk only, there is more to ask.
 MAX_CALLS_OF_A_SPOOL, MAX_CALLS_ON_DISK_ONLY = 11, 17
 # Today it is 45: a bytes object is 33 more than what is in it, its place in the queue is 8.
@@ -201,9 +222,16 @@ def test_only_the_last_message_of_a_batch_wakes_the_consumer(
 # Calls
 
 
+@pytest.fixture
+def no_scopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process be one in which no scope has begun so far."""
+    monkeypatch.setattr("segment_librato.message.build.scopes_in_use", [])
+
+
 @pytest.mark.skipif(
     sys.version_info >= (3, 14), reason="it tracks all dicts, and flat ones have to be looked into"
 )
+@pytest.mark.usefixtures("no_scopes")
 def test_a_call_makes_few_calls(server: LocalSegment, make_client: MakeClient) -> None:
     """On average: the ids of several stocks are used up meanwhile."""
     client = make_client(upload_interval=LONG)
@@ -221,6 +249,53 @@ def test_a_call_makes_few_calls(server: LocalSegment, make_client: MakeClient) -
 @pytest.mark.skipif(
     sys.version_info >= (3, 14), reason="it tracks all dicts, and flat ones have to be looked into"
 )
+@pytest.mark.parametrize("more, arguments", SCOPES.values(), ids=SCOPES)
+def test_a_scope_costs_few_calls(
+    server: LocalSegment, make_client: MakeClient, more: int, arguments: dict[str, Any] | None
+) -> None:
+    client = make_client(upload_interval=LONG)
+    keep_busy(client, server)
+    with scope("user"):
+        pass  # from here on, a call asks whether it is in one
+    times = 4 * STOCK_OF_IDS
+
+    def track() -> None:
+        for _ in range(times):
+            client.track("user" if arguments is None else None, "event", FLAT)
+
+    with nullcontext() if arguments is None else scope("user", **arguments):
+        calls = count_calls(track)
+    assert len(calls) / times <= MAX_CALLS_OF_TRACK + more, calls
+
+
+@pytest.mark.skipif(
+    sys.version_info >= (3, 14), reason="it tracks all dicts, and flat ones have to be looked into"
+)
+@pytest.mark.usefixtures("no_scopes")
+@pytest.mark.parametrize("more, options", HOOKS.values(), ids=HOOKS)
+def test_a_hook_costs_few_calls(
+    server: LocalSegment, make_client: MakeClient, more: int, options: dict[str, Any]
+) -> None:
+    client = make_client(upload_interval=LONG, **options)
+    if more >= 0:  # else nothing is sent
+        keep_busy(client, server)
+    client.track("user", "event", FLAT)
+    times = 4 * STOCK_OF_IDS
+
+    def track() -> None:
+        for _ in range(times):
+            client.track("user", "event", FLAT)
+
+    ids = trace.SpanContext(1, 1, is_remote=False)
+    with trace.use_span(trace.NonRecordingSpan(ids)):
+        calls = count_calls(track)
+    assert len(calls) / times <= MAX_CALLS_OF_TRACK + more, calls
+
+
+@pytest.mark.skipif(
+    sys.version_info >= (3, 14), reason="it tracks all dicts, and flat ones have to be looked into"
+)
+@pytest.mark.usefixtures("no_scopes")
 @pytest.mark.parametrize(
     "max_queue_size, max_calls",
     [(0, MAX_CALLS_OF_A_SPOOL), (100, MAX_CALLS_ON_DISK_ONLY)],
@@ -250,8 +325,16 @@ def test_a_call_with_a_spool_makes_one_system_call(
     assert len(calls) / times <= MAX_CALLS_OF_TRACK + max_calls, calls
 
 
-def test_a_segment_costs_few_system_calls(make_client: MakeClient, tmp_path: Path) -> None:
+def test_a_segment_costs_few_system_calls(
+    make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One in about 1,200 messages of 400 bytes makes one."""
+    really_open = os.open
+
+    def open_(*arguments: Any) -> int:
+        return really_open(*arguments)
+
+    monkeypatch.setattr(os, "open", open_)  # from Python: a call from C is not counted
     client = make_client(upload_interval=LONG, spool=tmp_path)
     client.track("user", "event", FLAT)
     assert client.flush(10)

@@ -18,17 +18,18 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from regenerate import ROOT, write
 
 from segment_librato.config import client, gauges, spool
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from segment_librato.config.options import Options
 
-ROOT = Path(__file__).parent.parent
 CLASSES: dict[str, type[Options]] = {
     one.__name__: one
     for one in (
@@ -42,6 +43,9 @@ CLASSES: dict[str, type[Options]] = {
 WIDTH = 100  # columns of a line of code
 TYPES = {
     "Timeout": "float, or a pair",
+    "BeforeSend": "callable",
+    "DefaultContext": "dict, or callable",
+    "OnDelivered": "callable",
     "OnError": "callable",
     "Mapping": "dict",
     "Literal": "str",
@@ -91,12 +95,17 @@ def arguments() -> str:
     return "".join(f"{one}\n" for one in wrapped)
 
 
+def default_of(name: str) -> str:
+    """Return the default of an option; None as it is, of which type checkers know more."""
+    return "None" if getattr(client.Config, name, None) is None else f"Config.{name}"
+
+
 def parameters() -> str:
     """Return the parameters of the constructor."""
     lines = []
     for name, annotation in client.Config.__annotations__.items():
-        default = f"{name}: {annotation} = Config.{name}"
-        lines.append(f"        {'*' if name == '_' else default},\n")
+        option = f"{name}: {annotation} = {default_of(name)}"
+        lines.append(f"        {'*' if name == '_' else option},\n")
     return "".join(lines)
 
 
@@ -112,7 +121,7 @@ def settings() -> str:
     """Return the settings of the module."""
     annotations = client.Config.__annotations__
     return "".join(
-        f"{name}: {annotations[name]} = Config.{name}\n" for name in client.Config.names()
+        f"{name}: {annotations[name]} = {default_of(name)}\n" for name in client.Config.names()
     )
 
 
@@ -180,17 +189,5 @@ def generated() -> dict[Path, str]:
     return texts
 
 
-def outdated() -> dict[Path, str]:
-    """Return the files that are out of date, with the text that they should have."""
-    return {
-        path: text for path, text in generated().items() if text != path.read_text(encoding="utf-8")
-    }
-
-
 if __name__ == "__main__":
-    outdated_files = outdated()
-    for path, text in outdated_files.items():
-        path.write_text(text, encoding="utf-8")
-        sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
-    if not outdated_files:
-        sys.stdout.write("nothing to write: all is up to date\n")
+    write(generated())

@@ -6,7 +6,8 @@ messages, threads or the network.
 This is the only place to declare an option: its annotation, default, description and check.
 `make options` then writes the arguments of `Client`, the settings of the module and the tables of
 docs/configuration.md. The arguments of `Client` take the first sentence of a description, so it
-has to stand alone; the tables take all of it, in the order of the descriptions.
+has to stand alone; the tables take all of it, in the order of the descriptions. That is why it is
+long.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from segment_librato.config.spool import SpoolConfig
 from segment_librato.config.validators import (
     Timeout,
     check_callback,
+    check_context,
     check_count,
     check_header_text,
     check_proxies,
+    check_rates,
     check_seconds,
     check_text,
     check_timeout,
@@ -33,18 +36,25 @@ from segment_librato.config.validators import (
     with_scheme,
 )
 from segment_librato.errors import ConfigError, SegmentError, unexpected
+from segment_librato.recording import recordings
 
-__all__ = ["Config", "OnError"]
+__all__ = ["BeforeSend", "Config", "DefaultContext", "OnDelivered", "OnError"]
 
 OnError: TypeAlias = Callable[[SegmentError, list[dict[str, Any]]], object]
 """What `on_error` may be: it gets the reason, and the messages that will not be delivered."""
+OnDelivered: TypeAlias = Callable[[list[dict[str, Any]]], object]
+"""What `on_delivered` may be: it gets the messages that were delivered."""
+BeforeSend: TypeAlias = Callable[[dict[str, Any]], dict[str, Any] | None]
+"""What `before_send` may be: it gets a message, and returns what to send; None drops it."""
+DefaultContext: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any] | None]
+"""What `default_context` may be: a context, or a function that returns one for each call."""
 
 DEFAULT_HOST = "https://api.segment.io"
 MAX_WRITE_KEY_LENGTH = 1_000
 MIN_QUEUE_BYTES = 64 * 1024  # two of the largest messages
 
 
-class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
+class Config(Options, secrets=("write_key", "proxies", "oauth_client_key", "default_context")):
     """The options of a client. Immutable, and valid once it exists.
 
     Attributes:
@@ -118,6 +128,19 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             `flush_on_sigterm()`. Not if SIGTERM has a handler there. Without it, what waits is
             lost when `Pool.terminate()`, and so the end of `with Pool()`, sends that signal.
 
+        before_send: Called as `before_send(message)` with a copy of each message; what it returns
+            is sent, and None drops the message. On the calling thread, before the message is
+            encoded. See docs/hooks.md.
+        default_context: Context that every message gets under that of its call, or a function
+            that returns it for each call. A mapping is copied when the client is made.
+        sample_rate: Event name to the share of users, 0 to 1, whose events of that name are sent.
+            Whether a user is in depends on a hash of the user id, so it is the same everywhere.
+        trace_context: Put the trace and span ids of the active OpenTelemetry span into
+            `context.trace`.
+        on_delivered: Called as `on_delivered(messages)` with messages for which the server
+            reported success. On the thread that sends, so it must be quick; whatever it raises is
+            logged.
+
         debug: Set the logger `segment` to DEBUG, and print to stderr if logging is not configured.
             Each message is logged, with all that is in it; keep it off where that must not be.
         log_handler: Handler to add to the logger `segment`, where it stays.
@@ -165,10 +188,15 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
     gauges: LibratoConfig | OpenTelemetryConfig | None = None
     flush_in_children: bool = True
     spool: str | os.PathLike[str] | SpoolConfig | None = None
+    before_send: BeforeSend | None = None
+    default_context: DefaultContext | None = None
+    sample_rate: Mapping[str, float] | None = None
+    trace_context: bool = False
+    on_delivered: OnDelivered | None = None
 
     def _check(self) -> None:
         values = vars(self)
-        for name in ("debug", "send", "gzip", "sync_mode", "flush_in_children"):
+        for name in ("debug", "send", "gzip", "sync_mode", "flush_in_children", "trace_context"):
             values[name] = truth(name, values[name])
         for name in ("timeout", "oauth_auth_server", "oauth_scope"):
             if values[name] is None:  # the incumbent takes it
@@ -197,7 +225,10 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             raise ConfigError("sync_timeout: expected more than 0 seconds, got 0")
         _check_queue_bytes(self.max_queue_bytes)
         check_timeout(self.timeout)
-        check_callback("on_error", self.on_error)
+        for name in ("on_error", "on_delivered", "before_send"):
+            check_callback(name, getattr(self, name))
+        check_context("default_context", self.default_context)
+        check_rates("sample_rate", self.sample_rate)
         if self.log_handler and not isinstance(self.log_handler, logging.Handler):
             raise ConfigError(unexpected("log_handler", "a logging.Handler", self.log_handler))
         check_proxies(self.proxies)
@@ -212,7 +243,8 @@ class Config(Options, secrets=("write_key", "proxies", "oauth_client_key")):
             raise ConfigError(unexpected("gauges", expected, self.gauges))
         if not self.send:  # a test or a dry run may have neither
             return
-        if self.write_key is not None or self.gauges is None:
+        may_lack_key = self.gauges is not None or recordings
+        if self.write_key is not None or not may_lack_key:
             _check_write_key(self.write_key)
         check_url("host", self.host or DEFAULT_HOST, DEFAULT_HOST)
 

@@ -7,7 +7,7 @@ threads or the network.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003  for `typing.get_type_hints`
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from segment_librato.config.validators import (
     truth,
 )
 from segment_librato.errors import ConfigError, unexpected
+from segment_librato.foreign.narrowing import is_mapping
 
 __all__ = ["DEFAULT_TIMEOUT", "DirectDelivery", "LibratoConfig", "OpenTelemetryConfig"]
 
@@ -207,7 +208,7 @@ class OpenTelemetryConfig(DirectDelivery, secrets=("headers",)):
 
 def _check_attributes(name: str, value: object) -> None:
     expected = "a dict of str to str, number or bool"
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         raise ConfigError(unexpected(name, expected, value))
     for key, one in value.items():
         if not isinstance(key, str):
@@ -220,7 +221,7 @@ def _check_headers(value: object) -> None:
     if value is None:
         return
     expected = "a dict of str to str"
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         raise ConfigError(unexpected("headers", expected, value))
     for name, text in value.items():
         for one in (name, text):

@@ -6,14 +6,15 @@ the same, but importing it would cost a fifth of our import. Must not know a sin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from segment_librato.errors import ConfigError, without_frames
 from segment_librato.foreign.interruption import is_interruption
+from segment_librato.foreign.narrowing import is_dict, is_mapping
 from segment_librato.foreign.stand_ins import resolved
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from dataclasses import KW_ONLY
     from inspect import Signature
 
@@ -99,7 +100,7 @@ class Options:
             del values, options, given
             raise without_frames(error)  # noqa: B904  it is the same one
         for name, value in values_of.items():
-            if isinstance(value, Mapping):
+            if is_mapping(value):
                 values_of[name] = dict(value)
 
     @classmethod
@@ -150,7 +151,7 @@ class Options:
     def __hash__(self) -> int:
         """Return the same number for equal options."""
         values = vars(self).values()
-        return hash(tuple(frozenset(one.items()) if type(one) is dict else one for one in values))
+        return hash(tuple(frozenset(one) if is_dict(one) else one for one in values))
 
     def __repr__(self) -> str:
         """Show the options except those that may hold secrets."""

@@ -16,14 +16,19 @@ from urllib.parse import urlsplit
 
 from segment_librato.errors import ConfigError, unexpected
 from segment_librato.foreign.interruption import is_interruption
+from segment_librato.foreign.narrowing import is_mapping, is_tuple
+from segment_librato.recording import recordings
 
 __all__ = [
     "Timeout",
     "check_callback",
+    "check_context",
     "check_count",
     "check_header_text",
     "check_proxies",
+    "check_rates",
     "check_seconds",
+    "check_sender",
     "check_text",
     "check_timeout",
     "check_url",
@@ -34,6 +39,7 @@ __all__ = [
 ]
 
 Timeout = float | tuple[float, float]
+"""Seconds to wait for a connection and for a response: one number for each, or a pair."""
 
 # "localhost:8080" has none, "ftp:/file" has one.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!\d+(/|$))")
@@ -126,10 +132,10 @@ def check_seconds(name: str, value: object) -> None:
 
 def check_timeout(value: object) -> None:
     """Reject anything but a number of seconds above 0, or a pair (connect, read) of them."""
-    if isinstance(value, tuple) and len(value) != 2:  # noqa: PLR2004  (connect, read)
+    if is_tuple(value) and len(value) != 2:  # noqa: PLR2004  (connect, read)
         expected = "a number of seconds, or a pair of them"
         raise ConfigError(f"timeout: expected {expected}, got a tuple of {len(value)}")
-    for part in value if isinstance(value, tuple) else (value,):
+    for part in value if is_tuple(value) else (value,):
         if _is_number(part) and part <= 0:
             raise ConfigError(f"timeout: expected more than 0 seconds, got {part}")
         check_seconds("timeout", part)
@@ -140,7 +146,7 @@ def check_proxies(value: object) -> None:
     if not value:
         return
     expected = "a dict of scheme to proxy URL"
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         raise ConfigError(unexpected("proxies", expected, value))
     for scheme, url in value.items():
         # None tells requests not to use the proxy of the environment
@@ -150,6 +156,21 @@ def check_proxies(value: object) -> None:
         if url and not _is_url(url if PROXY_SCHEME.match(url) else f"http://{url}", PROXY_SCHEMES):
             expected = "a URL such as http://proxy.example:3128, with scheme and host name"
             raise ConfigError(f"proxies: expected {expected}")
+
+
+def check_sender(write_key: object, url: str) -> None:
+    """Check what sends without a client, and so cannot be recorded: an import, or a drain.
+
+    Raises:
+        ConfigError: there is no write key; or a test is recording, and the server is not a local
+            one, but perhaps that of production.
+    """
+    if not write_key:
+        raise ConfigError(unexpected("write_key", "the write key of a source, a str", write_key))
+    host = urlsplit(url).hostname or ""
+    if recordings and not is_loopback(host):
+        expected = "a local server, as a test is recording messages"
+        raise ConfigError(f"host: expected {expected}; got {host}")
 
 
 def check_callback(name: str, value: object) -> None:
@@ -166,6 +187,28 @@ def check_callback(name: str, value: object) -> None:
         if isinstance(flags, int) and flags & DOES_NOT_RUN_WHEN_CALLED:
             expected = "a function without async or yield, as nothing would run it"
             raise ConfigError(f"{name}: expected {expected}")
+
+
+def check_context(name: str, value: object) -> None:
+    """Reject anything but a mapping or such a function; any falsy value is accepted."""
+    if not value or isinstance(value, Mapping):
+        return
+    if not callable(value):
+        raise ConfigError(unexpected(name, "a mapping or a callable", value))
+    check_callback(name, value)
+
+
+def check_rates(name: str, value: object) -> None:
+    """Reject anything but a mapping of str to numbers from 0 to 1; any falsy value is accepted."""
+    if not value:
+        return
+    if not is_mapping(value):
+        raise ConfigError(unexpected(name, "a mapping of event name to a number", value))
+    for event, rate in value.items():
+        if not isinstance(event, str):
+            raise ConfigError(unexpected(name, "names of events that are str", event))
+        if not (_is_number(rate) and 0 <= rate <= 1):
+            raise ConfigError(f'{name}: expected a number from 0 to 1 for "{event}"')
 
 
 def _is_url(text: str, schemes: Collection[str]) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from segment_librato.librato.values import as_json_number, read_number, read_time
 
@@ -27,7 +27,9 @@ _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9._-]")
 _NOT_IN_SOURCE = re.compile(r"[^A-Za-z0-9.:_-]")
 _BEYOND_16_BITS = re.compile("[\U00010000-\U0010ffff]")
 
-_EMPTY: Mapping[Any, Any] = {}
+_EMPTY: Mapping[str, Any] = {}
+
+_Json: TypeAlias = "Mapping[str, Any] | list[Any] | str | float | None"
 
 
 class Measurement(NamedTuple):
@@ -142,7 +144,7 @@ def _view_text(value: object) -> str:
 
 def _is_enabled(message: Mapping[str, Any]) -> bool:
     """Return whether the message may go to Librato."""
-    settings = message.get("integrations")
+    settings: _Json = message.get("integrations")
     if not isinstance(settings, Mapping):
         settings = _object(message.get("context"))
     if "Librato" in settings:
@@ -187,9 +189,11 @@ def _source(message: Mapping[str, Any], name: str) -> tuple[str, str]:
 def _source_candidates(message: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     """Yield (origin, value) for each place that may hold a source, in order of precedence."""
     context = _object(message.get("context"))
-    place, integrations = "integrations", message.get("integrations")
+    place = "integrations"
+    integrations: _Json = message.get(place)
     if not isinstance(integrations, Mapping):
         place, integrations = "context.providers", _object(context.get("providers"))
+    setting: _Json
     if "Librato" in integrations:
         setting = integrations["Librato"]
     else:
@@ -232,12 +236,12 @@ def _is_set(value: object) -> bool:
     return bool(value) or isinstance(value, (Mapping, list))
 
 
-def _object(value: object) -> Mapping[Any, Any]:
+def _object(value: _Json) -> Mapping[str, Any]:
     """Return `value` if it is a JSON object, else an empty one."""
     return value if isinstance(value, Mapping) else _EMPTY
 
 
-def _folded_lookup(mapping: Mapping[Any, Any], name: str) -> object:
+def _folded_lookup(mapping: Mapping[Any, Any], name: str) -> Any:  # noqa: ANN401  JSON
     """Return the value of the first key that equals `name`, ignoring case and punctuation."""
     for key, value in mapping.items():
         if isinstance(key, str) and _NOT_IN_KEY.sub("", key).lower() == name:

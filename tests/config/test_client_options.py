@@ -28,7 +28,8 @@ COUNTS = {
     "thread": 1,
     "upload_size": 1,
 }
-FLAGS = ("debug", "send", "gzip", "sync_mode", "flush_in_children")
+FLAGS = ("debug", "send", "gzip", "sync_mode", "flush_in_children", "trace_context")
+CALLBACKS = ("on_error", "on_delivered", "before_send")
 SECONDS = (
     "upload_interval",
     "max_total_backoff_duration",
@@ -115,7 +116,10 @@ WRONG_TYPES: list[tuple[str, Any, str, str]] = [
     ("timeout", [3, 10], "a number of seconds", "list"),
     ("timeout", (3, 10, 20), "a number of seconds, or a pair of them", "a tuple of 3"),
     ("timeout", (3, None), "a number of seconds", "NoneType"),
-    ("on_error", "print", "a callable", "str"),
+    *((name, "print", "a callable", "str") for name in CALLBACKS),
+    ("default_context", "print", "a mapping or a callable", "str"),
+    ("default_context", [("ip", "192.0.2.1")], "a mapping or a callable", "list"),
+    ("sample_rate", 0.1, "a mapping of event name to a number", "float"),
     ("log_handler", print, "a logging.Handler", "builtin_function_or_method"),
     ("proxies", "http://user:" + SECRET + "@proxy", "a dict of scheme to proxy URL", "str"),
     ("proxies", [("https", "proxy")], "a dict of scheme to proxy URL", "list"),
@@ -191,7 +195,12 @@ WRONG_VALUES: list[tuple[str, Any]] = [
             "[a]",
         )
     ),
-    *(("on_error", function) for function in never_running()),
+    *((name, function) for name in (*CALLBACKS, "default_context") for function in never_running()),
+    *(
+        ("sample_rate", {"Page Scrolled": rate})
+        for rate in (-0.1, 1.1, float("nan"), True, "0.1", None, Decimal("0.1"))
+    ),
+    ("sample_rate", {1: 0.1}),
 ]
 
 WRONG_URLS = [
@@ -241,6 +250,16 @@ def rejection(**options: Any) -> ConfigError:
 
 def config(**options: Any) -> Config:
     return Config(**{"write_key": "test-key", **options})
+
+
+def test_a_wrong_share_is_told_with_the_name_of_its_event() -> None:
+    with pytest.raises(ConfigError, match=r'^sample_rate: expected a number from 0 to 1 for "b"$'):
+        Config("key", sample_rate={"a": 0.5, "b": 50})
+    names: Any = {5: 0.5}
+    with pytest.raises(
+        ConfigError, match=r"^sample_rate: expected names of events that are str, got int$"
+    ):
+        Config("key", sample_rate=names)
 
 
 @pytest.mark.parametrize("name, value, expected, got", WRONG_TYPES)
@@ -378,8 +397,11 @@ def test_a_config_without_a_host_posts_to_the_default_one() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"on_error": None},
-        {"on_error": False},
+        *({name: None} for name in (*CALLBACKS, "default_context", "sample_rate")),
+        *({name: False} for name in (*CALLBACKS, "default_context", "sample_rate")),
+        {"default_context": dict},
+        {"default_context": {}},
+        {"sample_rate": {"never": 0, "always": 1, "sometimes": 0.5}},
         {"on_error": 0},
         {"on_error": ""},
         {"on_error": print},
