@@ -12,7 +12,19 @@ import segment_librato
 from segment_librato import Client
 from segment_librato.devserver import LocalSegment
 
-EXTRAS = {"google", "jwt", "opentelemetry"}  # what comes with an extra only
+OPTIONAL = {
+    "asgiref",
+    "celery",
+    "click",
+    "django",
+    "google",
+    "jwt",
+    "opentelemetry",
+    "pyarrow",
+    "pyspark",
+    "pytest",
+    "rich",
+}  # what comes with an extra, or is there where a module of ours is for it
 
 
 def check(condition: object, complaint: str) -> None:
@@ -35,7 +47,7 @@ def main() -> None:
         try:
             importlib.import_module(module)
         except ModuleNotFoundError as error:
-            check((error.name or "").partition(".")[0] in EXTRAS, f"{module}: {error}")
+            check((error.name or "").partition(".")[0] in OPTIONAL, f"{module}: {error}")
     with LocalSegment() as server:
         client = Client("test-key", host=server.host)
         accepted, message = client.track("ada", "Installed", {"modules": len(modules)})
