@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import gc
-import ipaddress
+import logging
 import signal
 import socket
 import ssl
+import threading
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, settings
+from support.certificates import make_certificate
 from support.errors import Errors
 
 from segment_librato import Client
 from segment_librato.delivery.consumer import Consumer
 from segment_librato.devserver import LocalSegment
+from segment_librato.encoding import coerce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytest_plugins = ["support.sampling"]
+pytest_plugins = ["pytester", "support.command", "support.debugger", "support.sampling"]
 
 # A test that has `sys.modules` restored must not have it forget orjson: CPython 3.13 crashes in a
 # process that imports it again and again.
@@ -46,8 +45,35 @@ def ctrl_c() -> None:
 
 @pytest.fixture
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave coverage out of child processes, for tests of what is imported there."""
+    """Leave coverage out of child processes, where its imports or files would matter."""
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def nothing_reported() -> None:
+    """Let each test see what is logged once: only so many lines are, and earlier tests had some."""
+    coerce._reported.clear()  # noqa: SLF001  nobody else has it forgotten
+
+
+@pytest.fixture(scope="module", autouse=True)
+def levels_restored() -> Iterator[None]:
+    """Let later tests see what is logged, whatever a package here, such as Celery, has set."""
+    loggers = (logging.getLogger(), logging.getLogger("segment"))
+    before = [(each, each.level, each.propagate) for each in loggers]
+    yield
+    for each, level, propagates in before:
+        each.setLevel(level)
+        each.propagate = propagates
+
+
+@pytest.fixture(autouse=True)
+def threads_ended() -> Iterator[None]:
+    """Let no later test meet the threads of a client that this one has left: they log and sync."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if thread.name.startswith("segment-"):
+            thread.join(10)
 
 
 @pytest.fixture(autouse=True)
@@ -115,46 +141,7 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a certificate for 127.0.0.1 that nobody trusts, with its key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(timezone.utc)
-    usage = dict.fromkeys(
-        [
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "crl_sign",
-            "encipher_only",
-            "decipher_only",
-        ],
-        False,
-    )
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(
-            x509.KeyUsage(digital_signature=True, key_cert_sign=True, **usage), critical=True
-        )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("certificates") / "127.0.0.1.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + signed.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
+    return make_certificate(tmp_path_factory.mktemp("certificates") / "127.0.0.1.pem")
 
 
 @pytest.fixture

@@ -207,6 +207,7 @@ WRONG: list[dict[str, Any]] = [
     {"proxies": {"http": f"u:{PASSWORD}@proxy:3128"}},
     {"oauth_client_id": "id", "oauth_client_key": PASSWORD, "oauth_key_id": "key"},
     {"oauth_client_id": "id", "oauth_client_key": PASSWORD},
+    {"default_context": {"secret": PASSWORD, "text": "x" * 33_000}},
 ]
 
 

@@ -67,7 +67,8 @@ class Server(InformedServer):
     def _next_script(self, request: bytes) -> Iterable[Step]:
         message_ids = Request.of(request).message_ids
         with self._lock:
-            fault = FAULTS[self.faults.pop(0)] if self.faults else None
+            faults = self.faults  # another list may take its place meanwhile
+            fault = FAULTS[faults.pop(0)] if faults else None
             self.sent.append(message_ids)
             if fault is None or fault.verdict == "delivered":
                 self.delivered.update(message_ids)
@@ -209,11 +210,12 @@ class AnyOrderWithSpool(RuleBasedStateMachine):
         if not hasattr(self, "client"):
             return
         stats = self.client.stats
+        told = dict(self.told)  # as a consumer may tell more meanwhile
         assert stats.accepted == stats.delivered + stats.failed + stats.pending
         assert stats.accepted == len(self.accepted)
         assert stats.rejected == self.rejected
-        assert all(count == 1 for count in self.told.values())
-        assert set(self.told) <= self.all_accepted | self.all_rejected
+        assert all(count == 1 for count in told.values())
+        assert set(told) <= self.all_accepted | self.all_rejected
 
     def teardown(self) -> None:
         try:

@@ -204,7 +204,7 @@ def depart(mode: str, names: Sequence[str]) -> Departed:
             check=False,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=240,
             input=json.dumps(
                 {
                     "mode": mode,

@@ -98,7 +98,7 @@ def track(client: Client, numbers: range) -> None:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + 10
+    deadline = monotonic() + 30
     while not condition():
         assert monotonic() < deadline
         time.sleep(0.001)

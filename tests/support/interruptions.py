@@ -82,9 +82,9 @@ EACH_TYPE = (
 
 
 def one_at_a_time(exceptions: Sequence[type[BaseException]]) -> list[ParameterSet]:
-    """Return parameters that are tuples of one type each, for the runs that may take long."""
-    slow = (pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed"))
-    return [pytest.param((one,), marks=slow, id=one.__name__) for one in exceptions]
+    """Return parameters that are tuples of one type each, for the run that may take long."""
+    marks = (pytest.mark.slow, pytest.mark.once, pytest.mark.filterwarnings("ignore:unclosed"))
+    return [pytest.param((one,), marks=marks, id=one.__name__) for one in exceptions]
 
 
 # Ctrl-C, and errors of a time limit: each place is struck by one of those, of all types. A socket

@@ -99,7 +99,7 @@ class OtlpReceiver:
 
     def wait_until(self, condition: Callable[[], bool]) -> bool:
         with self._changed:
-            return self._changed.wait_for(condition, 10)
+            return self._changed.wait_for(condition, 30)
 
     def receive(self, path: str, headers: Message, body: bytes) -> Response:
         with self._changed:

@@ -93,9 +93,9 @@ class RawServer:
             thread.join()
 
     def wait_until(self, condition: Callable[[], bool]) -> bool:
-        """Wait until a condition holds, up to 10 s, and return whether it does."""
+        """Wait until a condition holds, up to 30 s, and return whether it does."""
         with self._changed:
-            return self._changed.wait_for(condition, 10)
+            return self._changed.wait_for(condition, 30)
 
     @property
     def open_connections(self) -> int:
@@ -108,6 +108,13 @@ class RawServer:
             name = last.getsockname()
             assert self.wait_until(lambda: name in map(_peer_of, self._open))
         return self.wait_until(lambda: not any(map(_has_left, self._open)))
+
+    def choose_script(self, *, is_first: bool) -> Iterable[Step]:
+        """Return what to do after a request, the first of the first connection or a later one.
+
+        The first may be read after others, if its client has given it up meanwhile.
+        """
+        return self._script()
 
     def _accept(self) -> None:
         while True:
@@ -129,12 +136,13 @@ class RawServer:
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         with suppress(OSError):  # the client went away
+            is_first = number == 0
             while (
                 self._read_request(connection, number)
-                and self._follow_script(connection)
+                and self._follow(connection, self.choose_script(is_first=is_first))
                 and self._keep_alive
             ):
-                pass
+                is_first = False
         if self._reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         connection.close()
@@ -160,8 +168,8 @@ class RawServer:
             self._changed.notify_all()
         return True
 
-    def _follow_script(self, connection: socket.socket) -> bool:
-        for step in self._script():
+    def _follow(self, connection: socket.socket, script: Iterable[Step]) -> bool:
+        for step in script:
             if isinstance(step, bytes):
                 connection.sendall(step)
                 self.bytes_sent += len(step)

@@ -95,12 +95,13 @@ class FaultServer(RawServer):
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
         self.is_over = False
-        super().__init__(self._next_script, keep_alive=True)
+        super().__init__(lambda: [SUCCESS], keep_alive=True)
 
-    def _next_script(self) -> Iterable[Step]:
-        if not self.is_over and (self._cell.always or len(self.requests) == 1):
+    def choose_script(self, *, is_first: bool) -> Iterable[Step]:
+        """Fail as the cell says, or succeed."""
+        if not self.is_over and (self._cell.always or is_first):
             return self._cell.fault.script()
-        return [SUCCESS]
+        return super().choose_script(is_first=is_first)
 
     def settle(self) -> None:
         """Wait until a connection that is to be closed while idle is."""

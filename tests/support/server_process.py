@@ -27,6 +27,7 @@ def running(
         cwd=folder,
         env={**os.environ, "SEGMENT_HOST": server.host, **environment},
         close_fds=False,  # the listener is for the server
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
