@@ -10,17 +10,19 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import queue
 import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["Floor", "json_dump", "orjson_dump"]
+__all__ = ["Floor", "import_lines", "json_dump", "orjson_dump"]
 
 GZIP_LEVEL = 6
+MAX_BATCH_BYTES = 499_000  # of 500,000, with the envelope
 Dump = Callable[[object], bytes]
 
 LIBRARY = {"name": "floor", "version": "0"}
@@ -138,3 +140,40 @@ class Floor:
             headers = {**HEADERS, "Content-Encoding": "gzip"}
         self._connection.request("POST", "/v1/batch", body, headers)
         self._connection.getresponse().read()
+
+
+def import_lines(
+    url: str, lines: Iterable[bytes], loads: Callable[[bytes], Any], dump: Dump
+) -> None:
+    """Read events from lines of JSON, give each an id, and post them in batches as large as may be.
+
+    One thread encodes, and one posts what that has filled.
+    """
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port)
+    full: queue.Queue[list[bytes] | None] = queue.Queue(1)
+
+    def post() -> None:
+        while batch := full.get():
+            body = b'{"batch":[%b],"writeKey":"floor"}' % b",".join(batch)
+            connection.request("POST", "/v1/batch", body, HEADERS)
+            connection.getresponse().read()
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    batch: list[bytes] = []
+    size = 0
+    for number, line in enumerate(lines):
+        event = loads(line)
+        event["messageId"] = str(number)
+        message = dump(event)
+        if size + len(message) > MAX_BATCH_BYTES:
+            full.put(batch)
+            batch, size = [], 0
+        batch.append(message)
+        size += len(message) + 1
+    if batch:
+        full.put(batch)
+    full.put(None)
+    thread.join()
+    connection.close()

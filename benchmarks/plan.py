@@ -13,6 +13,7 @@ from benchmarks.subjects import INCUMBENT, OURS, PLAIN, SPOOLED, SUBJECTS
 __all__ = ["MEASUREMENTS", "METRICS", "Measurement", "Metric", "Target"]
 
 
+IMPORTERS = (*OURS, "floor", "floor+orjson")
 WITHOUT_SPOOL = tuple(name for name, subject in SUBJECTS.items() if not subject.has_spool)
 
 
@@ -136,6 +137,22 @@ MEASUREMENTS = (
         max_rounds=3,
         subjects=(PLAIN, SPOOLED),
     ),
+    Measurement("history", "history", {"events": 200_000}, {"events": 50_000}, subjects=IMPORTERS),
+    Measurement(
+        "history-key",
+        "history",
+        {"events": 200_000, "key": True},
+        {"events": 50_000},
+        subjects=IMPORTERS,
+    ),
+    Measurement(
+        "history-command",
+        "history_command",
+        {"events": 1_000_000},
+        {"events": 100_000},
+        max_rounds=1,
+        subjects=OURS,
+    ),
     Measurement("one-event", "one_event", {"events": 3}),
     Measurement("idle", "idle", {"seconds": 2}, {"seconds": 1}, max_rounds=2),
     Measurement("shutdown", "shutdown", {"clients": 3}, {"clients": 1}),
@@ -179,6 +196,28 @@ METRICS = (
     ),
     Metric("exit-unflushed", "lost", "exit with 1,050 unflushed: lost", "", _absolute(0)),
     Metric("backlog", "requests", "requests for a backlog of 50,000", "", _absolute(60)),
+    Metric(
+        "history",
+        "events_per_second",
+        "import of JSON lines: events/s",
+        "/s",
+        Target(25_000, 60_000, relative=False, at_least=True),
+    ),
+    Metric(
+        "history-key",
+        "events_per_second",
+        "the same, with a key: events/s",
+        "/s",
+        Target(25_000, 60_000, relative=False, at_least=True),
+    ),
+    Metric(
+        "history-command",
+        "events_per_second",
+        "the command, 1,000,000 lines: events/s",
+        "/s",
+        Target(25_000, 60_000, relative=False, at_least=True),
+    ),
+    Metric("history-command", "megabytes", "the same: memory", "MB", _absolute(64)),
     _of_spool("cpu", "cpu_us", "spool: client CPU per delivered event", "µs", 1.5),
     _of_spool("paced", "p50_us", "spool: `track()` p50, paced", "µs", 1.35),
     _of_spool(

@@ -33,7 +33,7 @@ ANSWER = (
 )
 CONTENT_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 GZIP_MAGIC = b"\x1f\x8b"
-MAX_KEPT_BYTES = 256 * 1024 * 1024
+MAX_KEPT_BYTES = 640 * 1024 * 1024
 CLOSING_SECONDS = 5
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.measures.backlog import adoption, backlog, memory
+from benchmarks.measures.history import history, history_command
 from benchmarks.measures.latency import paced
 from benchmarks.measures.lifetime import idle, leave, one_event, shutdown
 from benchmarks.measures.outside import exits, imports
@@ -24,7 +25,7 @@ __all__ = ["MEASURES"]
 MEASURES: dict[str, Callable[..., Reading]] = {
     measure.__name__: measure
     for measure in (
-        *(adoption, backlog, cpu, exits, idle, imports, leave),
-        *(memory, one_event, paced, shutdown, threads),
+        *(adoption, backlog, cpu, exits, history, history_command, idle, imports),
+        *(leave, memory, one_event, paced, shutdown, threads),
     )
 }
