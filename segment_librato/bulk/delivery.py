@@ -12,7 +12,7 @@ from segment_librato.delivery.consumer import MAX_SPLITS, Delivery
 from segment_librato.delivery.report import Reporter
 from segment_librato.delivery.retry import SEGMENT, Decision
 from segment_librato.errors import APIError, without_frames
-from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.in_flight import InFlightBatch
 from segment_librato.queue.message_queue import MessageQueue
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from segment_librato.errors import ShutdownTimeoutError, SpoolExpiredError, Spoo
 from segment_librato.foreign.interruption import clear_locals
 from segment_librato.log import log
 from segment_librato.process.clock import ALREADY_OVER
-from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.in_flight import InFlightBatch
 from segment_librato.queue.message_queue import MessageQueue
 from segment_librato.queue.spooled import SpooledLedger, SpooledMessage, delete_settled
 from segment_librato.spooling.backlog import Backlog

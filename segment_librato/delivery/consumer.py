@@ -25,7 +25,7 @@ from segment_librato.foreign.interruption import being_handled, clear_locals, le
 from segment_librato.log import log
 from segment_librato.process.frameworks import ends_greenlet
 from segment_librato.queue.batch import Batch
-from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.in_flight import InFlightBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

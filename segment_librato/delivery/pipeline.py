@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from segment_librato.delivery.retry import RetryTable
     from segment_librato.delivery.upkeep import Upkeep
     from segment_librato.errors import RejectionError, SpoolCorruptError
-    from segment_librato.queue.ledger import InFlightBatch
+    from segment_librato.queue.in_flight import InFlightBatch
     from segment_librato.queue.message_queue import MessageQueue
     from segment_librato.queue.schedule import Item
     from segment_librato.spooling.spool import Spool

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from segment_librato.process.exit import exit_state, register_at_exit
-from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.in_flight import InFlightBatch
 
 if TYPE_CHECKING:
     from segment_librato.delivery.pipeline import Pipeline

@@ -13,7 +13,7 @@ from segment_librato.delivery.adoption import Adoption
 from segment_librato.delivery.keeper import Keeper
 from segment_librato.errors import SpoolFullError
 from segment_librato.process.frameworks import fsync_beside_greenlets
-from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.in_flight import InFlightBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

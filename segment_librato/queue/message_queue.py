@@ -21,7 +21,8 @@ from segment_librato.errors import ClientClosedError, QueueFullError
 from segment_librato.foreign.interruption import is_interruption
 from segment_librato.process.clock import Clock
 from segment_librato.process.locks import SignalSafeCondition, Waiter, synchronized
-from segment_librato.queue.ledger import InFlightBatch, Ledger
+from segment_librato.queue.in_flight import InFlightBatch
+from segment_librato.queue.ledger import Ledger
 from segment_librato.queue.schedule import UNBOUNDED, Schedule, count_fitting, lengths
 from segment_librato.queue.workers import Watch, Workers
 

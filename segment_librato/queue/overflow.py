@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Sized
 
-    from segment_librato.queue.ledger import InFlightBatch
+    from segment_librato.queue.in_flight import InFlightBatch
     from segment_librato.queue.losses import Loss
     from segment_librato.spooling.lane import Lane
     from segment_librato.spooling.segment import WrittenSegment

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from segment_librato.process.locks import synchronized
-from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.in_flight import InFlightBatch
 from segment_librato.queue.overflow import Overflow
 from segment_librato.queue.patient_queue import PatientQueue
 from segment_librato.queue.schedule import UNBOUNDED, oldest

@@ -20,7 +20,8 @@ from segment_librato.queue.spooled import SpooledLedger, is_spooled
 
 if TYPE_CHECKING:
     from segment_librato.process.locks import Waiter
-    from segment_librato.queue.ledger import InFlightBatch, Ledger
+    from segment_librato.queue.in_flight import InFlightBatch
+    from segment_librato.queue.ledger import Ledger
 
 __all__ = ["ALL", "PatientQueue"]
 

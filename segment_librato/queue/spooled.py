@@ -15,7 +15,8 @@ from operator import add, attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from segment_librato.process.locks import synchronized
-from segment_librato.queue.ledger import InFlightBatch, Ledger
+from segment_librato.queue.in_flight import InFlightBatch
+from segment_librato.queue.ledger import Ledger
 from segment_librato.spooling.segment import Entry, WrittenSegment
 
 if TYPE_CHECKING:

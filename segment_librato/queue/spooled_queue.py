@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Literal
 
 from segment_librato.process.locks import synchronized
-from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.in_flight import InFlightBatch
 from segment_librato.queue.message_queue import REFUSED
 from segment_librato.queue.overflowing_queue import OverflowingQueue
 from segment_librato.queue.patient_queue import ALL

@@ -26,7 +26,7 @@ from segment_librato.gauge_delivery.queue import GaugeQueue
 from segment_librato.librato import Measurement
 from segment_librato.process.clock import Clock
 from segment_librato.process.locks import Waiter
-from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.in_flight import InFlightBatch
 from segment_librato.queue.schedule import BatchRules
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from segment_librato.gauge_delivery.spooled_queue import (
 )
 from segment_librato.librato import Measurement
 from segment_librato.queue import spooled
-from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.in_flight import InFlightBatch
 from segment_librato.queue.message_queue import REFUSED
 from segment_librato.queue.schedule import BatchRules
 from segment_librato.spooling import lane as lane_module

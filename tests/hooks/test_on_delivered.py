@@ -16,7 +16,7 @@ from support.script import run
 
 from segment_librato import Client, LibratoConfig, ShutdownTimeoutError, SpoolConfig
 from segment_librato.config.client import Config
-from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.in_flight import InFlightBatch
 from segment_librato.queue.message_queue import MessageQueue
 from segment_librato.queue.schedule import BatchRules
 from segment_librato.spooling.folder import open_spool

@@ -8,7 +8,7 @@ import pytest
 
 from segment_librato.delivery.report import Failure
 from segment_librato.errors import NetworkError
-from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.in_flight import InFlightBatch
 from segment_librato.queue.message_queue import MessageQueue
 from segment_librato.queue.schedule import BatchRules
 

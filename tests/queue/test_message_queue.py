@@ -19,7 +19,7 @@ from support.signal_handlers import call_with_handler
 from segment_librato.errors import ClientClosedError, QueueFullError
 from segment_librato.process.clock import Clock, Waitable
 from segment_librato.process.locks import Waiter
-from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.in_flight import InFlightBatch
 from segment_librato.queue.message_queue import MessageQueue
 from segment_librato.queue.schedule import BatchRules
 

@@ -21,7 +21,7 @@ from segment_librato.errors import QueueFullError
 from segment_librato.process.clock import Clock, Waitable
 from segment_librato.queue import losses, overflowing_queue, spooled
 from segment_librato.queue import overflow as overflow_module
-from segment_librato.queue.ledger import InFlightBatch
+from segment_librato.queue.in_flight import InFlightBatch
 from segment_librato.queue.message_queue import REFUSED
 from segment_librato.queue.overflow import Overflow
 from segment_librato.queue.overflowing_queue import POLL_SECONDS

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from segment_librato.queue.ledger import InFlightBatch
+    from segment_librato.queue.in_flight import InFlightBatch
 
 ALWAYS = float("inf")
 NOW = 1e-9

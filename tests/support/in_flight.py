@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 if TYPE_CHECKING:
-    from segment_librato.queue.ledger import InFlightBatch
+    from segment_librato.queue.in_flight import InFlightBatch
     from segment_librato.queue.message_queue import MessageQueue
 
 __all__ = ["InFlight"]
