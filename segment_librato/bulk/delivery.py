@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from segment_librato.delivery.consumer import MAX_SPLITS, Delivery
+from segment_librato.delivery.delivery import MAX_SPLITS, Delivery
 from segment_librato.delivery.report import Reporter
 from segment_librato.delivery.retry import SEGMENT, Decision
 from segment_librato.errors import APIError, without_frames

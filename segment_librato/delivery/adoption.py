@@ -11,7 +11,7 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING
 
-from segment_librato.delivery.consumer import Delivery
+from segment_librato.delivery.delivery import Delivery
 from segment_librato.delivery.report import Failure
 from segment_librato.delivery.retry import Decision
 from segment_librato.errors import ShutdownTimeoutError, SpoolExpiredError, SpoolFullError

@@ -11,7 +11,8 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from segment_librato.delivery.consumer import Consumer, Delivery
+from segment_librato.delivery.consumer import Consumer
+from segment_librato.delivery.delivery import Delivery
 from segment_librato.delivery.notices import WaitNotices
 from segment_librato.delivery.report import Failure
 from segment_librato.errors import DeliveryError, ShutdownTimeoutError

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segment_librato.config.client import Config
-    from segment_librato.delivery.consumer import Delivery
+    from segment_librato.delivery.delivery import Delivery
     from segment_librato.delivery.report import Reporter
     from segment_librato.delivery.retry import RetryTable
     from segment_librato.queue.message_queue import MessageQueue

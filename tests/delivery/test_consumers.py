@@ -14,7 +14,8 @@ from support.background import Background
 from support.script import run, sequence_numbers
 
 from segment_librato import QueueFullError
-from segment_librato.delivery.consumer import Consumer, Delivery
+from segment_librato.delivery.consumer import Consumer
+from segment_librato.delivery.delivery import Delivery
 from segment_librato.delivery.pipeline import Pipeline
 from segment_librato.queue.message_queue import MessageQueue
 
