@@ -456,7 +456,7 @@ def test_a_full_queue_rejects_and_reports(
     assert client.stats.rejected == 3
     size = len(json.dumps(results[0][1], separators=(",", ":"))) + 1
     assert [record.getMessage() for record in caplog.records] == [
-        f"messages are rejected: 3 messages of {3 * size} bytes are waiting",
+        f"messages are rejected: 3 messages are waiting, {3 * size} bytes in all",
         "messages are accepted again; rejected before: 3",
     ]
 
@@ -475,7 +475,7 @@ def test_a_closed_client_says_once_that_it_rejects_and_never_that_it_accepts_aga
         assert not any(client.track("user", "event", {"n": n})[0] for n in (3, 4))
     rejections = [one for one in caplog.messages if "rejected" in one or "accepted again" in one]
     assert len(rejections) == 2
-    assert rejections[0].endswith("are waiting")
+    assert rejections[0].endswith(" bytes in all")
     assert rejections[1] == "messages are rejected: the client was shut down"
 
 

@@ -230,7 +230,11 @@ class MessageQueue:
         return reason
 
     def _why_full(self) -> str:
-        return f"{len(self._waiting)} messages of {self._waiting_bytes} bytes are waiting"
+        return self._say_how_full(len(self._waiting), self._waiting_bytes)
+
+    @staticmethod
+    def _say_how_full(messages: int, size: int) -> str:
+        return f"{messages} messages are waiting, {size} bytes in all"
 
     def _has_room(self, size: int) -> bool:
         """Return whether a message of this many bytes may wait. With a spool, it may do I/O."""

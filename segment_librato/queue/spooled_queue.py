@@ -132,7 +132,10 @@ class SpooledQueue(OverflowingQueue):
 
     def _why_full(self) -> str:
         if self.spool.is_in_trouble:
-            return self.unwritten.why_full() if self._only_writes else super()._why_full()
+            late = self.unwritten
+            if self._only_writes:
+                return self._say_how_full(len(late.messages), late.size)
+            return super()._why_full()
         bound = self.spool.config.max_bytes
         return f"the spool has {self.spool.size} bytes of at most {bound}"
 

@@ -70,10 +70,6 @@ class Unwritten:
             self.size = 0  # repairs what signal handlers may have done
         return len(self.messages) < max_messages and self.size + size <= max_bytes
 
-    def why_full(self) -> str:
-        """Say how many there are."""
-        return f"{len(self.messages)} messages of {self.size} bytes are waiting"
-
     def add(self, data: bytes) -> None:
         """Add the youngest one, which counts from then on."""
         message, size, counted = SpooledMessage(data, None), len(data) + 1, self._counted

@@ -131,7 +131,7 @@ def test_memory_is_free_as_soon_as_what_waited_is_written(tmp_path: Path) -> Non
         try_the_disk(queue, ALWAYS)
         fill(queue, numbers(first, first + 3))
         assert queue.offer(b"one too many") is REFUSED
-        assert "3 messages of 6 bytes are waiting" in str(queue.put(b"one too many"))
+        assert "3 messages are waiting, 6 bytes in all" in str(queue.put(b"one too many"))
         try_the_disk(queue, NOW)
         queue.unwritten.write(10)  # as a call does
     assert end(queue) == (numbers(0, 9), [])
