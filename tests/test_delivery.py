@@ -891,7 +891,7 @@ def test_what_a_shutdown_leaves_over_says_what_kept_it(
     track(client, range(1))
     assert not client.shutdown(timeout=LONG)
     assert [str(error) for error, _ in errors.calls] == [
-        "time ran out before delivery; 127.0.0.1 answered 503"
+        f"time ran out before delivery; 127.0.0.1:{server.port} answered 503"
     ]
 
 
@@ -904,7 +904,8 @@ def test_a_success_that_is_a_web_page_is_warned_of_once(
         track(client, range(n, n + 1))
         assert client.flush()
     assert client.stats.delivered == 2
-    assert caplog.messages == ["127.0.0.1 answered with a web page; is `host` where the API is?"]
+    place = f"127.0.0.1:{server.port}"
+    assert caplog.messages == [f"{place} answered with a web page; is `host` where the API is?"]
 
 
 def test_retries_are_logged_once_and_in_full_for_debug(
@@ -917,7 +918,7 @@ def test_retries_are_logged_once_and_in_full_for_debug(
         assert client.flush()
     retries = [record for record in caplog.records if "; retrying " in record.message]
     assert [record.levelname for record in retries] == ["WARNING", "DEBUG"]
-    assert retries[0].message == "127.0.0.1 answered 500; retrying now, messages: 1"
+    assert retries[0].message == f"127.0.0.1:{server.port} answered 500; retrying now, messages: 1"
 
 
 def test_debug_prints_if_logging_is_not_configured_and_adds_nothing_if_it_is(

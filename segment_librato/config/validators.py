@@ -32,6 +32,7 @@ __all__ = [
     "check_text",
     "check_timeout",
     "check_url",
+    "host_of",
     "is_http_url",
     "is_loopback",
     "truth",
@@ -96,6 +97,18 @@ def check_url(name: str, value: object, example: str) -> None:
 def is_http_url(text: str) -> bool:
     """Return whether this is an absolute HTTP URL that requests can be sent to."""
     return _is_url(text, {"http", "https"})
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL and, if the URL has one, the port, for a text; nothing else of it.
+
+    Raises:
+        ValueError: its port is none.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{parts.port}" if parts.port else host
 
 
 def is_loopback(host: str) -> bool:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from segment_librato._version import VERSION
 from segment_librato.config.gauges import DEFAULT_TIMEOUT
+from segment_librato.config.validators import host_of
 from segment_librato.errors import APIError, DeliveryError, raised_anew
 from segment_librato.foreign.interruption import clear_locals
 from segment_librato.foreign.narrowing import is_dict, is_list
@@ -153,7 +154,7 @@ def _error(account: LibratoConfig, response: Response, method: str, path: str) -
     status = response.status
     content = response.json_object()
     errors = content.get("errors")
-    text = f"{urlsplit(account.host).hostname} answered {status}"
+    text = f"{host_of(account.host)} answered {status}"
     message = _texts(account, content)
     code = "unknown"
     if status in REDIRECT:

@@ -17,6 +17,7 @@ from requests.exceptions import InvalidSchema, InvalidURL, SSLError
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from urllib3.exceptions import LocationValueError
 
+from segment_librato.config.validators import host_of
 from segment_librato.errors import ConfigError, NetworkError
 from segment_librato.foreign.interruption import being_handled, let_through
 
@@ -42,22 +43,20 @@ FILE_SETTINGS = (
 def explain(
     error: BaseException,
     url: str,
-    host: str | None,
     options: Mapping[str, Any],
     handled_by_caller: BaseException | None,
 ) -> ConfigError | NetworkError:
-    """Return the error to raise for what `requests` raised; it holds no URL, and so no password.
+    """Return the error to raise for what `requests` raised; of a URL it holds the host alone.
 
     Args:
         error: what `requests` raised, with the cause somewhere in it.
         url: where the request went.
-        host: the name for the text.
         options: what `requests` was given: `proxies`, `verify` and `cert`.
         handled_by_caller: the context that Python gives every new error; unrelated to this one.
     """
     if problem := _find_problem(error, url, options):
-        return ConfigError(f"{host}: {problem}")
-    return NetworkError(f"{host}: {_describe(error, handled_by_caller)}")
+        return ConfigError(f"{host_of(url)}: {problem}")
+    return NetworkError(f"{host_of(url)}: {_describe(error, handled_by_caller)}")
 
 
 def _find_problem(error: BaseException, url: str, options: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
-from urllib.parse import urlsplit
 
+from segment_librato.config.validators import host_of
 from segment_librato.errors import NetworkError, SegmentError
 from segment_librato.foreign.interruption import is_interruption
 from segment_librato.http.session import Session
@@ -98,7 +98,7 @@ class Sessions(Pool[Session]):
     ) -> None:
         """Make no session yet; see `Session` for the arguments."""
         super().__init__(lambda: Session(url, proxies, timeout, verify=verify, cert=cert))
-        self.host: str | None = urlsplit(url).hostname
+        self.host: str = host_of(url)
 
     def post(
         self, body: bytes, headers: Mapping[str, str], seconds: float | None = None

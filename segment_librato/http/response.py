@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from segment_librato.config.validators import host_of
 from segment_librato.foreign.interruption import is_interruption
 from segment_librato.foreign.narrowing import is_dict
 from segment_librato.foreign.printable import printable
@@ -85,16 +86,13 @@ class Response:
         """
         location = self.headers.get("Location")
         try:
-            target = urlsplit(urljoin(url, location or ""))
-            port = f":{target.port}" if target.port else ""
+            target = urljoin(url, location or "")
+            scheme, host = urlsplit(target).scheme, host_of(target)
         except ValueError as error:
             if is_interruption(error):
                 raise
             return "nowhere"
-        if not (location and target.hostname):
-            return "nowhere"
-        host = f"[{target.hostname}]" if ":" in target.hostname else target.hostname
-        return f"{target.scheme}://{host}{port}"
+        return f"{scheme}://{host}" if location and host else "nowhere"
 
 
 def redact(text: object, secrets: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
-from segment_librato.config.validators import is_loopback
+from segment_librato.config.validators import host_of, is_loopback
 from segment_librato.foreign.interruption import being_handled, let_through
 from segment_librato.http.adapter import DeadlineAdapter, PlainSession
 from segment_librato.http.deadlines import timeout_within
@@ -73,7 +73,7 @@ class Session:
         """
         parts = urlsplit(url)
         self._url = url
-        self._host = parts.hostname
+        self._host = host_of(url)
         _warn_of_plain_http(url)
         self._timeout = timeout
         self._requests = PlainSession()
@@ -137,7 +137,7 @@ class Session:
         except (requests.RequestException, OSError, ValueError) as error:
             let_through(error, handled_by_caller)
             options = self._send_options
-            raise explain(error, self._url, self._host, options, handled_by_caller) from None
+            raise explain(error, self._url, options, handled_by_caller) from None
 
     def _exchange(
         self, method: str, body: bytes, headers: Mapping[str, str], seconds: float | None
@@ -205,9 +205,8 @@ _warned: set[str] = set()
 
 def _warn_of_plain_http(url: str) -> None:
     """Warn, once per host, that anybody on the network path can read what is sent."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "http" and host not in _warned and not is_loopback(host):
+    parts, host = urlsplit(url), host_of(url)
+    if parts.scheme == "http" and host not in _warned and not is_loopback(parts.hostname or ""):
         _warned.add(host)
         log.warning("keys and messages travel to %s unencrypted; use https", host)
 

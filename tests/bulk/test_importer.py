@@ -235,7 +235,7 @@ def test_not_every_success_proves_that_anything_arrived(
     content_type: str, body: bytes, what: str, server: LocalSegment, make_importer: MakeImporter
 ) -> None:
     server.respond(200, body=body, headers={"Content-Type": content_type}, times=None)
-    text = f"127.0.0.1 answered 200 with {what}; check `host`"
+    text = f"127.0.0.1:{server.port} answered 200 with {what}; check `host`"
     with pytest.raises(ImportStoppedError, match=text) as caught:
         outcomes_of(make_importer(), rows(3))
     assert caught.value.unsettled == 3

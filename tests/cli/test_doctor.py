@@ -232,7 +232,9 @@ def test_keys_that_travel_unencrypted(examine: Examine) -> None:
 def test_a_server_that_does_not_answer(step: Step, examine: Examine) -> None:
     with RawServer(lambda: [step]) as server:
         found = examine(server.host, timeout=0.5)
-    assert is_state(found, "answer", "problem", "127.0.0.1: ", "is it up, and does it answer")
+    assert is_state(
+        found, "answer", "problem", f"127.0.0.1:{server.port}: ", "is it up, and does it answer"
+    )
 
 
 @pytest.mark.parametrize(
@@ -445,13 +447,13 @@ class TestDelivery:
     def send(self, data: bytes, examine: Examine) -> dict[str, Any]:
         answers = iter([response(), *[data] * 9])
         with RawServer(lambda: [next(answers)]) as server:
+            self.place = f"127.0.0.1:{server.port}"
             return examine(server.host, send=True)
 
     def test_an_event_that_is_rejected(self, examine: Examine) -> None:
         found = self.send(response(401), examine)
-        assert is_state(
-            found, "delivery", "problem", "127.0.0.1 answered 401: Said", "check the write key"
-        )
+        text, advice = f"{self.place} answered 401: Said", "check the write key"
+        assert is_state(found, "delivery", "problem", text, advice)
 
     def test_an_event_that_a_web_page_swallows(self, examine: Examine) -> None:
         found = self.send(response(200, b"<p>", "Content-Type: text/html"), examine)

@@ -363,7 +363,7 @@ def test_a_missing_file_of_authorities_is_status_1() -> None:
     arguments = (*TRACK, "--host", "https://127.0.0.1:1")
     result = run(*arguments, status=1, SEGMENT_WRITE_KEY=KEY, REQUESTS_CA_BUNDLE="/nowhere")
     assert complaint(result) == (
-        "not delivered: 127.0.0.1: the file of REQUESTS_CA_BUNDLE cannot be used: "
+        "not delivered: 127.0.0.1:1: the file of REQUESTS_CA_BUNDLE cannot be used: "
         "No such file or directory"
     )
 
@@ -372,5 +372,6 @@ def test_a_missing_file_of_authorities_is_status_1() -> None:
 def test_a_warning_is_told_unless_it_is_quiet(options: tuple[str, ...], is_told: bool) -> None:
     with RawServer(lambda: [response("200 OK", b"<p>", "Content-Type: text/html")]) as server:
         result = run(*TRACK, *options, "--host", server.host, SEGMENT_WRITE_KEY=KEY)
-    text = "segment-librato: 127.0.0.1 answered with a web page; is --host where the API is?\n"
+    place = f"127.0.0.1:{server.port}"
+    text = f"segment-librato: {place} answered with a web page; is --host where the API is?\n"
     assert result.stderr == (text if is_told else "")

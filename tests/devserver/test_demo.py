@@ -85,7 +85,7 @@ def test_it_tells_the_story_and_draws_the_gauges(
         rf"API  retry: 200, \d+ {noun}; the API is back\n",
         rf"API  400, \d+ {noun} rejected: one of them is POISONED\n",
         r"app  the client halves the batch: [\d, ]+ 1\n",
-        r"app  on_error: poisoned\.event alone; 127\.0\.0\.1 answered 400\n",
+        r"app  on_error: poisoned\.event alone; 127\.0\.0\.1:\d+ answered 400\n",
         rf"{noun}: accepted 241 == delivered 240 \+ failed 1 \+ pending 0\n",
         r"requests: \d+, 3 of them retries; ",
         rf"Nothing lost: all 240 good {noun} arrived",
@@ -189,7 +189,7 @@ class TestHere:
         output = capsys.readouterr().out
         assert "accepted 160 == delivered 0 + failed 160 + pending 0" in output
         assert "FAILED: 0 of 240 values arrived." in output
-        assert re.search(r"on_error: \d+ events; 127\.0\.0\.1 answered 403\n", output)
+        assert re.search(r"on_error: \d+ events; 127\.0\.0\.1:\d+ answered 403\n", output)
         assert rows_of(output, "web-server-10") == ["", "", "0 of 60 values"]
 
     def test_it_says_so_if_it_cannot_listen(

@@ -340,7 +340,7 @@ def test_a_wrong_account_is_one_error_and_disturbs_nobody(
     assert client.flush(10)
     [(error, measurements)] = errors.calls
     assert isinstance(error, APIError)
-    assert str(error) == "127.0.0.1 answered 401; check email and token"
+    assert str(error) == f"127.0.0.1:{server.port} answered 401; check email and token"
     assert (error.code, len(measurements)) == ("unauthorized", 20)
     assert len([r for r in server.requests if of_librato(r)]) == 1
     assert client.stats.delivered == 20
@@ -356,11 +356,12 @@ def test_a_404_names_the_path_that_was_posted_to(
     track(client, "E", [1])
     assert client.flush(10)
     [(error, _)] = errors.calls
-    assert str(error) == f"127.0.0.1 answered 404 to a POST to /here/v1/{api}; check `host`"
+    place = f"127.0.0.1:{server.port}"
+    assert str(error) == f"{place} answered 404 to a POST to /here/v1/{api}; check `host`"
     with pytest.raises(APIError) as caught:
         client.configure_gauge("private name")
-    expected = "127.0.0.1 answered 404 to a PUT to /here/v1/metrics/{name}; check `host`"
-    assert str(caught.value) == expected
+    expected = "answered 404 to a PUT to /here/v1/metrics/{name}; check `host`"
+    assert str(caught.value) == f"{place} {expected}"
 
 
 def test_an_account_of_a_token_alone_is_told_to_check_that(
@@ -370,7 +371,7 @@ def test_an_account_of_a_token_alone_is_told_to_check_that(
     client = make_client(gauges=LibratoConfig(token=TOKEN, host=server.host, api="measurements"))
     track(client, "E", [1])
     assert client.flush(10)
-    assert str(errors.calls[0][0]) == "127.0.0.1 answered 401; check token"
+    assert str(errors.calls[0][0]) == f"127.0.0.1:{server.port} answered 401; check token"
 
 
 def test_a_redirect_is_not_followed(
@@ -383,7 +384,7 @@ def test_a_redirect_is_not_followed(
     assert client.flush(10)
     [(error, _)] = errors.calls
     assert str(error) == (
-        "127.0.0.1 answered 302, a redirect to http://elsewhere.invalid; "
+        f"127.0.0.1:{server.port} answered 302, a redirect to http://elsewhere.invalid; "
         "set `host` to where the API is"
     )
     assert error.code == "redirect"  # type: ignore[attr-defined]
@@ -804,7 +805,7 @@ class TestConfigureGauge:
         server.respond(401)
         with pytest.raises(APIError) as caught:
             client.configure_gauge("E")
-        assert str(caught.value) == "127.0.0.1 answered 401; check email and token"
+        assert str(caught.value) == f"127.0.0.1:{server.port} answered 401; check email and token"
 
     def test_is_a_function_of_the_module_too(
         self, server: LocalSegment, account: Account, monkeypatch: pytest.MonkeyPatch

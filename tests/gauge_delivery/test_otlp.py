@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from google.rpc.status_pb2 import Status
@@ -232,7 +233,9 @@ def test_one_request_is_made_and_its_status_reported(
     assert (error.status, error.retry_after) == (status, 7)
     assert (OTLP.decide(error) is Decision.RETRY) == retryable
     advice = {401: "; check `headers`", 404: " to a POST to /v1/metrics; check `endpoint`"}
-    assert str(error) == f"127.0.0.1 answered {status}{advice.get(status, '')}"
+    assert (
+        str(error) == f"{urlsplit(receiver.host).netloc} answered {status}{advice.get(status, '')}"
+    )
     assert error.message == "the token *** is wrong"
     assert (OTLP.decide(error) is Decision.SPLIT) == (status in {400, 413})
     assert len(receiver.requests) == 1
@@ -271,8 +274,8 @@ def test_points_that_were_rejected_are_reported_and_nothing_is_sent_again(
     sent = batch({}, {}, {"measure_time": -1})
     receipt = transport.send(sent)
     assert [str(receipt.failed[at]) for at in range(3)] == [
-        "127.0.0.1 rejected 2 of the data points of a request",
-        "127.0.0.1 rejected 2 of the data points of a request",
+        f"{urlsplit(receiver.host).netloc} rejected 2 of the data points of a request",
+        f"{urlsplit(receiver.host).netloc} rejected 2 of the data points of a request",
         "measure_time: expected the years 1970 to 2554, the range of OTLP",
     ]
     assert type(receipt.failed[0]) is DeliveryError
@@ -292,7 +295,8 @@ def test_a_warning_is_told_once_without_its_text(
         receipt = transport.send(sent)
         assert receipt.failed == {}
     [record] = [one for one in caplog.records if one.levelno == logging.WARNING]
-    assert record.getMessage() == "127.0.0.1 took all data points, with a warning"
+    place = urlsplit(receiver.host).netloc
+    assert record.getMessage() == f"{place} took all data points, with a warning"
 
 
 @in_real_time
@@ -327,7 +331,7 @@ def test_nobody_there_is_a_network_error() -> None:
     transport = OpenTelemetryTransport(OpenTelemetryConfig("http://127.0.0.1:9"))
     error = failure(transport)
     assert isinstance(error, NetworkError)
-    assert str(error) == "127.0.0.1: ConnectionError: Connection refused"
+    assert str(error) == "127.0.0.1:9: ConnectionError: Connection refused"
     transport.close()
 
 

@@ -96,7 +96,7 @@ def test_a_file_of_authorities_that_cannot_be_used_is_named(
     with RawServer(lambda: [SUCCESS], tls=tls) as server:
         error = failure(server.host)
     assert type(error) is ConfigError
-    assert str(error) == f"127.0.0.1: the file of {name} cannot be used: {reason}"
+    assert str(error) == f"127.0.0.1:{server.port}: the file of {name} cannot be used: {reason}"
     assert server.requests == []
 
 
@@ -106,7 +106,7 @@ def test_the_file_of_the_environment_of_opentelemetry_is_named(
 ) -> None:
     monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal}CERTIFICATE", files["missing"])
     assert str(failure("https://127.0.0.1:9", verify=files["missing"])) == (
-        f"127.0.0.1: the file of OTEL_EXPORTER_OTLP_{signal}CERTIFICATE cannot be used: "
+        f"127.0.0.1:9: the file of OTEL_EXPORTER_OTLP_{signal}CERTIFICATE cannot be used: "
         "No such file or directory"
     )
 
@@ -135,7 +135,7 @@ def test_a_certificate_of_the_client_that_cannot_be_used_is_named(
         )
     setting = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"
     assert type(error) is ConfigError
-    assert str(error) == f"127.0.0.1: the file of {setting} cannot be used: {reason}"
+    assert str(error) == f"127.0.0.1:{server.port}: the file of {setting} cannot be used: {reason}"
     assert server.requests == []
 
 
@@ -144,7 +144,7 @@ def test_authorities_that_are_missing_from_the_installation_are_named(
 ) -> None:
     monkeypatch.setattr(failures, "DEFAULT_CA_BUNDLE_PATH", files["missing"])
     options = {"proxies": {}, "verify": True, "cert": None}
-    error = explain(OSError("Could not find it"), "https://a.test", "a.test", options, None)
+    error = explain(OSError("Could not find it"), "https://a.test", options, None)
     assert str(error) == "a.test: the file of certifi cannot be used: No such file or directory"
 
 
@@ -180,7 +180,7 @@ def test_a_proxy_of_the_environment_that_cannot_be_is_named(
     monkeypatch.setenv(name.format(scheme), proxy)
     error = failure(f"{scheme}://127.0.0.1:9")
     assert type(error) is ConfigError
-    assert str(error) == f"127.0.0.1: {WRONG_PROXY}"
+    assert str(error) == f"127.0.0.1:9: {WRONG_PROXY}"
 
 
 @pytest.mark.skipif(find_spec("socks") is not None, reason="PySocks is installed")
@@ -192,7 +192,7 @@ def test_a_socks_proxy_without_pysocks_says_what_to_install(
     error = failure(f"{scheme}://127.0.0.1:9")
     assert type(error) is ConfigError
     assert str(error) == (
-        "127.0.0.1: a SOCKS proxy needs PySocks; "
+        "127.0.0.1:9: a SOCKS proxy needs PySocks; "
         f'pip install "requests[socks]", or {PROXY_SETTINGS}'
     )
 
@@ -229,7 +229,8 @@ def test_what_cannot_be_sent_before_a_setting_is_corrected_is_told_at_once(
         client.gauge("g", 1)
         assert client.shutdown()
     assert on_error.types == [ConfigError]
-    expected = "127.0.0.1: the file of REQUESTS_CA_BUNDLE cannot be used: No such file or directory"
+    problem = "the file of REQUESTS_CA_BUNDLE cannot be used: No such file or directory"
+    expected = f"127.0.0.1:9: {problem}"
     assert str(on_error.calls[0][0]) == expected
     stats = client.stats.gauges or client.stats
     assert (stats.requests, stats.retries, stats.failed) == (1, 0, 1)

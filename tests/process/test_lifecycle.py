@@ -302,7 +302,7 @@ def test_without_on_error_and_logging_a_loss_is_told_on_stderr(server: LocalSegm
     server.respond(404)
     process = start(server, "client = make(on_error=None); track(client, range(2))")
     _, errors = process.communicate(timeout=240)
-    reason = "127.0.0.1 answered 404 to a POST to /v1/batch; check `host`"
+    reason = f"127.0.0.1:{server.port} answered 404 to a POST to /v1/batch; check `host`"
     assert errors == f"messages not delivered: 2; {reason}\n"
 
 

@@ -56,7 +56,7 @@ def test_the_exit_says_what_it_could_not_deliver(server: LocalSegment) -> None:
     server.respond(404)
     lines = logged(server, "    track(make(), range(3))\n")
     assert "DEBUG drain ended; delivered: 0, failed: 3" in lines
-    reason = "127.0.0.1 answered 404 to a POST to /v1/batch; check `host`"
+    reason = f"127.0.0.1:{server.port} answered 404 to a POST to /v1/batch; check `host`"
     assert f"ERROR messages not delivered: 3; {reason}" in lines
 
 

@@ -227,7 +227,7 @@ def test_plain_http_is_warned_of_once_unless_it_stays_on_the_machine(
     monkeypatch.setattr(session, "_warned", set())
     for _ in range(3):
         session.Session(f"{host}/v1/batch", None, 1).close()
-    name = urlsplit(host).hostname
+    name = urlsplit(host).netloc
     expected = [f"keys and messages travel to {name} unencrypted; use https"] if warns else []
     assert [record.getMessage() for record in caplog.records] == expected
 
@@ -515,20 +515,21 @@ def test_any_other_status_is_an_error_with_what_the_server_says(
     assert (error.status, error.code, error.message) == (status, "some_code", "Some text.")
     assert error.retry_after == 17
     advice = {401: "; check `write_key`", 404: " to a POST to /v1/batch; check `host`"}
-    assert str(error) == f"127.0.0.1 answered {status}{advice.get(status, '')}"
+    assert str(error) == f"127.0.0.1:{server.port} answered {status}{advice.get(status, '')}"
 
 
 @pytest.mark.parametrize("base", ["/api/proxy", "/v2/v1/batch/", "/%C3%A9"])
 def test_a_404_names_the_path_that_was_posted_to(server: LocalSegment, base: str) -> None:
     error = rejection(f"{server.host}{base}")
     path = urlsplit(Config(write_key="k", host=f"http://h{base}").batch_url).path
-    assert str(error) == f"127.0.0.1 answered 404 to a POST to {path}; check `host`"
+    assert str(error) == f"127.0.0.1:{server.port} answered 404 to a POST to {path}; check `host`"
     assert server.requests[-1].path == path
 
 
 def test_a_404_shows_no_write_key_that_is_part_of_the_path(server: LocalSegment) -> None:
     error = rejection(f"{server.host}/of/{WRITE_KEY}")
-    assert str(error) == "127.0.0.1 answered 404 to a POST to /of/***/v1/batch; check `host`"
+    place = f"127.0.0.1:{server.port}"
+    assert str(error) == f"{place} answered 404 to a POST to /of/***/v1/batch; check `host`"
 
 
 @pytest.mark.usefixtures("uncollected")
@@ -564,7 +565,7 @@ def test_a_body_that_says_nothing_leaves_the_words_beside_the_status(
 def test_a_response_without_any_words_still_has_a_message() -> None:
     with RawServer(lambda: [b"HTTP/1.1 418\r\nContent-Length: 0\r\n\r\n"]) as server:
         error = rejection(server.host)
-    assert (error.status, error.message) == (418, "127.0.0.1 answered 418")
+    assert (error.status, error.message) == (418, f"127.0.0.1:{server.port} answered 418")
 
 
 def test_long_texts_are_shortened(server: LocalSegment) -> None:
@@ -615,7 +616,7 @@ def test_a_successful_request_is_logged_with_numbers_only(
     caplog.set_level(logging.DEBUG)
     post(server.host, make_batch(text="private matter"))
     (line,) = [record.getMessage() for record in caplog.records if record.name == "segment"]
-    assert re.fullmatch(r"127\.0\.0\.1 answered 200 to \d+ bytes after \d\.\d{3} s", line)
+    assert re.fullmatch(r"127\.0\.0\.1:\d+ answered 200 to \d+ bytes after \d\.\d{3} s", line)
     assert WRITE_KEY not in caplog.text
     assert "private matter" not in caplog.text
 
@@ -873,7 +874,7 @@ def test_an_error_text_that_came_before_the_silence_is_kept(impatient: None) -> 
 @pytest.mark.parametrize("reset", [False, True])
 def test_what_is_not_a_response_is_a_network_error(response: bytes, reset: bool) -> None:
     with RawServer(lambda: [response], reset=reset) as server:
-        assert re.match(r"127\.0\.0\.1: \w+", str(network_error(server.host)))
+        assert re.match(r"127\.0\.0\.1:\d+: \w+", str(network_error(server.host)))
 
 
 @pytest.mark.parametrize(
@@ -892,7 +893,7 @@ def test_a_status_line_that_drips_is_waited_for_no_longer_than_the_timeout(
         began = time.monotonic()
         error = network_error(server.host, timeout=0.2)
         assert 0.19 <= time.monotonic() - began < 0.2 + MARGIN
-    assert str(error) == "127.0.0.1: ReadTimeout: TimeoutError"
+    assert str(error) == f"127.0.0.1:{server.port}: ReadTimeout: TimeoutError"
 
 
 @pytest.mark.parametrize("start", [b"", b"A: "])
@@ -915,7 +916,8 @@ def test_headers_that_drip_are_waited_for_no_longer_than_the_timeout(start: byte
 def test_silence_ends_with_the_timeout(timeout: object) -> None:
     with RawServer(lambda: [FOREVER]) as server:
         began = time.monotonic()
-        assert str(network_error(server.host, timeout=timeout)).startswith("127.0.0.1: ReadTimeout")
+        error = network_error(server.host, timeout=timeout)
+        assert str(error).startswith(f"127.0.0.1:{server.port}: ReadTimeout")
         assert 0.19 <= time.monotonic() - began < 0.2 + MARGIN
 
 
@@ -936,19 +938,19 @@ def test_a_server_that_reads_nothing_is_given_up_after_the_timeout() -> None:
 
 def test_a_rejected_connection_is_named_so() -> None:
     error = network_error(f"http://127.0.0.1:{UNUSED_PORT}")
-    assert str(error) == "127.0.0.1: ConnectionError: Connection refused"
+    assert str(error) == f"127.0.0.1:{UNUSED_PORT}: ConnectionError: Connection refused"
 
 
 def test_a_reset_connection_is_named_so() -> None:
     with RawServer(list, reset=True) as server:
         error = network_error(server.host)
-    assert str(error) == "127.0.0.1: ConnectionError: Connection reset by peer"
+    assert str(error) == f"127.0.0.1:{server.port}: ConnectionError: Connection reset by peer"
 
 
 def test_a_connection_closed_without_a_response_is_named_so() -> None:
     with RawServer(list) as server:
         error = network_error(server.host)
-    assert str(error) == "127.0.0.1: ConnectionError: RemoteDisconnected"
+    assert str(error) == f"127.0.0.1:{server.port}: ConnectionError: RemoteDisconnected"
 
 
 def test_a_host_that_does_not_exist_is_named() -> None:
@@ -964,7 +966,7 @@ def test_an_error_that_the_application_handles_meanwhile_is_not_taken_for_the_ca
             Path("/no/such/file").read_text()
         except FileNotFoundError:
             error = network_error(server.host)
-    assert str(error) == "127.0.0.1: ConnectionError: RemoteDisconnected"
+    assert str(error) == f"127.0.0.1:{server.port}: ConnectionError: RemoteDisconnected"
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -1125,7 +1127,7 @@ def test_a_redirect_by_a_proxy_leaks_nothing(proxy: LocalSegment, server: LocalS
 def test_an_unknown_certificate_is_rejected_before_anything_is_sent(tls: ssl.SSLContext) -> None:
     with RawServer(lambda: [SUCCESS], tls=tls) as server:
         error = network_error(server.host)
-    assert re.fullmatch(r"127\.0\.0\.1: SSLError: self[- ]signed certificate", str(error))
+    assert re.fullmatch(r"127\.0\.0\.1:\d+: SSLError: self[- ]signed certificate", str(error))
     assert server.requests == []
 
 
@@ -1148,13 +1150,13 @@ def test_a_certificate_for_another_name_is_rejected(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     with RawServer(lambda: [SUCCESS], tls=tls) as server:
         error = network_error(f"https://localhost:{server.port}")
-    assert "localhost: SSLError: " in str(error)
+    assert f"localhost:{server.port}: SSLError: " in str(error)
     assert server.requests == []
 
 
 def test_a_server_that_does_not_speak_tls_is_a_network_error(server: LocalSegment) -> None:
     error = network_error(server.host.replace("http:", "https:"), timeout=5)
-    assert "127.0.0.1: SSLError: " in str(error)
+    assert f"127.0.0.1:{server.port}: SSLError: " in str(error)
 
 
 @pytest.mark.parametrize("name", ["silence", "bytes dripping", "the length of a chunk dripping"])
