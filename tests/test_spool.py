@@ -366,6 +366,20 @@ def test_pauses_grow_and_the_server_is_obeyed(make: Callable[..., Client]) -> No
     assert pauses[-1] >= 300
 
 
+def test_a_batch_that_was_refused_thousands_of_times_is_tried_again(
+    make: Callable[..., Client],
+) -> None:
+    """Each flush tries it at once, and an outage may last for days."""
+    queue: Any = make(upload_interval=LONG).queue
+    queue.offer(b"{}")
+    for _ in range(2_000):
+        batch = queue.take_now()
+        before = queue.clock.now()
+        assert queue.set_aside(batch, None)
+        assert batch.retry_at - before <= 1.21 * 300
+        queue.begin_flush()
+
+
 # An outage
 
 

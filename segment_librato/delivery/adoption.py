@@ -7,7 +7,6 @@ or HTTP.
 
 from __future__ import annotations
 
-import random
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from segment_librato.log import log
 from segment_librato.process.clock import ALREADY_OVER
 from segment_librato.queue.in_flight import InFlightBatch
 from segment_librato.queue.message_queue import MessageQueue
+from segment_librato.queue.pauses import jittered, pause_after
 from segment_librato.queue.spooled import SpooledLedger, SpooledMessage, delete_settled
 from segment_librato.spooling.backlog import Backlog
 
@@ -170,7 +170,7 @@ class Adoption:
             self.is_under_way = False
             if pause is None:
                 self._backlog.close()
-                pause = LOOK_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311  jitter
+                pause = jittered(LOOK_SECONDS)
             self._look_at = self._queue.clock.deadline(pause)
             self._queue.adopt_at(self._look_at)
 
@@ -212,7 +212,7 @@ class Adoption:
             self._failures = 0
             return 0.0
         self._backlog.close()
-        pause: float = min(LOOK_SECONDS * 2**self._failures, MAX_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311  jitter
+        pause = pause_after(self._failures, LOOK_SECONDS, MAX_PAUSE)
         self._failures += 1
         log.debug("what others left stays for %.0f s: %s", pause, error)
         return max(pause, error.retry_after or 0)

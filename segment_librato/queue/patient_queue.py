@@ -9,12 +9,12 @@ files, threads or the network.
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 from segment_librato.process.clock import ALREADY_OVER
 from segment_librato.process.locks import synchronized
 from segment_librato.queue.message_queue import MessageQueue
+from segment_librato.queue.pauses import pause_after
 from segment_librato.queue.schedule import UNBOUNDED
 from segment_librato.queue.spooled import SpooledLedger, is_spooled
 
@@ -85,7 +85,7 @@ class PatientQueue(MessageQueue):
         """
         if not any(map(is_spooled, batch.messages[batch.claimed :])):
             return False
-        pause = min(FIRST_PAUSE * 2**batch.turns, MAX_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311  jitter
+        pause = pause_after(batch.turns, FIRST_PAUSE, MAX_PAUSE)
         pause = min(max(pause, retry_after or 0), self.expires_in(batch))
         self._ledger.set_aside(batch, self.clock.deadline(pause))
         return True
