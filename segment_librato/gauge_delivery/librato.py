@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from segment_librato._version import VERSION
+from segment_librato._version import USER_AGENT
 from segment_librato.config.gauges import DEFAULT_TIMEOUT
 from segment_librato.config.validators import host_of
 from segment_librato.errors import APIError, DeliveryError, raised_anew
@@ -145,7 +145,7 @@ def _headers(account: LibratoConfig) -> dict[str, str]:
     return {
         "Authorization": f"Basic {_credentials(account)}",
         "Content-Type": "application/json",
-        "User-Agent": f"segment-librato/{VERSION}",
+        "User-Agent": USER_AGENT,
     }
 
 

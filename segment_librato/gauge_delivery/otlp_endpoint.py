@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from segment_librato._version import VERSION
+from segment_librato._version import USER_AGENT
 from segment_librato.config.gauges import DEFAULT_TIMEOUT, OTLP_ENDPOINT
 from segment_librato.config.validators import check_header_text, check_timeout, is_http_url
 from segment_librato.errors import ConfigError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoint", "find_endpoint", "is_disabled"]
 
-USER_AGENT = f"segment-librato/{VERSION}"
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "none": bytes,
     "gzip": gzip.compress,

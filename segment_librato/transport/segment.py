@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from segment_librato._version import VERSION
+from segment_librato._version import USER_AGENT
 from segment_librato.errors import APIError
 from segment_librato.http.deadlines import seconds_until
 from segment_librato.http.pool import Sessions
@@ -76,7 +76,7 @@ class SegmentTransport:
         headers = {
             "Authorization": f"{scheme} {credentials}",
             "Content-Type": "application/json",
-            "User-Agent": f"segment-librato/{VERSION}",
+            "User-Agent": USER_AGENT,
         }
         if batch.retries:
             headers["X-Retry-Count"] = str(batch.retries)
