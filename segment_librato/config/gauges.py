@@ -14,6 +14,7 @@ from typing import Any, Literal
 from segment_librato.config.options import KW_ONLY, Options
 from segment_librato.config.validators import (
     Timeout,
+    check_choice,
     check_count,
     check_header_text,
     check_proxies,
@@ -119,11 +120,7 @@ class LibratoConfig(DirectDelivery, secrets=("email", "token")):
 
     def _check(self) -> None:
         super()._check()
-        if self.api not in APIS:
-            expected = " or ".join(map(repr, APIS))
-            if isinstance(self.api, str):
-                raise ConfigError(f"api: expected {expected}, got another str")
-            raise ConfigError(unexpected("api", expected, self.api))
+        check_choice("api", self.api, APIS)
         self._check_credentials()
         check_url("host", self.host, LIBRATO_HOST)
         check_count("period", self.period, MIN_PERIOD_SECONDS, MAX_PERIOD_SECONDS)

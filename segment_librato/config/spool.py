@@ -10,7 +10,7 @@ import os
 from typing import Literal
 
 from segment_librato.config.options import KW_ONLY, Options
-from segment_librato.config.validators import check_count, check_seconds, truth
+from segment_librato.config.validators import check_choice, check_count, check_seconds, truth
 from segment_librato.errors import ConfigError, unexpected
 from segment_librato.foreign.interruption import let_through
 
@@ -59,11 +59,7 @@ class SpoolConfig(Options):
             raise ConfigError("max_age: expected more than 0 seconds, got 0")
         if self.fsync is not None:
             check_seconds("fsync", self.fsync)
-        if self.when_full not in WHEN_FULL:
-            expected = " or ".join(map(repr, WHEN_FULL))
-            if isinstance(self.when_full, str):
-                raise ConfigError(f"when_full: expected {expected}, got another str")
-            raise ConfigError(unexpected("when_full", expected, self.when_full))
+        check_choice("when_full", self.when_full, WHEN_FULL)
         vars(self)["deliver"] = truth("deliver", self.deliver)
 
 

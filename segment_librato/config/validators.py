@@ -22,6 +22,7 @@ from segment_librato.recording import recordings
 __all__ = [
     "Timeout",
     "check_callback",
+    "check_choice",
     "check_context",
     "check_count",
     "check_header_text",
@@ -56,6 +57,16 @@ def check_text(name: str, value: object, expected: str = "a str") -> None:
     """Reject anything but a str."""
     if not isinstance(value, str):
         raise ConfigError(unexpected(name, expected, value))
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Reject anything but one of these texts."""
+    if value in choices:
+        return
+    expected = " or ".join(map(repr, choices))
+    if isinstance(value, str):
+        raise ConfigError(f"{name}: expected {expected}, got another str")
+    raise ConfigError(unexpected(name, expected, value))
 
 
 def truth(name: str, value: object) -> bool:
