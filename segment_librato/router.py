@@ -116,7 +116,7 @@ class Router:
             return self._record(recording, data, as_sent)
         if self._accept_usual:
             return self._accept_usual(data), as_sent
-        measurement = self.gauges.measurement(as_sent) if self.gauges else None
+        measurement = map_message(as_sent) if self.gauges else None
         if not self._segment:
             return self._accept_without_segment(measurement, data), as_sent
         failure = None

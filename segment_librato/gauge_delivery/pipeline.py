@@ -7,7 +7,7 @@ how a measurement is sent.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from segment_librato.config.gauges import LibratoConfig
 from segment_librato.config.spool import SpoolConfig
@@ -17,14 +17,13 @@ from segment_librato.delivery.sync import deliver_now
 from segment_librato.gauge_delivery.aggregate import MultiSample
 from segment_librato.gauge_delivery.queue import GaugeQueue
 from segment_librato.gauge_delivery.wire import encode
-from segment_librato.librato.mapper import map_message
 from segment_librato.log import log
 from segment_librato.queue.message_queue import MessageQueue
 from segment_librato.queue.schedule import BatchRules
 from segment_librato.transport.lazy import LazyTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from segment_librato.config.client import Config
     from segment_librato.config.gauges import OpenTelemetryConfig
@@ -99,10 +98,6 @@ class GaugePipeline:
         self.pipeline: Pipeline = make_pipeline(
             options, self.queue, transport, report, table, self._spool
         )
-
-    def measurement(self, message: Mapping[str, Any]) -> Measurement | None:
-        """Return the measurement that a message makes, None if it makes none."""
-        return map_message(message)
 
     def accept(self, measurement: Measurement) -> bool:
         """Take a measurement in; return whether it was accepted. See `Pipeline.accept`.
