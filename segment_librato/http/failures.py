@@ -20,6 +20,7 @@ from urllib3.exceptions import LocationValueError
 from segment_librato.config.validators import host_of
 from segment_librato.errors import ConfigError, NetworkError
 from segment_librato.foreign.interruption import being_handled, let_through
+from segment_librato.http.proxy import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -56,7 +57,20 @@ def explain(
     """
     if problem := _find_problem(error, url, options):
         return ConfigError(f"{host_of(url)}: {problem}")
-    return NetworkError(f"{host_of(url)}: {_describe(error, handled_by_caller)}")
+    place = f"{host_of(url)}{_by_way_of(select_proxy(url, options['proxies']))}"
+    return NetworkError(f"{place}: {_describe(error, handled_by_caller)}")
+
+
+def _by_way_of(proxy: str | None) -> str:
+    """Return the words that name a proxy; none without one, or if its URL may show a password."""
+    if not proxy:
+        return ""
+    handled = being_handled()
+    try:
+        return f" via {host_of(without_password(proxy).geturl())}"
+    except ValueError as error:
+        let_through(error, handled)
+        return " via a proxy"
 
 
 def _find_problem(error: BaseException, url: str, options: Mapping[str, Any]) -> str:

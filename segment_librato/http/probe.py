@@ -18,6 +18,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3.util.ssl_ import create_urllib3_context
 
 from segment_librato.http.deadlines import seconds_until
+from segment_librato.http.proxy import without_password
 from segment_librato.process.clock import monotonic
 
 __all__ = [
@@ -62,13 +63,9 @@ def find_proxy(url: str) -> tuple[SplitResult, str] | None:
     spelled = [each for name in names for each in (name, name.upper())]
     variable = next((name for name in spelled if os.environ.get(name)), "the system")
     try:
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])
-        if parts.hostname and port_of(parts) > 0 and "@" not in parts.geturl():
-            return parts, variable
+        return without_password(proxy), variable
     except ValueError:
-        pass  # neither is this one
-    raise ValueError(variable)
+        raise ValueError(variable) from None
 
 
 def port_of(parts: SplitResult) -> int:

@@ -401,7 +401,7 @@ class TestProxy:
     def test_one_that_wants_a_password_for_a_tunnel(self, examine: Examine) -> None:
         with RawServer(lambda: [response(407)]) as server:
             found = examine("https://api.test", HTTPS_PROXY=server.host)
-        text = "api.test: the proxy: Tunnel connection failed: 407"
+        text = f"api.test via 127.0.0.1:{server.port}: the proxy: Tunnel connection failed: 407"
         advice = "it wants user and password; put them into its URL"
         assert is_state(found, "answer", "problem", text, advice)
 
@@ -429,7 +429,7 @@ class TestProxy:
         with RawServer(lambda: [response(403)]) as server:
             found = examine("https://api.test", HTTPS_PROXY=server.host)
             assert server.requests[0].startswith(b"CONNECT api.test:443 ")
-        text = "api.test: the proxy: Tunnel connection failed: 403"
+        text = f"api.test via 127.0.0.1:{server.port}: the proxy: Tunnel connection failed: 403"
         assert is_state(found, "answer", "problem", text, "whether it lets requests to this host")
         assert "tls" not in found
 

@@ -207,7 +207,28 @@ def test_a_host_that_cannot_be_is_told_from_an_outage() -> None:
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "http://no-such-host.invalid"])
 def test_a_proxy_that_is_down_is_an_outage(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
-    assert type(failure("https://127.0.0.1:9")) is NetworkError
+    error = failure("https://127.0.0.1:9")
+    assert type(error) is NetworkError
+    assert str(error).startswith(f"127.0.0.1:9 via {proxy.removeprefix('http://')}: ProxyError: ")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    "proxy, shown",
+    [
+        (f"http://u:{PASSWORD}@127.0.0.1:9", "127.0.0.1:9"),
+        (f"http://{PASSWORD}@[::1]:9", "[::1]:9"),
+        (f"http://u:9/{PASSWORD}@127.0.0.1:9", "a proxy"),
+    ],
+)
+def test_a_proxy_is_named_without_its_password(
+    scheme: str, proxy: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    error = failure(f"{scheme}://api.test:8443")
+    assert type(error) is NetworkError
+    assert str(error).startswith(f"api.test:8443 via {shown}: ProxyError: ")
+    assert PASSWORD not in str(error)
 
 
 ACCOUNTS: dict[str, dict[str, Any]] = {

@@ -1058,7 +1058,8 @@ def test_a_proxy_that_rejects_a_tunnel_is_named_with_its_status() -> None:
     reject = b"HTTP/1.1 407 No hidden-password\r\nContent-Length: 0\r\n\r\n"
     with RawServer(lambda: [reject]) as proxy_server:
         error = network_error("https://segment.invalid", proxies={"https": proxy_server.host})
-    assert str(error) == "segment.invalid: ProxyError: Tunnel connection failed: 407"
+    place = f"segment.invalid via 127.0.0.1:{proxy_server.port}"
+    assert str(error) == f"{place}: ProxyError: Tunnel connection failed: 407"
     assert proxy_server.requests[0].startswith(b"CONNECT segment.invalid:443 ")
     assert b"Authorization" not in proxy_server.requests[0]
 
