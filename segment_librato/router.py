@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from segment_librato.config.client import Config
 from segment_librato.config.spool import SpoolConfig
+from segment_librato.config.validators import host_of
 from segment_librato.delivery.aio import begin_flush, poll
 from segment_librato.delivery.kinds import make_pipeline
 from segment_librato.delivery.retry import SEGMENT
@@ -352,7 +353,8 @@ def _make_pipeline(
     if not (config.send and config.write_key):
         return None
     tokens = _make_token_provider(config) if config.uses_oauth else None
-    transport = LazyTransport(lambda: _make_transport(config, tokens), preload)
+    host = host_of(config.batch_url)
+    transport = LazyTransport(lambda: _make_transport(config, tokens), preload, host)
     return make_pipeline(config, queue, transport, report, SEGMENT, spool)
 
 

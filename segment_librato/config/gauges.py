@@ -22,6 +22,7 @@ from segment_librato.config.validators import (
     check_text,
     check_timeout,
     check_url,
+    host_of,
     truth,
 )
 from segment_librato.errors import ConfigError, unexpected
@@ -135,6 +136,11 @@ class LibratoConfig(DirectDelivery, secrets=("email", "token")):
         return self.host
 
     @property
+    def host_to_show(self) -> str:
+        """The host that measurements go to, in words for a log."""
+        return host_of(self.host)
+
+    @property
     def identity(self) -> str:
         """Whose measurements they are; may hold a token."""
         return self.email or self.token or ""
@@ -196,6 +202,11 @@ class OpenTelemetryConfig(DirectDelivery, secrets=("headers",)):
     def destination(self) -> str:
         """Where measurements go."""
         return self.endpoint or "the OTLP endpoint of the environment"
+
+    @property
+    def host_to_show(self) -> str:
+        """The host that measurements go to, in words for a log."""
+        return host_of(self.endpoint) if self.endpoint else self.destination
 
     @property
     def identity(self) -> str:

@@ -32,7 +32,7 @@ def begin_flush(pipelines: Sequence[Pipeline]) -> Callable[[], bool] | None:
     marks = [(pipeline, pipeline.begin_flush()) for pipeline in pipelines]
     if not all(is_served for _, (_, is_served) in marks):
         return None
-    notices = [WaitNotices(pipeline.queue) for pipeline in pipelines]
+    notices = [WaitNotices(pipeline.queue, pipeline.destination) for pipeline in pipelines]
 
     def is_settled() -> bool:
         for (pipeline, (mark, _)), notice in zip(marks, notices, strict=True):

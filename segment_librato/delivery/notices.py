@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING
 from segment_librato.log import log
 
 if TYPE_CHECKING:
+    from segment_librato.errors import SegmentError
     from segment_librato.queue.message_queue import MessageQueue
 
-__all__ = ["WaitNotices"]
+__all__ = ["WaitNotices", "why"]
 
 FIRST_NOTICE_SECONDS = 5
 NOTICE_SECONDS = 30
+
+
+def why(error: SegmentError | None, destination: str) -> str:
+    """Return why messages have no outcome, if this is the last error, or there was none yet."""
+    return str(error) if error else f"no response yet from {destination}"
 
 
 class WaitNotices:
@@ -25,8 +31,9 @@ class WaitNotices:
         next_at: when to log the next line, by the clock of the queue.
     """
 
-    def __init__(self, queue: MessageQueue) -> None:
+    def __init__(self, queue: MessageQueue, destination: str) -> None:
         self._queue = queue
+        self._destination = destination
         self._began = queue.clock.now()
         self.next_at: float = self._began + FIRST_NOTICE_SECONDS
 
@@ -36,6 +43,6 @@ class WaitNotices:
         if now < self.next_at:
             return
         self.next_at = now + NOTICE_SECONDS
-        pending, reason = ledger.stats().pending, ledger.last_error() or "no response yet"
+        pending, reason = ledger.stats().pending, why(ledger.last_error(), self._destination)
         seconds = now - self._began
         log.warning("waiting for %.0f s; messages pending: %d; %s", seconds, pending, reason)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from segment_librato.delivery.consumer import Consumer
 from segment_librato.delivery.delivery import Delivery
-from segment_librato.delivery.notices import WaitNotices
+from segment_librato.delivery.notices import WaitNotices, why
 from segment_librato.delivery.report import Failure
 from segment_librato.errors import DeliveryError, ShutdownTimeoutError
 from segment_librato.foreign.interruption import being_handled, let_through
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from segment_librato.delivery.report import Reporter
     from segment_librato.delivery.retry import RetryTable
     from segment_librato.delivery.upkeep import Upkeep
-    from segment_librato.errors import RejectionError, SpoolCorruptError
+    from segment_librato.errors import RejectionError, SegmentError, SpoolCorruptError
     from segment_librato.queue.in_flight import InFlightBatch
     from segment_librato.queue.message_queue import MessageQueue
     from segment_librato.queue.schedule import Item
@@ -167,13 +167,18 @@ class Pipeline:
 
     def _wait_until_settled(self, mark: int, deadline: float | None) -> bool | None:
         """Wait as the queue does; log now and then why it takes so long."""
-        notices = WaitNotices(self.queue)
+        notices = WaitNotices(self.queue, self.destination)
         while deadline is None or notices.next_at < deadline:
             is_settled = self.queue.wait_until_settled(mark, notices.next_at)
             if is_settled is not False:
                 return is_settled
             notices.log_if_due()
         return self.queue.wait_until_settled(mark, deadline)
+
+    @property
+    def destination(self) -> str:
+        """Where messages go, in words for a log."""
+        return self._transport.destination
 
     def begin_flush(self) -> tuple[int, bool]:
         """Send all that was accepted so far, without waiting.
@@ -467,11 +472,16 @@ class Pipeline:
         """Wait until other threads have reported what they have claimed, or time is up."""
         self.queue.wait_for_reports(self.queue.clock.deadline(seconds))
 
+    def _why_left(self, cause: SegmentError | None) -> str:
+        """Return why messages are left over, if this is their last error."""
+        return why(cause, self.destination)
+
     def _report_left_over(self, left_over: list[tuple[InFlightBatch, tuple[bytes, ...]]]) -> None:
         try:
             messages = [message for _, unclaimed in left_over for message in unclaimed]
-            causes = [f"; {batch.last_error}" for batch, _ in left_over if batch.last_error]
-            error = ShutdownTimeoutError("".join(["time ran out before delivery", *causes[:1]]))
+            cause = next((one.last_error for one, _ in left_over if one.last_error), None)
+            what = "Ctrl-C ended the wait" if exit_state.was_cut_short else "time ran out"
+            error = ShutdownTimeoutError(f"{what} before delivery; {self._why_left(cause)}")
             if messages:
                 self.report.failure(Failure(error, messages))
         finally:

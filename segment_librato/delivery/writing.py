@@ -13,6 +13,7 @@ from segment_librato.process.exit import register_at_exit
 from segment_librato.queue.message_queue import REFUSED
 
 if TYPE_CHECKING:
+    from segment_librato.errors import SegmentError
     from segment_librato.queue.schedule import Item
     from segment_librato.queue.spooled_queue import SpooledQueue
 
@@ -69,6 +70,9 @@ class WritingPipeline(Pipeline):
         self.flush(None)
         self._abandon()
         self._tidy_spool()
+
+    def _why_left(self, cause: SegmentError | None) -> str:  # noqa: ARG002  nothing was sent
+        return "the disk did not take them"
 
     def finish_flush(self, elapsed: float) -> None:  # noqa: ARG002  it takes no time
         """Have the disk hold what was accepted."""

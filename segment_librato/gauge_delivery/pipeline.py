@@ -93,7 +93,7 @@ class GaugePipeline:
         self._spool: Spool | None = self._open_spool(options, account)
         self.queue: MessageQueue = _make_queue(options, rules, self._period, clock, self._spool)
         self._samples = _samples_maker(self._spool)
-        transport = LazyTransport(_transport_maker(account), load)
+        transport = LazyTransport(_transport_maker(account), load, account.host_to_show)
         table = LIBRATO if isinstance(account, LibratoConfig) else OTLP
         self.pipeline: Pipeline = make_pipeline(
             options, self.queue, transport, report, table, self._spool

@@ -22,15 +22,26 @@ __all__ = ["LazyTransport"]
 
 
 class LazyTransport:
-    """Sends with a transport that it makes on first use. Thread-safe."""
+    """Sends with a transport that it makes on first use. Thread-safe.
 
-    def __init__(self, make: Callable[[], Transport], load: Callable[[], object]) -> None:
+    Attributes:
+        destination: where it sends to, in words for a log.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Transport],
+        load: Callable[[], object],
+        destination: str = "the server",
+    ) -> None:
         """Make nothing yet.
 
         Args:
             make: makes the transport.
             load: imports what that needs.
+            destination: where it sends to, in words for a log.
         """
+        self.destination: str = destination
         self._make = make
         self._load = load
         self._made: list[Transport] = []  # the latest counts; two calls may make one each

@@ -82,7 +82,8 @@ def test_so_does_one_in_an_event_loop(
     with server.hold():
         assert asyncio.run(main())
     expected = [*range(FIRST_NOTICE_SECONDS, 100, NOTICE_SECONDS)]
-    assert seconds_of_waits(caplog, "no response yet") == pytest.approx(expected, abs=2)
+    reason = rf"no response yet from 127\.0\.0\.1:{server.port}"
+    assert seconds_of_waits(caplog, reason) == pytest.approx(expected, abs=2)
     client.shutdown()
 
 

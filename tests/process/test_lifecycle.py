@@ -119,7 +119,8 @@ def test_what_is_left_at_the_exit_timeout_goes_to_on_error(server: LocalSegment)
             """,
         )
     assert output.count("on_error ShutdownTimeoutError 5\n") == 3
-    assert output.count("messages not delivered: 5; time ran out before delivery\n") == 3
+    reason = f"time ran out before delivery; no response yet from 127.0.0.1:{server.port}"
+    assert output.count(f"messages not delivered: 5; {reason}\n") == 3
 
 
 def test_what_exit_hooks_track_is_delivered(server: LocalSegment) -> None:
@@ -231,6 +232,8 @@ for client in clients:
         output, errors = process.communicate(timeout=240)
     assert output.splitlines() == ["on_error ShutdownTimeoutError 3"] * 2
     assert "Traceback" not in errors
+    reason = f"Ctrl-C ended the wait before delivery; no response yet from 127.0.0.1:{server.port}"
+    assert errors.count(f"messages not delivered: 3; {reason}\n") == 2
     assert process.returncode == 0
 
 
