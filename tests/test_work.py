@@ -15,6 +15,7 @@ import tracemalloc
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from opentelemetry import trace
@@ -25,6 +26,7 @@ from segment_librato import Client, SpoolConfig, scope
 from segment_librato.encoding import encoder, strict
 from segment_librato.encoding.encoder import MAY_HIDE, load_encoder, message_encoder
 from segment_librato.encoding.flat import encode_flat
+from segment_librato.integrations.wsgi import SegmentMiddleware
 from segment_librato.process.locks import Waiter
 from segment_librato.queue.batch import Batch
 from segment_librato.spooling import lane as lane_module
@@ -74,6 +76,8 @@ MAX_CALLS_OF_TRACK = 25 if orjson else 35
 # Of a request with all that is below it, `requests` and `urllib3` included: 480 to 493 calls with
 # urllib3 1.26 and 2.
 MAX_PYTHON_CALLS_OF_A_POST = 500
+# Of the middleware for a request, with its scope and the context: 123.
+MAX_CALLS_OF_A_REQUEST = 130
 # What hooks add, today as well; those that are not set add nothing. Without orjson, an encoding and
 # a decoding are 10 calls more.
 OF_OTHER_JSON = 0 if orjson else 10
@@ -266,6 +270,27 @@ def test_a_scope_costs_few_calls(
     with nullcontext() if arguments is None else scope("user", **arguments):
         calls = count_calls(track)
     assert len(calls) / times <= MAX_CALLS_OF_TRACK + more, calls
+
+
+def test_the_middleware_makes_few_calls() -> None:
+    """Of a request as browsers make it, with the scope and its context."""
+    environ: dict[str, Any] = {
+        "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        "HTTP_REFERER": "https://shop.example/cart",
+        "HTTP_ACCEPT_LANGUAGE": "de-DE,de;q=0.8",
+    }
+    setup_testing_defaults(environ)
+    answer = [b""]
+    app = SegmentMiddleware(lambda *_: answer)
+    app(environ, print)
+    times = 100
+
+    def serve() -> None:
+        for _ in range(times):
+            app(environ, print)
+
+    calls = count_calls(serve)
+    assert len(calls) / times <= MAX_CALLS_OF_A_REQUEST, calls
 
 
 @pytest.mark.skipif(
