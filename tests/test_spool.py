@@ -706,6 +706,7 @@ def test_what_a_call_accepts_in_memory_during_a_shutdown_is_reported_at_the_exit
     """
     _, at_the_exit = run_script(path, script).split("exit\n")
     assert at_the_exit.startswith("on_error ShutdownTimeoutError 1\n")
+    assert "time ran out before delivery; the disk did not take them\n" in at_the_exit
     assert left_behind(path) == []
 
 
