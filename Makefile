@@ -5,7 +5,18 @@ VENV := .venv
 BENCH := .bench
 DOCS := .docs
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+pip_of = $(1)/bin/python -m pip --disable-pip-version-check --quiet
+PIP := $(call pip_of,$(VENV))
+
+# Make an environment: its folder, and what to install.
+define environment
+	@echo "Making an environment in $(1), once ..."
+	@$(PYTHON) -m venv --clear $(1)
+	@$(call pip_of,$(1)) install --upgrade "pip>=25.1"
+	@$(call pip_of,$(1)) install $(2)
+	@touch $@
+endef
 
 # Idle workers take the tests that others have not come to.
 PYTEST := -m pytest -q --numprocesses auto --maxprocesses 8 --dist worksteal --durations 10
@@ -128,11 +139,7 @@ clean: ## Remove the environments.
 
 $(VENV)/.runtime: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=python3.11 ...")'
-	@echo "Making an environment in $(VENV), once ..."
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(PIP) install --upgrade "pip>=25.1"
-	@$(PIP) install --editable .
-	@touch $@
+	$(call environment,$(VENV),--editable .)
 
 $(VENV)/.debugger: pyproject.toml $(VENV)/.runtime
 	@$(PIP) install --editable ".[debugger]"
@@ -147,15 +154,7 @@ $(VENV)/.javascript: jsconfig.json $(VENV)/.runtime
 	@touch $@
 
 $(BENCH)/.installed: pyproject.toml
-	@echo "Making an environment in $(BENCH), once ..."
-	@$(PYTHON) -m venv --clear $(BENCH)
-	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade "pip>=25.1"
-	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --editable . --group bench
-	@touch $@
+	$(call environment,$(BENCH),--editable . --group bench)
 
 $(DOCS)/.installed: pyproject.toml
-	@echo "Making an environment in $(DOCS), once ..."
-	@$(PYTHON) -m venv --clear $(DOCS)
-	@$(DOCS)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade "pip>=25.1"
-	@$(DOCS)/bin/python -m pip --disable-pip-version-check --quiet install --editable . --group docs
-	@touch $@
+	$(call environment,$(DOCS),--editable . --group docs)
