@@ -18,7 +18,7 @@ __all__ = ["advise", "describe", "is_wrong_input", "say_what_is_wrong", "transla
 
 HOST, KEY = "--host or SEGMENT_HOST", "--write-key or SEGMENT_WRITE_KEY"
 OPTIONS = {"host": HOST, "write_key": KEY, "sync_timeout": "--timeout"}
-ARGUMENT = re.compile("[a-z]+(_[a-z]+)+")
+ARGUMENTS = re.compile(r"[a-z]+(_[a-z]+)+( or [a-z]+(_[a-z]+)+)*")
 
 # What the library says of a request, and what says the same at a command line.
 WORDS = (
@@ -86,11 +86,13 @@ def _parts(error: SegmentError) -> tuple[str, str]:
 
 
 def _with_options(text: str) -> str:
-    """Return a text with the names of options; those of arguments are before its first colon."""
+    """Return a text with the names of options, if it begins with those of arguments.
+
+    What else may be before a colon, such as the path of a file, stays as it is.
+    """
     names, colon, rest = text.partition(": ")
-    if not colon:
-        return text
     if names in OPTIONS:
-        return f"{OPTIONS[names]}: {rest}"
-    names = ARGUMENT.sub(lambda match: f"--{match[0].replace('_', '-')}", names)
-    return f"{names}: {rest}"
+        names = OPTIONS[names]
+    elif ARGUMENTS.fullmatch(names):
+        names = " or ".join(f"--{name.replace('_', '-')}" for name in names.split(" or "))
+    return f"{names}{colon}{rest}"

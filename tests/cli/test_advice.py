@@ -25,6 +25,8 @@ DOCTOR = "to find out why, run segment-librato doctor"
         (ValidationError("user_id or anonymous_id: no"), "--user-id or --anonymous-id: no"),
         (ValidationError("name: expected a str"), "name: expected a str"),
         (ConfigError("no user_id"), "no user_id"),
+        (ConfigError("my_plan.json: not JSON"), "my_plan.json: not JSON"),
+        (ConfigError("cannot read /a/my_plan: gone"), "cannot read /a/my_plan: gone"),
         (MessageTooLargeError("message: too large"), "message: too large"),
         *(
             (NetworkError(f"a.test: {said}"), f"a.test: {told}; {DOCTOR}")
