@@ -87,14 +87,17 @@ class TrackingPlan:
         Raises:
             ConfigError: the file cannot be read, or see the constructor.
         """
+        file = printable(os.fspath(path))
         try:
             document = json.loads(Path(path).read_bytes())
         except OSError as error:
-            file = printable(os.fspath(path))
             raise ConfigError(f"cannot read the tracking plan: {file}: {error.strerror}") from None
         except (ValueError, RecursionError):
-            raise ConfigError("the tracking plan is not JSON") from None
-        return cls(document)
+            raise ConfigError(f"cannot use {file}: the tracking plan is not JSON") from None
+        try:
+            return cls(document)
+        except ConfigError as error:
+            raise ConfigError(f"cannot use {file}: {error.message}") from None
 
     @property
     def events(self) -> list[str]:

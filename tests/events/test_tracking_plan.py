@@ -296,9 +296,14 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         ConfigError, match=r"^cannot read the tracking plan: .*/miss\\u202eing.json: No such file"
     ):
         TrackingPlan.load(tmp_path / "miss\u202eing.json")
-    for data in (b"", b"\xff", b"[" * 100_000):
+    for data, text in (
+        (b"", "the tracking plan is not JSON"),
+        (b"\xff", "the tracking plan is not JSON"),
+        (b"[" * 100_000, "the tracking plan is not JSON"),
+        (b"[]", "the tracking plan has no rules"),
+    ):
         (tmp_path / "plan.json").write_bytes(data)
-        with pytest.raises(ConfigError, match=r"^the tracking plan is not JSON"):
+        with pytest.raises(ConfigError, match=rf"^cannot use .*/plan\.json: {text}$"):
             TrackingPlan.load(tmp_path / "plan.json")
 
 
