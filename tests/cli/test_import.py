@@ -354,9 +354,12 @@ class TestFiles:
             " themselves"
         )
 
-    def test_a_missing_file_is_wrong_usage(self, tmp_path: Path, server: LocalSegment) -> None:
-        result = do_import(tmp_path / "a.csv", status=2, server=server)
-        assert complaint(result) == f"cannot read {tmp_path}/a.csv: No such file or directory"
+    @pytest.mark.parametrize("name", ["a.csv", "a"])
+    def test_a_missing_file_is_wrong_usage(
+        self, name: str, tmp_path: Path, server: LocalSegment
+    ) -> None:
+        result = do_import(tmp_path / name, status=2, server=server)
+        assert complaint(result) == f"cannot read {tmp_path}/{name}: No such file or directory"
 
     def test_a_damaged_file_is_status_1(self, tmp_path: Path, server: LocalSegment) -> None:
         path = tmp_path / "a.jsonl.gz"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from segment_librato.bulk.files.delimited import ReadCell, read_header, read_records
@@ -92,6 +93,8 @@ class Source:
         self._raw: IO[bytes] | None = None
         self._bytes_done = 0
         with self._naming_itself():
+            if not (self.is_stream or is_remote(path)):
+                Path(path).stat()  # what its name says matters only if it is there
             self.kind: Kind = find_kind(self.path, reading.format)
             self._look()
 
