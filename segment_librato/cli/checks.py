@@ -33,7 +33,7 @@ NEEDED = ("requests", "urllib3", "python-dateutil", "backoff")
 EXTRAS = {
     "cli": ("click rich", "for this command"),
     "debugger": ("plotly", "for the charts of the debugger"),
-    "fast": ("orjson", "encodes messages in a third of the time"),
+    "fast": ("orjson", "with which an event costs a fifth less"),
     "oauth": ("PyJWT cryptography", "for the option oauth_client_id"),
     "otel": (
         "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http",
@@ -41,6 +41,11 @@ EXTRAS = {
     ),
     "parquet": ("pyarrow", "to import Parquet files"),
     "plan": ("jsonschema", "for tracking plans"),
+    "spark": ("pyspark", "to import from Spark"),
+    "zstd": (
+        "backports.zstd" if sys.version_info < (3, 14) else "",
+        "to import files that zstd has compressed",
+    ),
 }
 USUAL_KEY = re.compile("[A-Za-z0-9]{32}")
 WHERE_KEYS_ARE = "Segment has it under Sources > your source > Settings > API Keys"
@@ -89,7 +94,7 @@ def _look_at_packages() -> Iterator[Finding]:
         text = ", ".join(f"{name} {its_version}" for name, its_version in found.items())
         if missing := ", ".join(name for name in found if not found[name]):
             text = f"not installed: {missing}; {purpose}"
-        yield Finding(f"extra {extra}", OK, text)
+        yield Finding(f"extra {extra}", OK, text or "not needed: Python has it")
 
 
 def _version_of(package: str) -> str:

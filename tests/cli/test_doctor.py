@@ -10,6 +10,7 @@ import sys
 import threading
 from contextlib import suppress
 from email.utils import formatdate
+from importlib.metadata import metadata
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +138,10 @@ def test_a_terminal_gets_lines_that_fit(server: LocalSegment) -> None:
     assert all(len(line) < 80 for line in shown.splitlines())
     assert WHERE_KEYS_ARE in " ".join(shown.split())
     assert "python-dateutil" in shown
+
+
+def test_it_looks_at_each_extra() -> None:
+    assert [*EXTRAS] == sorted(metadata("segment-librato").get_all("Provides-Extra") or [])
 
 
 def test_an_extra_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, examine: Examine) -> None:
