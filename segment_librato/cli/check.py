@@ -36,8 +36,6 @@ def check(file: Any, plan: str | None, output: Output) -> int:  # noqa: ANN401  
             output.say(f"{number:>6}  {problem.text}", "red")
         if not output.has_reader:
             break
-    if not count:
-        raise click.UsageError(f"{file.name} has no line of JSON")
     output.record(lines=count, problems=problems)
     output.say(f"lines: {count:,}, problems: {problems:,}")
     return 1 if problems else 0

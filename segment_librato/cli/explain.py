@@ -75,9 +75,8 @@ class _Judge:
 @with_output
 def explain(file: Any, output: Output) -> int:  # noqa: ANN401  click's file
     """Explain each line; return 1 if one of them would not arrive."""
-    judge, problems, count = _Judge(), 0, 0
+    judge, problems = _Judge(), 0
     for number, line in read_lines(file):
-        count += 1
         found = judge.judge(line)
         problems += found.verdict != "ok"
         output.record(line=number, **vars(found))
@@ -89,6 +88,4 @@ def explain(file: Any, output: Output) -> int:  # noqa: ANN401  click's file
             output.say(f"        {problem['text']}", "yellow")
         if not output.has_reader:
             break
-    if not count:
-        raise click.UsageError(f"{file.name} has no line of JSON")
     return 1 if problems else 0
