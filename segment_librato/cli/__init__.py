@@ -1,6 +1,7 @@
 """The command line, `segment-librato`: an extra of its own, `segment-librato[cli]`.
 
     app         the commands, what `--help` shows, and how each ends
+    exit_status 1, 2, 130, 143
     options     what commands share: write key and host, JSON or @FILE
     output      text or JSON lines; colors only on a terminal
     failures    what a failure means, and what to do about it
@@ -22,11 +23,11 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
+from segment_librato.cli.exit_status import INTERRUPTED, WRONG_USAGE
+
 __all__ = ["main"]
 
 PACKAGES = {"click", "rich"}  # of the extra
-WRONG_USAGE = 2
-INTERRUPTED = 130
 
 
 def main() -> NoReturn:

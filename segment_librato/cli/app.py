@@ -22,6 +22,7 @@ import click
 from click.shell_completion import CompletionItem, shell_complete
 
 from segment_librato._version import VERSION
+from segment_librato.cli.exit_status import INTERRUPTED, NOT_DONE, WRONG_USAGE
 from segment_librato.cli.failures import is_wrong_input, say_what_is_wrong
 from segment_librato.cli.output import discard, prepare_streams, write_error, write_to_stderr
 from segment_librato.errors import SegmentError
@@ -33,9 +34,6 @@ __all__ = ["run"]
 
 NAME = "segment-librato"
 COMPLETE = "_SEGMENT_LIBRATO_COMPLETE"  # set by the shell's completion
-NOT_DONE = 1
-WRONG_USAGE = 2
-INTERRUPTED = 130
 
 # The module of each, and an example. The command has its own name there; `import` is `import_`. It
 # is imported when it is run: `--help` and the shell's completion answer at once.

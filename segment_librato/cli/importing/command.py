@@ -19,6 +19,7 @@ from segment_librato.bulk.importer import Importer
 from segment_librato.bulk.rejects import RejectsFile
 from segment_librato.bulk.report import ImportReport
 from segment_librato.bulk.state_file import check_state, delete_state
+from segment_librato.cli.exit_status import NOT_DONE
 from segment_librato.cli.importing.options import (
     DELIVERY,
     ROWS,
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 
 __all__ = ["import_"]
 
-NOT_DONE = 1
 NO_RESUME = "standard input cannot be resumed: if this run ends early, send all of it again"
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from segment_librato.bulk.files.items import FileError
+from segment_librato.cli.exit_status import INTERRUPTED, TERMINATED
 from segment_librato.cli.failures import say_what_is_wrong
 from segment_librato.cli.output import write_error
 from segment_librato.errors import ImportStoppedError
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "Terminated"]
 
-INTERRUPTED = 130
-TERMINATED = 143
 ENDING = "finishing the requests in flight; {} again quits at once"
 
 
