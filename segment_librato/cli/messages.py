@@ -18,6 +18,7 @@ import click
 from segment_librato.cli.failures import say_what_is_wrong
 from segment_librato.cli.options import (
     JSON_OBJECT,
+    NEEDS_KEY,
     NUMBER,
     SOME_SECONDS,
     TEXT,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     _Decorator = Callable[[Callable[..., int]], Callable[..., int]]
 
 __all__ = [
-    "NEEDS_KEY",
+    "NEEDS_KEY_OR_DRY_RUN",
     "NO_KEY",
     "alias",
     "gauge",
@@ -52,7 +53,7 @@ __all__ = [
 ]
 
 NEEDS_USER = "a user is needed: --user-id or --anonymous-id"
-NEEDS_KEY = "a write key is needed: --write-key or SEGMENT_WRITE_KEY; --dry-run does without"
+NEEDS_KEY_OR_DRY_RUN = f"{NEEDS_KEY}; --dry-run does without"
 NO_KEY = "dry-run"  # nothing is sent with it
 NEGATIVE_NUMBER = re.compile(r"-(\.?[0-9]|inf|nan)")
 MAX_REQUEST_SECONDS = 15.0  # then another try, if there is time
@@ -71,7 +72,7 @@ class _Delivery:
         dry_run: bool,
     ) -> None:
         if not (write_key or dry_run):
-            raise click.UsageError(NEEDS_KEY)
+            raise click.UsageError(NEEDS_KEY_OR_DRY_RUN)
         if not output.quiet:
             logging.getLogger("segment").addHandler(Warnings(write_error))
         self._output = output

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JSON_OBJECT",
     "MAX_INPUT_BYTES",
+    "NEEDS_KEY",
     "NUMBER",
     "SECONDS",
     "SOME_SECONDS",
@@ -39,6 +40,7 @@ __all__ = [
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 MAX_INPUT_BYTES = 16 * 1024 * 1024
+NEEDS_KEY = "a write key is needed: --write-key or SEGMENT_WRITE_KEY"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_SECONDS = 31_536_000.0  # a year, which every lock can wait for
 NUMBER_IN_TEXT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segment_librato.cli.options import SECONDS, is_interactive, with_account, with_output
+from segment_librato.cli.options import (
+    NEEDS_KEY,
+    SECONDS,
+    is_interactive,
+    with_account,
+    with_output,
+)
 from segment_librato.cli.output import ErrorLines, write_error
 from segment_librato.cli.units import in_time, in_units
 from segment_librato.config.client import Config
@@ -27,8 +33,6 @@ if TYPE_CHECKING:
     from segment_librato.cli.output import Output
 
 __all__ = ["spool"]
-
-NEEDS_KEY = "a write key is needed: --write-key or SEGMENT_WRITE_KEY"
 
 OnReport = Callable[[DrainReport], object]
 

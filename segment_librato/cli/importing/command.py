@@ -39,7 +39,7 @@ from segment_librato.cli.importing.states import (
     identify,
 )
 from segment_librato.cli.importing.summary import Summary
-from segment_librato.cli.messages import NEEDS_KEY, NO_KEY
+from segment_librato.cli.messages import NEEDS_KEY_OR_DRY_RUN, NO_KEY
 from segment_librato.cli.options import is_interactive, with_account, with_output
 from segment_librato.cli.output import ErrorLines, write_error
 from segment_librato.config.client import Config
@@ -73,7 +73,7 @@ def import_(
     rows = Rows(**{name: given.pop(name) for name in Rows._fields})
     options = Options(**given)
     if not (write_key or options.dry_run or options.sample):
-        raise click.UsageError(NEEDS_KEY)
+        raise click.UsageError(NEEDS_KEY_OR_DRY_RUN)
     written = [path for path in (options.rejects, options.state) if path]
     sources, rules = open_sources(files, rows, written)
     is_dry = bool(options.dry_run or options.sample)
