@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from segment_librato.bulk.report import ImportReport
 from segment_librato.delivery.delivery import MAX_SPLITS, Delivery
 from segment_librato.delivery.report import Reporter
 from segment_librato.delivery.retry import SEGMENT, Decision
@@ -16,6 +17,7 @@ from segment_librato.queue.in_flight import InFlightBatch
 from segment_librato.queue.message_queue import MessageQueue
 
 if TYPE_CHECKING:
+    from segment_librato.bulk.allowance import Allowance
     from segment_librato.bulk.chunk import Chunk
     from segment_librato.bulk.pacing import Pacing
     from segment_librato.config.client import Config
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["ChunkSender"]
 
 ADVICE = (
-    "if the rows are to blame, remove them, or allow them with --max-rejects (Spark's data source:"
-    " maxRejects)"
+    "if the rows are to blame, remove them, or allow them with --max-rejects (import_rows:"
+    " max_rejects; Spark's data source: maxRejects)"
 )
 
 
@@ -43,10 +45,9 @@ class ChunkSender:
         transport: Transport,
         pacing: Pacing,
         clock: Clock,
-        *,
-        may_reject_all: bool = False,
+        allowance: Allowance | None = None,
     ) -> None:
-        self._may_reject_all = may_reject_all
+        self._allowance = allowance
         self._config = config
         self._transport = transport
         self._report = Reporter(None)
@@ -63,11 +64,12 @@ class ChunkSender:
         parts = self._queue, self._transport, self._report, self._config, SEGMENT
         delivery = _Delivery(*parts, batch)
         delivery.chunk = chunk
+        delivery.allowance = self._allowance
         try:
             delivery.run()
             count = self._count_in_a_row(delivery.rejected, batch.claimed)
             is_suspect = delivery.rejected > 0 and count > MAX_SPLITS and not chunk.failure
-            if is_suspect and not self._may_reject_all:
+            if is_suspect and self._allowance is None:
                 delivery.stop(f"to the last {count:,} rows, each by itself; {ADVICE}")
         finally:
             self._queue.ledger.drop(batch)
@@ -87,16 +89,28 @@ class _Delivery(Delivery):
 
     Attributes:
         chunk: which one.
+        allowance: how many rows may be rejected; None if nobody has said so.
         rejected: how many of its messages the server rejected, each by itself.
     """
 
     chunk: Chunk
+    allowance: Allowance | None = None
     rejected: int = 0
 
     def _may_split(self, batch: Batch, splits: int) -> bool:
-        """Look for each row that is to blame, unless the server has accepted none so far at all."""
-        has_accepted = self._queue.ledger.stats().delivered > 0
-        return len(batch) > 1 and (has_accepted or super()._may_split(batch, splits))
+        """Look for each row that is to blame.
+
+        If the server has accepted none so far at all, only as long as the first rows of an import
+        may be rejected.
+        """
+        if self._queue.ledger.stats().delivered > 0 or self._is_allowed(self.rejected):
+            return len(batch) > 1
+        return super()._may_split(batch, splits)
+
+    def _is_allowed(self, first: int) -> bool:
+        """Return whether somebody has said that so many rows may be rejected before any other."""
+        report = ImportReport(first, rejected=first)
+        return self.allowance is not None and self.allowance.covers_so_far(report)
 
     def _fail(self, messages: tuple[bytes, ...], error: SegmentError) -> None:
         """Reject the one message that is to blame; anything else ends the import."""

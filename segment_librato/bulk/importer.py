@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from segment_librato.bulk.allowance import Allowance
     from segment_librato.bulk.outcomes import Settled
     from segment_librato.bulk.rules import RowRules
     from segment_librato.config.validators import Timeout
@@ -61,7 +62,7 @@ class Importer:
         max_retries: int = Config.max_retries,
         timeout: Timeout = Config.timeout,
         retry_for: float | None = None,
-        may_reject_all: bool = False,
+        allowance: Allowance | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Make an importer; its threads start with the first rows.
@@ -77,8 +78,9 @@ class Importer:
             timeout: As that of a client.
             retry_for: Longest time, in seconds, that a request is tried again, or postponed by
                 the server; None is that of a client.
-            may_reject_all: Whether the server may reject more than 64 rows without accepting one
-                in between; else that ends the import, as it is hardly the fault of the rows.
+            allowance: How many rows may be rejected, which the caller sees to. If it is None, the
+                server ends the import by rejecting more than 64 rows without accepting one in
+                between: that is hardly the fault of the rows.
             clock: The clock of waits.
 
         Raises:
@@ -94,7 +96,7 @@ class Importer:
         self._transport = PacedTransport(SegmentTransport(config, is_strict=True), self._pacing)
         self._limits = batch_rules(config, rate)
         parts = config, self._limits, self._transport, self._pacing, clock
-        self._sender = ChunkSender(*parts, may_reject_all=may_reject_all)
+        self._sender = ChunkSender(*parts, allowance)
         self._encoder = RowEncoder(config.write_key or "", rules)
         self._concurrency = concurrency
         self._threads: list[threading.Thread] = []

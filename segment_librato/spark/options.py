@@ -80,7 +80,7 @@ def read_options(options: Mapping[str, str], secret: Secret) -> Job:
         except (KeyError, TypeError, ValueError):
             raise ConfigError(f"{name}: expected {expected}") from None
     allowance = values[Job].get("max_rejects", Allowance())
-    values[Task]["may_reject_all"] = allowance.most > 0  # that is a bound, too
+    values[Task]["allowance"] = allowance if allowance.most else None
     task = Task(secret, RowRules(**values[RowRules]), **values[Task])
     return Job(task, allowance)
 

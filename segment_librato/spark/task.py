@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from segment_librato.bulk.allowance import Allowance
     from segment_librato.bulk.outcomes import Outcome, Settled
     from segment_librato.bulk.report import ImportReport
     from segment_librato.bulk.rules import RowRules
@@ -85,7 +86,7 @@ class Task:
         gzip: compress requests.
         max_retries: as that of a client.
         retry_for: longest time, in seconds, that a request is retried or postponed.
-        may_reject_all: as that of `Importer`.
+        allowance: as that of `Importer`.
 
     Raises:
         ConfigError: one of them is wrong; the text names it.
@@ -100,7 +101,7 @@ class Task:
     gzip: bool = False
     max_retries: int = Config.max_retries
     retry_for: float = 600
-    may_reject_all: bool = False
+    allowance: Allowance | None = None
 
     def __post_init__(self) -> None:
         """Check the values here, and not only on the executors."""
@@ -161,7 +162,7 @@ class Task:
             gzip=self.gzip,
             max_retries=self.max_retries,
             retry_for=self.retry_for,
-            may_reject_all=self.may_reject_all,
+            allowance=self.allowance,
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 from segment_librato import APIError, ConfigError, ImportStoppedError, ShutdownTimeoutError
 from segment_librato.bulk import importer as module
 from segment_librato.bulk import options
+from segment_librato.bulk.allowance import Allowance
 from segment_librato.bulk.chunk import Chunk
 from segment_librato.bulk.delivery import ChunkSender
 from segment_librato.bulk.importer import Importer
@@ -85,8 +86,8 @@ def release_when_held(server: LocalSegment, count: int) -> None:
     server.release()
 
 
-def has(number: int) -> Callable[[Request], bool]:
-    return lambda request: any(one["properties"]["n"] == number for one in request.messages)
+def has(*numbers: int) -> Callable[[Request], bool]:
+    return lambda request: any(one["properties"]["n"] in numbers for one in request.messages)
 
 
 def test_each_row_arrives_once_and_has_its_outcome(
@@ -290,10 +291,30 @@ def test_rows_that_are_accepted_in_between_count(
 
 
 def test_unless_it_may(server: LocalSegment, make_importer: MakeImporter) -> None:
-    importer = make_importer(concurrency=1, may_reject_all=True)
+    importer = make_importer(concurrency=1, allowance=Allowance(100))
     outcomes_of(importer, rows(1))
     server.respond(400, times=None)
     assert {one.status for one in outcomes_of(importer, rows(100, 2))} == {400}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("allowed", ["100", "1%"])
+def test_or_may_begin_so(allowed: str, server: LocalSegment, make_importer: MakeImporter) -> None:
+    server.respond(400, times=None, when=has(*range(1, 101)))
+    importer = make_importer(allowance=Allowance.read(allowed))
+    outcomes = outcomes_of(importer, rows(200))
+    assert [one.number for one in outcomes if one.outcome == "rejected"] == [*range(1, 101)]
+
+
+@pytest.mark.once
+def test_but_no_row_is_rejected_if_more_are_than_may(
+    server: LocalSegment, make_importer: MakeImporter
+) -> None:
+    server.respond(400, times=None)
+    importer = make_importer(allowance=Allowance(100))
+    with pytest.raises(ImportStoppedError, match="answered 400 to every request") as caught:
+        outcomes_of(importer, rows(300))
+    assert caught.value.unsettled == 300
 
 
 def test_what_fails_for_a_while_is_tried_again(

@@ -163,7 +163,7 @@ class _Import:
                 concurrency=options.concurrency,
                 gzip=options.gzip,
                 max_retries=options.max_retries,
-                may_reject_all=options.max_rejects is not None,  # that is a bound, too
+                allowance=options.max_rejects,
             )
         )
         return self._finish(importer, is_dry=False)
