@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from regenerate import ROOT, write
+from regenerate import ROOT, between, write
 
 from segment_librato.events import catalog
 from segment_librato.events.fields import TrackProperties
@@ -90,12 +90,6 @@ def table(events: dict[str, type[Any]]) -> str:
         f"| {', '.join(names)} | `{kind.__name__}` |\n" for kind, names in by_type(events).items()
     ]
     return "".join(rows)
-
-
-def between(text: str, start: str, end: str, content: str) -> str:
-    """Return the text with this content between the first two lines that start and end it."""
-    before, rest = text.split(start, maxsplit=1)
-    return before + start + content + end + rest.split(end, maxsplit=1)[1]
 
 
 def generated() -> dict[Path, str]:

@@ -21,7 +21,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
-from regenerate import ROOT, write
+from regenerate import ROOT, between, write
 
 from segment_librato.config import client, gauges, spool
 
@@ -160,12 +160,6 @@ def tables(page: str) -> str:
             result += row(kind, name, texts[name])
         result += f"\n{TABLE_END}" + rest.split(TABLE_END, maxsplit=1)[1]
     return result
-
-
-def between(text: str, start: str, end: str, content: str) -> str:
-    """Return the text with this content between the first two lines that start and end it."""
-    before, rest = text.split(start, maxsplit=1)
-    return before + start + content + end + rest.split(end, maxsplit=1)[1]
 
 
 def generated() -> dict[Path, str]:

@@ -1,4 +1,4 @@
-"""Files that are written from a declaration: which of them are out of date, and writing them.
+"""Files that are written from a declaration: their parts, which are out of date, and writing them.
 
 Must not know what is declared.
 """
@@ -9,6 +9,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+
+
+def between(text: str, start: str, end: str, content: str) -> str:
+    """Return the text with this content between the first two lines that start and end it."""
+    before, rest = text.split(start, maxsplit=1)
+    return before + start + content + end + rest.split(end, maxsplit=1)[1]
 
 
 def outdated(generated: dict[Path, str]) -> dict[Path, str]:
