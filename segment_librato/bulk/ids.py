@@ -1,8 +1,8 @@
 """The id of a row without one: the same whenever and wherever it is imported.
 
 It is a UUID of version 5 (RFC 9562) in a namespace of write key, import name, and the type and
-event that are given for all rows: over the values
-of the row's key, or over the whole row, and from the second of equal rows on how often it came.
+event that are given for all rows: over the values of the row's key, or over the whole row, and
+from the second of equal rows on how often it came.
 A member of an object that is null counts as one that is not there: tables have null where JSON
 leaves a field out. Must not know messages.
 """
