@@ -1,4 +1,4 @@
-"""Files that are written from a declaration: their parts, which are out of date, and writing them.
+"""What is written from a declaration: parts of files, as far as they are out of date.
 
 Must not know what is declared.
 """
