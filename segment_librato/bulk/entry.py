@@ -11,13 +11,21 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from segment_librato.bulk.allowance import Allowance
 from segment_librato.bulk.importer import Importer
 from segment_librato.bulk.outcomes import Outcome, reject_line
 from segment_librato.bulk.report import ImportReport, Tally
 from segment_librato.bulk.rules import RowRules
 from segment_librato.config.client import Config
 from segment_librato.config.validators import check_callback
-from segment_librato.errors import ConfigError, ImportStoppedError, raised_anew, unexpected
+from segment_librato.errors import (
+    ConfigError,
+    ImportStoppedError,
+    SegmentError,
+    ShutdownTimeoutError,
+    raised_anew,
+    unexpected,
+)
 from segment_librato.foreign.narrowing import is_mapping
 from segment_librato.log import log
 
@@ -40,6 +48,7 @@ def import_rows(
     concurrency: int = 4,
     gzip: bool = False,
     max_retries: int = Config.max_retries,
+    max_rejects: int | str | None = None,
     on_reject: Callable[[Outcome], object] | None = None,
     rejects: str | os.PathLike[str] | None = None,
     progress: Callable[[ImportReport], object] | None = None,
@@ -62,6 +71,8 @@ def import_rows(
         concurrency: How many requests may be under way at once, 1 to 16.
         gzip: Compress requests.
         max_retries: As that of a client.
+        max_rejects: How many rows may be rejected, such as 10 or "1%": more end the import. None
+            is any number, but of the server's rejections at most 64 one after another.
         on_reject: Called with the `Outcome` of each rejected row. What it raises ends the import.
         rejects: The path of a file to write: each rejected row as a line of JSON.
         progress: Called with the report so far after each request. What it raises ends the import.
@@ -72,6 +83,7 @@ def import_rows(
         OSError: the file of rejects cannot be written.
     """
     _check(rows, on_reject, progress)
+    allowance = None if max_rejects is None else _read_allowance(max_rejects)
     with Importer(
         write_key,
         rules=RowRules(message_type, event, mapping, key, name, now),
@@ -80,9 +92,10 @@ def import_rows(
         concurrency=concurrency,
         gzip=gzip,
         max_retries=max_retries,
+        allowance=allowance,
     ) as importer:
         del write_key  # an error tracker would upload it
-        return _deliver(importer, rows, rejects, on_reject, progress)
+        return _deliver(importer, rows, allowance, rejects, on_reject, progress)
 
 
 def _check(rows: object, on_reject: object, progress: object) -> None:
@@ -92,9 +105,21 @@ def _check(rows: object, on_reject: object, progress: object) -> None:
     check_callback("progress", progress)
 
 
+def _read_allowance(value: object) -> Allowance:
+    """Return how many rows may be rejected. Raises ConfigError: the value does not say so."""
+    expected = "a number such as 10, or a percentage such as '1%'"
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ConfigError(unexpected("max_rejects", expected, value))
+    try:
+        return Allowance.read(str(value))
+    except ValueError:
+        raise ConfigError(f"max_rejects: expected {expected}, got {value!r}") from None
+
+
 def _deliver(
     importer: Importer,
     rows: Iterable[object],
+    allowance: Allowance | None,
     rejects: str | os.PathLike[str] | None,
     on_reject: Callable[[Outcome], object] | None,
     progress: Callable[[ImportReport], object] | None,
@@ -108,12 +133,18 @@ def _deliver(
                         file.write(reject_line(outcome))
                     if on_reject:
                         on_reject(outcome)
+                report = tally.report()
                 if progress:
-                    progress(tally.report())
+                    progress(report)
+                if allowance is not None and not allowance.covers_so_far(report):
+                    importer.stop()
         except ImportStoppedError as error:
-            report = tally.report()
-            error.delivered, error.rejected = report.delivered, report.rejected
-            raise
+            report, reason = tally.report(), error.error
+            if isinstance(reason, ShutdownTimeoutError):  # it was stopped, see above
+                rejected = f"rows rejected: {report.rejected:,}"
+                reason = SegmentError(f"max_rejects={allowance} is exceeded, {rejected}")
+            counts = error.unsettled, report.delivered, report.rejected
+            raise ImportStoppedError(reason, *counts) from None
     if unseen := importer.unseen_columns:
         log.warning("no row has the column %s, which is mapped", ", ".join(unseen))
     return tally.report()

@@ -175,6 +175,48 @@ def test_an_import_that_stops_says_what_was_done_before(server: LocalSegment) ->
     assert KEY not in repr(error)
 
 
+@pytest.mark.parametrize("most", [0, "0", 9, "1%"])
+def test_too_many_rejected_rows_end_the_import(server: LocalSegment, most: int | str) -> None:
+    rows = Source([*({} for _ in range(1_000)), *map(row, range(99_000))])
+    told: list[Outcome] = []
+    with pytest.raises(ImportStoppedError) as caught:
+        import_rows(
+            rows, KEY, host=server.host, concurrency=1, max_rejects=most, on_reject=told.append
+        )
+    error = caught.value
+    assert f"max_rejects={most} is exceeded, rows rejected: 1,000; " in str(error)
+    assert len(told) == error.rejected == 1_000
+    assert error.delivered + error.rejected + error.unsettled == rows.read < 10_000
+    assert error.delivered == len(server.messages)
+    assert error.__cause__ is error.__context__ is None
+
+
+@pytest.mark.parametrize("most", [100, "3%", None])
+def test_as_many_as_may_be_rejected_do_not(server: LocalSegment, most: int | str | None) -> None:
+    rows = [row(number) if number % 50 else {} for number in range(5_000)]
+    report = import_rows(rows, KEY, host=server.host, max_rejects=most)
+    assert (report.delivered, report.rejected) == (4_900, 100)
+
+
+def test_so_many_may_be_rejected_by_the_server(server: LocalSegment) -> None:
+    server.respond(
+        400,
+        times=None,
+        when=lambda request: any(one["properties"]["n"] < 100 for one in request.messages),
+    )
+    rows = [*map(row, range(200))]
+    with pytest.raises(ImportStoppedError, match="answered 400 to every request"):
+        import_rows(rows, KEY, host=server.host)
+    report = import_rows(rows, KEY, host=server.host, max_rejects=100)
+    assert (report.delivered, report.rejected) == (100, 100)
+
+
+@pytest.mark.parametrize("most", [-1, 1.5, True, "few", "-1%", b"1"])
+def test_how_many_may_be_rejected_is_a_number_or_a_percentage(most: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^max_rejects: expected a number such as 10, or "):
+        import_rows([], KEY, max_rejects=most)
+
+
 def test_ctrl_c_ends_an_import_that_waits(server: LocalSegment) -> None:
     server.respond(503, headers={"Retry-After": "300"}, times=None)
     script = f"""
