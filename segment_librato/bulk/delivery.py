@@ -70,7 +70,7 @@ class ChunkSender:
             count = self._count_in_a_row(delivery.rejected, batch.claimed)
             is_suspect = delivery.rejected > 0 and count > MAX_SPLITS and not chunk.failure
             if is_suspect and self._allowance is None:
-                delivery.stop(f"to the last {count:,} rows, each by itself; {ADVICE}")
+                delivery.stop(f"to the last {count:,} rows, each by itself")
         finally:
             self._queue.ledger.drop(batch)
             is_void = chunk.failure is not None and delivery.rejected == batch.claimed
@@ -130,7 +130,7 @@ class _Delivery(Delivery):
     def stop(self, whereto: str) -> None:
         """End the import: who rejects so many rows is a gateway, say, that takes none at all."""
         error = self._error
-        text = f"{error} {whereto}"
+        text = f"{error} {whereto}; {ADVICE}"
         self._end(APIError(error.status or 0, error.code, error.message, None, text))
 
     def _end(self, error: SegmentError) -> None:

@@ -207,7 +207,8 @@ def test_a_server_that_rejects_everything_rejects_no_row(
     server: LocalSegment, make_importer: MakeImporter
 ) -> None:
     server.respond(400, times=None)
-    with pytest.raises(ImportStoppedError, match="answered 400 to every request") as caught:
+    text = "answered 400 to every request; if the rows are to blame, remove them, or allow them"
+    with pytest.raises(ImportStoppedError, match=text) as caught:
         outcomes_of(make_importer(), rows(300))
     assert caught.value.unsettled == 300
 
