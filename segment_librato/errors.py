@@ -209,7 +209,7 @@ class ImportStoppedError(SegmentError):
 
     Attributes:
         error: why: the last error of a request that would have been tried again, or one that no
-            row is to blame for, such as 401.
+            row is to blame for, such as 401; or that more rows were rejected than allowed.
         unsettled: how many rows were read and have no outcome; some of them may have arrived.
         delivered: how many rows were delivered before.
         rejected: how many rows were rejected before.
