@@ -41,6 +41,10 @@ def _columns(text: str) -> list[str]:
     return columns
 
 
+def _switch(text: str) -> bool:
+    return SWITCHES[text.lower()]
+
+
 # By option: whose it is, the name that it has there, how it is read, and what it should be.
 _OPTIONS: dict[str, tuple[type, str, Callable[[str], Any], str]] = {
     "name": (RowRules, "name", str, "a text"),
@@ -48,12 +52,12 @@ _OPTIONS: dict[str, tuple[type, str, Callable[[str], Any], str]] = {
     "event": (RowRules, "event", str, "a text"),
     "mapping": (RowRules, "mapping", _mapping, "a JSON object of targets to columns"),
     "key": (RowRules, "key", _columns, "columns with commas between them"),
-    "now": (RowRules, "now", lambda text: SWITCHES[text.lower()], "true or false"),
+    "now": (RowRules, "now", _switch, "true or false"),
     "host": (Task, "host", str, "a URL"),
     "rate": (Task, "rate", float, "a number"),
     "partitions": (Task, "partitions", int, "a whole number"),
     "concurrency": (Task, "concurrency", int, "a whole number"),
-    "gzip": (Task, "gzip", lambda text: SWITCHES[text.lower()], "true or false"),
+    "gzip": (Task, "gzip", _switch, "true or false"),
     "maxRetries": (Task, "max_retries", int, "a whole number"),
     "retryFor": (Task, "retry_for", float, "a number of seconds"),
     "maxRejects": (Job, "max_rejects", Allowance.read, "a number, or a percentage such as 5%"),
