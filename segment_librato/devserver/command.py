@@ -35,21 +35,27 @@ def serve(
     """Run a server until a signal, which may also come while it starts.
 
     Args:
-        start: makes the server; what it raises is for the caller.
-        greet: says that it runs.
+        start: makes the server; what it raises is for the caller, as is what `greet` raises.
+        greet: says that it runs. It is called on another thread, where no signal interrupts it: it
+            may take locks, and change what is written, as `end` does.
         end: closes it, and says so.
     """
+    interruption = _Interruption()
     # A shell that starts this in the background has it ignore SIGINT.
     for number in SIGNALS:
-        signal.signal(number, _interrupt)
-    server = None
+        signal.signal(number, interruption)
+    running = None
     with suppress(KeyboardInterrupt):
         server = start()
-        greet(server)
+        interruption.may_raise = False
+        running = _Running(partial(greet, server), partial(end, server))
+        interruption.raise_from_now_on()
+        running.wait()
         while True:  # a signal that comes just before a sleep is seen after it
             time.sleep(MAX_SIGNAL_DELAY)
-    if server is not None:
-        finish(partial(end, server), 0)
+    if running is not None:
+        finish(running.end, 0)
+        running.raise_error()
 
 
 def parse_port(text: str) -> int:
@@ -65,8 +71,63 @@ def open_page(host: str) -> None:
     threading.Thread(target=webbrowser.open, args=(host,), daemon=True).start()
 
 
-def _interrupt(*_: object) -> None:
-    """Interrupt once: the end takes no longer than `finish` lets it."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+class _Interruption:
+    """The handler of both signals: the first one raises KeyboardInterrupt, when it may.
+
+    There is one at most, as the end takes no longer than `finish` lets it.
+    """
+
+    def __init__(self) -> None:
+        self.may_raise = True
+        self._has_come = False
+
+    def __call__(self, *_: object) -> None:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        self._has_come = True
+        if self.may_raise:
+            raise KeyboardInterrupt
+
+    def raise_from_now_on(self) -> None:
+        """Have a signal raise, also one that has come."""
+        self.may_raise = True
+        if self._has_come:
+            raise KeyboardInterrupt
+
+
+class _Running:
+    """A server that runs: it greets, on a thread of its own, from now on."""
+
+    def __init__(self, greet: Callable[[], None], end: Callable[[], None]) -> None:
+        self._greet = greet
+        self._end = end
+        self._error: BaseException | None = None
+        self._has_greeted = threading.Lock()
+        self._has_greeted.acquire()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until it has greeted, or for a signal. Raises what `greet` has raised."""
+        while not self._has_greeted.acquire(timeout=MAX_SIGNAL_DELAY):
+            pass
+        self.raise_error()
+
+    def end(self) -> None:
+        """End it, when it has greeted."""
+        self._thread.join()
+        if self._error is None:
+            self._end()
+
+    def raise_error(self) -> None:
+        """Raise what `greet` has raised."""
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._greet()
+        except BaseException as error:  # noqa: BLE001  it is raised where it is waited for
+            self._error = error
+        finally:
+            self._has_greeted.release()

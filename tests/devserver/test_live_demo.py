@@ -63,22 +63,6 @@ def test_a_port_that_cannot_be_is_a_wrong_argument(port: str) -> None:
     assert errors.splitlines()[-1].endswith(" is not a number from 0 to 65535")
 
 
-def test_a_signal_during_the_start_ends_it_quietly() -> None:
-    script = """
-import signal
-from segment_librato.devserver.command import serve
-
-def start():
-    signal.raise_signal(signal.SIGTERM)
-    print("not reached")
-
-serve(start, print, print)
-"""
-    with start("-c", script) as running:
-        assert running.wait() == (0, "")
-    assert running.lines == []
-
-
 def test_a_taken_port_gives_one_line_and_status_1(debugger: Debugger) -> None:
     with start(*LIVE, "--port", str(debugger.server.port)) as running:
         assert running.wait() == (
