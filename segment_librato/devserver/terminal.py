@@ -6,6 +6,8 @@ Owns the writing of lines. Must not know what they say.
 from __future__ import annotations
 
 import os
+import select
+import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Terminal", "finish", "shorten"]
 
-MAX_FINISH_SECONDS = 3.0
-PIECES = 60
+STEP = 0.05  # seconds
+MAX_UNREAD_STEPS = 60
+MAX_FINISH_STEPS = 600
 CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32}
 
 
@@ -76,17 +79,35 @@ class Terminal:
 def finish(call: Callable[[], object], status: int) -> None:
     """Make the last call of a program, after Ctrl-C.
 
-    If it does not end in time, because nobody reads what is written, the process ends instead. So
-    it does at another Ctrl-C.
+    If nobody reads what is written, or the call takes too long by far, the process ends instead.
+    So it does at another Ctrl-C.
     """
     last = threading.Thread(target=call, daemon=True)
     with suppress(KeyboardInterrupt):
         last.start()
-        # A machine that is loaded, or stands still, delays this thread, too.
-        for _ in range(PIECES):
-            last.join(MAX_FINISH_SECONDS / PIECES)
+        _wait_for(last)
     if last.is_alive():
         os._exit(status)  # an orderly exit would wait for the reader, too
+
+
+def _wait_for(last: threading.Thread) -> None:
+    """Wait until a thread has ended, or there is no hope that it will."""
+    unread = 0
+    # Steps count, not seconds: a machine that is loaded, or stands still, delays this thread, too.
+    for _ in range(MAX_FINISH_STEPS):
+        last.join(STEP)
+        unread = 0 if _has_room() else unread + 1
+        if not last.is_alive() or unread == MAX_UNREAD_STEPS:
+            return
+
+
+def _has_room() -> bool:
+    """Return whether a write would not wait for a reader; False where that cannot be told."""
+    try:
+        streams = [sys.stdout.fileno(), sys.stderr.fileno()]
+        return len(select.select([], streams, [], 0)[1]) == len(streams)
+    except (AttributeError, OSError, ValueError):  # Windows selects sockets only
+        return False
 
 
 def shorten(text: str, width: int) -> str:

@@ -82,3 +82,24 @@ except OSError as error:
     print(error)
 """
     assert lines_of(script) == ["a full disk\n"]
+
+
+def test_an_end_that_waits_for_no_reader_may_take_long() -> None:
+    script = """
+terminal.MAX_UNREAD_STEPS = 2
+
+def end(_):
+    time.sleep(10 * terminal.STEP)
+    print("end", flush=True)
+
+serve(object, interrupt, end)
+"""
+    assert lines_of(script) == ["end\n"]
+
+
+def test_an_end_that_never_comes_is_not_waited_for() -> None:
+    script = """
+terminal.MAX_FINISH_STEPS = 2
+serve(object, interrupt, lambda _: threading.Event().wait())
+"""
+    assert lines_of(script) == []
