@@ -1,7 +1,7 @@
 """What the site has beside docs/: pages of the API and of the repository, links, dark pictures.
 
 Hooks of MkDocs, which calls the functions by their names. Owns what a page is turned into before
-it is rendered; docs/ itself stays as GitHub shows it. Must not know colours or templates.
+it is rendered; docs/ itself stays as GitHub shows it. Must not know colors or templates.
 """
 
 from __future__ import annotations
