@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from segment_librato.devserver.demo.chart import draw_gauges
@@ -47,12 +48,8 @@ class _Api(NamedTuple):
 
 
 APIS = {
-    False: _Api(
-        "Segment", "events", "make demo-librato                     the same, without Segment"
-    ),
-    True: _Api(
-        "Librato", "measurements", "make demo                             the same, through Segment"
-    ),
+    False: _Api("Segment", "events", "make demo-librato    the same, without Segment"),
+    True: _Api("Librato", "measurements", "make demo            the same, through Segment"),
 }
 
 
@@ -126,11 +123,17 @@ def _show_end(terminal: Terminal, outcome: Outcome, api: _Api) -> None:
             "green",
         ),
         "",
-        "Next:  python -m segment_librato.devserver   a local Segment for your own code",
-        "       make debugger                         the web servers live, in a browser",
+        "Next:  make debugger        the web servers live, in a browser",
         f"       {api.other}",
-        "       docs/quickstart.md                    the first five minutes",
+        "       docs/quickstart.md   the first five minutes",
+        f"       {_name_python()} -m segment_librato.devserver   a local Segment",
     )
+
+
+def _name_python() -> str:
+    """Return how to call this interpreter from here: that of a clone is not on the path."""
+    path, here = Path(sys.executable), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else "python"
 
 
 if __name__ == "__main__":
