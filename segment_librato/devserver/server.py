@@ -1,6 +1,8 @@
 """`LocalSegment`: what the local server has received, and how it will respond.
 
 Owns the state that tests look at, under one lock. Must not know sockets or the rules of an API.
+
+Longer than other modules: it is one class, and a third of it tells tests what they can do with it.
 """
 
 from __future__ import annotations
