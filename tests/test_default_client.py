@@ -55,7 +55,7 @@ MESSAGE_CALLS: dict[str, tuple[Any, ...]] = {
 }
 CALLS = (*MESSAGE_CALLS, "flush", "join", "shutdown")
 REJECTION = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{}"
-LONG = 60  # seconds: what leaves before was flushed
+LONG = 3_600  # seconds: what leaves before was flushed
 
 
 class Made(Client):
