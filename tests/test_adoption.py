@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.spool import run_by_hand
+from support.waiting import wait_until
 
 from segment_librato import (
     APIError,
@@ -96,16 +97,6 @@ def runs(folder: Path) -> list[Path]:
     return list(folder.glob("*.run"))
 
 
-def wait_until(condition: Callable[[], bool]) -> bool:
-    """Wait for what follows on another thread."""
-    deadline = monotonic() + 30
-    while not condition():
-        if monotonic() > deadline:
-            return False
-        time.sleep(0.002)
-    return True
-
-
 def test_a_client_delivers_what_was_left_behind_its_own(
     make: Callable[..., Client], folder: Path, server: LocalSegment, errors: Errors
 ) -> None:
@@ -160,7 +151,7 @@ def test_what_dead_processes_left_makes_room_before_what_is_new(
     folder.rename(open_spool(folder.parent, KEY, client.config.batch_url))
     for _ in range(20):
         assert client.track("u", "e", {"text": text})[0]
-        assert wait_until(lambda: spool_stats(client).bytes <= 1024 * 1024)
+        wait_until(lambda: spool_stats(client).bytes <= 1024 * 1024)
     assert set(errors.types) == {SpoolFullError}
     assert errors.message_ids == [f"m{n}" for n in range(len(errors.message_ids))]
     assert client.stats.failed == 0
@@ -198,7 +189,7 @@ def test_what_is_new_stays_while_the_oldest_are_being_delivered(
             assert client.track("u", "e", {"n": n, "text": text})[0]
             assert server.wait_until(lambda: server.held == 1)
         assert spool_stats(client).bytes > 1024 * 1024
-        assert wait_until(lambda: len(looks) >= 3)
+        wait_until(lambda: len(looks) >= 3)
     assert client.flush(10)
     assert server.wait_for(107)
     assert sorted(arrived(server)) == [*range(102), *range(OWN, OWN + 5)]
@@ -261,7 +252,7 @@ def test_what_the_server_refuses_goes_to_on_error_and_is_not_counted_as_accepted
     server.respond(401)
     client = make()
     track(client, OWN)
-    assert wait_until(lambda: len(errors.calls) == 1 and runs(folder) != [])
+    wait_until(lambda: len(errors.calls) == 1 and runs(folder) != [])
     assert client.shutdown(10)
     assert errors.types == [APIError]
     assert errors.message_ids == ["m1", "m2"]
@@ -279,7 +270,7 @@ def test_what_is_too_old_goes_to_on_error(
     os.utime(next(run.glob("*.seg")), (long_ago, long_ago))
     client = make(spool=SpoolConfig(folder.parent, max_age=50))
     track(client, OWN)
-    assert wait_until(lambda: errors.types == [SpoolExpiredError])
+    wait_until(lambda: errors.types == [SpoolExpiredError])
     assert client.shutdown(10)
     assert errors.message_ids == ["m1"]
     assert arrived(server) == [OWN]
@@ -369,7 +360,7 @@ def test_an_on_error_that_exits_does_not_end_the_client(
     server.respond(401)
     client = make(on_error=exit_)
     track(client, OWN)
-    assert wait_until(lambda: told == ["m1", "m2"])
+    wait_until(lambda: told == ["m1", "m2"])
     track(client, OWN + 1)
     assert client.shutdown(10)
     assert arrived(server) == [OWN, OWN + 1]
@@ -451,7 +442,7 @@ def test_it_pauses_while_the_messages_of_the_client_itself_are_rate_limited(
     client = make(max_rate_limit_duration=0)
     track(client, OWN)
     queue: Any = client.queue
-    assert wait_until(lambda: queue.ledger.count_set_aside() == 1)
+    wait_until(lambda: queue.ledger.count_set_aside() == 1)
     time.sleep(0.3)  # several times as long as it takes to look again
     assert len(server.requests) == 1
     assert spool_stats(client).adopted == 0

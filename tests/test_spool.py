@@ -24,6 +24,7 @@ import pytest
 from support.interruptions import interrupted
 from support.script import fork_warning, needs_fork
 from support.spool import settle_one
+from support.waiting import wait_until
 
 from segment_librato import (
     APIError,
@@ -87,16 +88,6 @@ def folder_of(path: Path) -> Path:
     """Return the only folder in a spool."""
     (folder,) = path.iterdir()
     return folder
-
-
-def wait_until(condition: Callable[[], bool], timeout: float = 30) -> bool:
-    """Wait for what happens on other threads after a message was settled."""
-    deadline = monotonic() + timeout
-    while not condition():
-        if monotonic() > deadline:
-            return False
-        time.sleep(0.002)
-    return True
 
 
 def run_script(path: Path, script: str, status: int = 0, host: str = NOWHERE) -> str:
@@ -289,7 +280,7 @@ def test_what_was_delivered_is_deleted(
     assert all(track(client, range(1000)))
     assert client.flush(10)
     assert received(server) == list(range(1000))
-    assert wait_until(lambda: client.stats.spool is not None and client.stats.spool.segments == 0)
+    wait_until(lambda: client.stats.spool is not None and client.stats.spool.segments == 0)
     assert client.shutdown(10)
     assert files(path) == []
     assert client.stats[:5] == (1000, 1000, 0, 0, 0)
@@ -344,7 +335,7 @@ def test_a_batch_that_is_refused_again_and_again_lets_others_pass(
     client = make(max_retries=0, upload_size=1)
     track(client, range(100))
     assert server.wait_until(lambda: len(server.messages) == 99)
-    assert wait_until(lambda: client.stats.pending == 1)
+    wait_until(lambda: client.stats.pending == 1)
     assert errors.calls == []
 
 
@@ -638,8 +629,8 @@ def test_a_client_that_was_dropped_lets_go_of_its_files(
     track(client, range(10))
     del client
     assert server.wait_until(lambda: len(server.messages) == 10)
-    assert wait_until(lambda: files(path) == [])
-    assert wait_until(
+    wait_until(lambda: files(path) == [])
+    wait_until(
         lambda: not [one for one in threading.enumerate() if one.name.startswith("segment-")]
     )
 
@@ -1012,7 +1003,7 @@ def test_a_folder_that_was_removed_is_made_again(
     client = make()
     track(client, range(10))
     assert client.flush(10)
-    assert wait_until(lambda: not list(path.rglob("*.seg")))
+    wait_until(lambda: not list(path.rglob("*.seg")))
     for run in path.glob("*/*.run"):
         for file in run.iterdir():
             file.unlink()
@@ -1068,8 +1059,8 @@ def test_beyond_its_bytes_messages_are_rejected_and_then_accepted_again(
         assert client.stats.spool is not None
         assert client.stats.spool.bytes <= 1024 * 1024
     assert client.flush(10)
-    assert wait_until(lambda: not list(path.rglob("*.seg")))
-    assert wait_until(lambda: fill(client, 10_000, 1) == [True])
+    wait_until(lambda: not list(path.rglob("*.seg")))
+    wait_until(lambda: fill(client, 10_000, 1) == [True])
 
 
 def test_a_full_spool_is_not_said_to_accept_again_because_a_batch_is_taken(path: Path) -> None:
@@ -1112,9 +1103,9 @@ def test_the_oldest_make_room_at_once_if_that_is_wanted(
         for n in range(600):
             accepted += fill(client, 10_000, 1)
             if n % 10 == 0:
-                assert wait_until(lambda: spool_bytes(client) <= 2 * 1024 * 1024)
+                wait_until(lambda: spool_bytes(client) <= 2 * 1024 * 1024)
         assert all(accepted)
-        assert wait_until(lambda: spool_bytes(client) <= 2 * 1024 * 1024)
+        wait_until(lambda: spool_bytes(client) <= 2 * 1024 * 1024)
         assert set(errors.types) == {SpoolFullError}
     assert client.flush(20)
     stats = client.stats
@@ -1140,7 +1131,7 @@ def test_an_on_error_that_exits_does_not_keep_newer_messages_from_being_accepted
     with server.hold():
         for _ in range(30):
             assert all(fill(client, 10_000, 10))
-            assert wait_until(lambda: spool_bytes(client) <= 1024 * 1024)
+            wait_until(lambda: spool_bytes(client) <= 1024 * 1024)
     assert client.flush(20)
     stats = client.stats
     assert stats.failed == len(told) == len(set(told)) > 150
@@ -1176,13 +1167,13 @@ def test_a_keeper_that_has_ended_is_replaced_though_consumers_live(
 ) -> None:
     client = make(spool=SpoolConfig(path, fsync=0.01), upload_interval=LONG)
     track(client, range(1))
-    assert wait_until(lambda: bool(synced))
+    wait_until(lambda: bool(synced))
     keeper = next(one for one in threading.enumerate() if one.name == "segment-keeper")
     client._router._segment._upkeep.stop()  # type: ignore[union-attr]  # noqa: SLF001  as `join`
     keeper.join()
     synced.clear()
     track(client, range(1, 3))
-    assert wait_until(lambda: bool(synced))
+    wait_until(lambda: bool(synced))
 
 
 def overflow(client: Client, server: LocalSegment) -> None:
@@ -1292,7 +1283,7 @@ def test_of_a_file_that_somebody_shortens_the_rest_fails(
     assert (error.path, messages) == (str(file), [])
     assert error.lost == client.stats.failed == 50 - len(received(server)) > 20
     assert client.stats.pending == 0
-    assert wait_until(lambda: not list(path.rglob("*.seg")))
+    wait_until(lambda: not list(path.rglob("*.seg")))
 
 
 @pytest.mark.parametrize("is_movable", [True, False])
@@ -1457,7 +1448,7 @@ def test_a_file_that_somebody_deletes_while_it_is_written_is_not_written_on(
     run = overflow_file(path).parent
     shutil.rmtree(path)
     track(client, range(1, 2))
-    assert wait_until(lambda: bool(caplog.messages))
+    wait_until(lambda: bool(caplog.messages))
     assert caplog.messages == [
         f"somebody deleted {run}, which was in use; what is in memory is delivered all the same"
     ]
@@ -1485,9 +1476,9 @@ def test_what_becomes_too_old_while_it_is_set_aside_is_reported_then(
     """And not when it is its turn, after a minute."""
     client = make(host=NOWHERE, spool=SpoolConfig(path, max_age=1), max_retries=0)
     track(client, range(10))
-    assert wait_until(lambda: errors.calls != [])
+    wait_until(lambda: errors.calls != [])
     assert errors.types == [SpoolExpiredError]
-    assert wait_until(lambda: client.stats[:5] == (10, 0, 10, 0, 0))
+    wait_until(lambda: client.stats[:5] == (10, 0, 10, 0, 0))
 
 
 def test_what_becomes_too_old_between_retries_is_reported_then(
@@ -1496,9 +1487,9 @@ def test_what_becomes_too_old_between_retries_is_reported_then(
     server.respond(429, times=None, headers={"Retry-After": "60"})
     client = make(spool=SpoolConfig(path, max_age=1))
     track(client, range(10))
-    assert wait_until(lambda: errors.calls != [])
+    wait_until(lambda: errors.calls != [])
     assert errors.types == [SpoolExpiredError]
-    assert wait_until(lambda: client.stats[:5] == (10, 0, 10, 0, 0))
+    wait_until(lambda: client.stats[:5] == (10, 0, 10, 0, 0))
     assert len(server.requests) == 1
 
 
@@ -1571,12 +1562,12 @@ def test_the_disk_is_asked_in_the_background_and_only_after_a_message(
     client = make(spool=SpoolConfig(path, fsync=0.02), upload_interval=LONG)
     with server.hold():
         track(client, range(1))
-        assert wait_until(lambda: len(synced) == 5)
+        wait_until(lambda: len(synced) == 5)
         assert synced == [".seg", ".run", "", "", ""]  # and once the folders that it is in
         time.sleep(0.1)  # several times as long as it takes to ask again
         assert len(synced) == 5
         track(client, range(1, 2))
-        assert wait_until(lambda: len(synced) == 7)
+        wait_until(lambda: len(synced) == 7)
 
 
 def test_the_disk_is_asked_again_after_it_has_failed(
@@ -1591,11 +1582,11 @@ def test_the_disk_is_asked_again_after_it_has_failed(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail)
         track(client, range(10))
-        assert wait_until(lambda: spool_of(client).errors == 1)
+        wait_until(lambda: spool_of(client).errors == 1)
     monkeypatch.setattr(spool_module, "monotonic", lambda: monotonic() + 31)
     monkeypatch.setattr(os, "fsync", synced.append)
     track(client, range(10, 20))
-    assert wait_until(lambda: len(synced) > 1)  # the file, and the folders
+    wait_until(lambda: len(synced) > 1)  # the file, and the folders
 
 
 def test_a_client_that_only_writes_asks_for_the_disk_in_a_call(
@@ -1746,7 +1737,7 @@ def test_a_segment_is_rotated_by_its_size(
         track(client, range(100))
         assert len(list(path.rglob("*.seg"))) > 10
     assert client.flush(10)
-    assert wait_until(lambda: not list(path.rglob("*.seg")))
+    wait_until(lambda: not list(path.rglob("*.seg")))
 
 
 def test_without_a_spool_nothing_of_it_is_imported(server: LocalSegment, path: Path) -> None:
@@ -1774,7 +1765,7 @@ def test_budgets_still_hold_without_a_spool(server: LocalSegment, errors: Errors
 
 def wait_until_set_aside(client: Client, count: int) -> None:
     queue: Any = client.queue
-    assert wait_until(lambda: queue.ledger.count_set_aside() >= count)
+    wait_until(lambda: queue.ledger.count_set_aside() >= count)
 
 
 def test_calls_that_a_full_spool_rejects_do_not_have_the_server_asked_before_it_is_time(
@@ -1874,6 +1865,6 @@ def test_a_consumer_that_has_to_leave_rests_while_nothing_can_be_sent(
     time.sleep(0.3)
     assert len(looks) < 10
     assert not client.shutdown(0)
-    assert wait_until(lambda: not queue.workers.count)
+    wait_until(lambda: not queue.workers.count)
     monkeypatch.undo()
     assert left_behind(path) == list(range(100))

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.cells import cell_len
-from support.debugger import Elsewhere, Running, ask, get, start, until
+from support.debugger import Elsewhere, Running, ask, get, start
 from support.local_server import batch, exchange, post, track
 from support.raw_server import RawServer
+from support.waiting import wait_until
 
 from segment_librato.cli.app import run
 from segment_librato.cli.tail import read_events
@@ -43,7 +44,7 @@ class TestBothCommands:
                 *command, "--port", "0", "--quiet" if command is SERVER else "--"
             ) as running:
                 there: Any = Elsewhere(running)
-                until(lambda running=running: len(running.lines) == 2)  # type: ignore[misc]
+                wait_until(lambda running=running: len(running.lines) == 2)  # type: ignore[misc]
                 assert running.lines == [
                     f"The debugger is at {there.host} (press Ctrl-C to stop).\n",
                     f'Point a client at it: segment_librato.host = "{there.host}"\n',
@@ -116,7 +117,7 @@ class TestDebugger:
         opened = tmp_path / "opened"
         with start(*command, "--port", "0", "--open") as running:
             there = Elsewhere(running)
-            until(lambda: opened.exists() and bool(opened.read_text()))
+            wait_until(lambda: opened.exists() and bool(opened.read_text()))
             assert opened.read_text() == f"{there.host}\n"
             assert running.end() == (0, "")
 
@@ -126,7 +127,7 @@ class TestDebugger:
         from segment_librato.devserver import command
 
         command.open_page("http://127.0.0.1:8765")
-        until(lambda: opened == ["http://127.0.0.1:8765"])
+        wait_until(lambda: opened == ["http://127.0.0.1:8765"])
 
     @pytest.mark.parametrize("arguments", [["--db", "x"], ["--open"]])
     def test_options_of_the_page_need_it(self, arguments: list[str]) -> None:
@@ -151,7 +152,7 @@ def test_a_full_disk_is_not_taken_for_something_else(debugger: Debugger) -> None
             post(debugger.server, batch(track()))
             return process.poll() is not None
 
-        until(has_ended)
+        wait_until(has_ended)
         _, errors = process.communicate()
         text = "segment-librato: cannot write the output: No space left on device\n"
         assert (process.returncode, errors) == (1, text)
@@ -173,7 +174,7 @@ sys.exit(run(["debugger", "--port", "0"]))
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110  no file
 def test_a_disk_that_is_full_at_the_end_is_one_line() -> None:
     with start("-c", FILL_THE_DISK_THEN_END) as running:
-        until(lambda: len(running.lines) == 2)
+        wait_until(lambda: len(running.lines) == 2)
         assert running.end(signal.SIGUSR1) == (1, "segment-librato: No space left on device\n")
 
 
@@ -193,9 +194,9 @@ class TestTail:
                 ask(debugger, "/send", {"message": track(event="hello")})
                 return bool(running.lines)
 
-            until(is_following)  # it shows what comes after it has begun
+            wait_until(is_following)  # it shows what comes after it has begun
             ask(debugger, "/send", {"message": track(event="ready")})
-            until(lambda: "ready" in running.lines[-1])
+            wait_until(lambda: "ready" in running.lines[-1])
             running.lines.clear()
             yield running
 
@@ -209,7 +210,7 @@ class TestTail:
             ),
         )
         post(debugger.server, batch(track(event=None)))
-        until(lambda: len(tail.lines) == 4)
+        wait_until(lambda: len(tail.lines) == 4)
 
         assert all(TIME.match(line) for line in tail.lines)
         assert [re.sub(" {2,}", "|", line[10:].rstrip()) for line in tail.lines] == [
@@ -223,7 +224,7 @@ class TestTail:
         self, debugger: Debugger, tail: Running
     ) -> None:
         post(debugger.server, batch(track(event="\x1b[2J\r\n\u202e", userId="x" * 100)))
-        until(lambda: len(tail.lines) == 1)
+        wait_until(lambda: len(tail.lines) == 1)
 
         assert "\\x1b[2J\\r\\n\\u202e" in tail.lines[0]
         assert tail.lines[0].isprintable() or tail.lines[0].rstrip("\n").isprintable()
@@ -232,7 +233,7 @@ class TestTail:
         with self.follow(debugger, "--json") as tail:
             body = b"\n".join(json.dumps(track(event=f"e{n}")).encode() for n in range(2_500))
             ask(debugger, "/events", body)
-            until(lambda: len(tail.lines) >= 2_500)
+            wait_until(lambda: len(tail.lines) >= 2_500)
 
             found = [json.loads(line) for line in tail.lines]
         assert [event["event"] for event in found] == [f"e{n}" for n in range(2_500)]
@@ -241,7 +242,7 @@ class TestTail:
     def test_clearing_is_no_end(self, debugger: Debugger, tail: Running) -> None:
         ask(debugger, "/events", method="DELETE")
         post(debugger.server, batch(track(event="after")))
-        until(lambda: len(tail.lines) == 1)
+        wait_until(lambda: len(tail.lines) == 1)
         assert "after" in tail.lines[0]
 
     def test_it_ends_when_nobody_reads_any_more(self, debugger: Debugger) -> None:
@@ -257,14 +258,14 @@ class TestTail:
                 post(debugger.server, batch(track()))
                 return bool(select.select([stdout], [], [], 0.1)[0])
 
-            until(has_line)
+            wait_until(has_line)
             stdout.close()
 
             def has_ended() -> bool:
                 post(debugger.server, batch(track()))
                 return process.poll() is not None
 
-            until(has_ended)
+            wait_until(has_ended)
             assert (process.returncode, stderr.read()) == (0, "")
 
     def test_ctrl_c_ends_it(self, tail: Running) -> None:
@@ -333,7 +334,7 @@ class TestTail:
             debugger.server,
             batch(track(userId="あ" * 30, event="あ" * 30), track(userId="ada", event="あ")),
         )
-        until(lambda: len(tail.lines) == 2)
+        wait_until(lambda: len(tail.lines) == 2)
         assert len({cell_len(line.partition("accepted")[0]) for line in tail.lines}) == 1
 
 

@@ -7,7 +7,8 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.debugger import Elsewhere, events, get, start, until
+from support.debugger import Elsewhere, events, get, start
+from support.waiting import wait_until
 
 from segment_librato.devserver.demo.plan import EVENT, WEB_SERVERS
 
@@ -27,13 +28,13 @@ def test_four_web_servers_and_a_shop_track_until_it_is_interrupted(
 ) -> None:
     with start(*LIVE, "--port", "0") as running:
         there: Any = Elsewhere(running)
-        until(lambda: bool(events(there, type="page")) and bool(events(there, event="order")))
+        wait_until(lambda: bool(events(there, type="page")) and bool(events(there, event="order")))
 
         (gauge,) = (one for one in get(there, "/gauges") if one["name"] == EVENT)
         assert gauge["sources"] == [server.source for server in WEB_SERVERS]
         lines = get(there, f"/gauges/{EVENT}", seconds=900)["lines"]
         assert all(len(line["points"]) > 250 for line in lines)  # they begin in the past
-        until(lambda: bool(get(there, "/clients")))
+        wait_until(lambda: bool(get(there, "/clients")))
         (client,) = get(there, "/clients")
         stats = client["stats"]
         assert stats["accepted"] == stats["delivered"] + stats["failed"] + stats["pending"]
@@ -50,7 +51,7 @@ def test_it_can_open_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     opened = tmp_path / "opened"
     with start(*LIVE, "--port", "0", "--open") as running:
         there = Elsewhere(running)
-        until(lambda: opened.exists() and bool(opened.read_text()))
+        wait_until(lambda: opened.exists() and bool(opened.read_text()))
         assert opened.read_text() == f"{there.host}\n"
         assert running.end() == (0, "")
 

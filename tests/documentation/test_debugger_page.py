@@ -9,11 +9,12 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.debugger import Elsewhere, ask, get, start, until
+from support.debugger import Elsewhere, ask, get, start
 from support.local_server import batch, post, track
 from support.pages import blocks_for
 from support.programs import programs, run
 from support.sessions import Shell, Step, steps
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ def test_the_terminals_show_what_the_page_says(tmp_path: Path) -> None:
     (begin,), (tail,), (again,), curl = map(steps, ([BEGIN], [TAIL], [DUPLICATES], [CURL]))
     with start(*arguments(begin), "--port", "0") as running:
         there: Any = Elsewhere(running)
-        until(lambda: len(running.lines) == 2)
+        wait_until(lambda: len(running.lines) == 2)
         shown = "".join(running.lines).replace(there.host, "http://127.0.0.1:8765")
         assert shown == begin.output
         with start(*arguments(tail), "--host", there.host) as following:
@@ -86,12 +87,12 @@ def follow(there: Any, following: Running, messages: list[dict[str, Any]]) -> st
     def lines() -> list[str]:
         return [line for line in following.lines if "  ada  " in line]
 
-    until(is_following)
+    wait_until(is_following)
     following.lines.clear()
     ask(there, "/events", method="DELETE")
     for message in messages:
         post(there, batch(message))
-    until(lambda: len(lines()) == len(messages))
+    wait_until(lambda: len(lines()) == len(messages))
     return TIME.sub("", "".join(lines()))
 
 
@@ -102,7 +103,7 @@ def test_the_tutorial_opens_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("BROWSER", str(browser))
     (step,) = steps([TUTORIAL])
     with start(*arguments(step), "--port", "0") as running:
-        until((tmp_path / "opened").exists)
+        wait_until((tmp_path / "opened").exists)
         assert running.end() == (0, "")
 
 

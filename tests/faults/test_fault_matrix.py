@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter, defaultdict
 from contextlib import ExitStack
 from functools import cache
@@ -29,6 +28,7 @@ from support.scenario import (
     expected_requests,
     prepare,
 )
+from support.waiting import wait_until
 
 from segment_librato import drain_spool
 from segment_librato.http import deadlines
@@ -156,10 +156,7 @@ def test_what_a_spool_keeps_arrives_when_the_server_works_again(cell: Cell, tmp_
         queue: Any = client.queue
         record.track(client, MESSAGES, server.settle)
         client.flush(timeout=0)
-        deadline = time.monotonic() + MARGIN
-        while not (queue.is_settled() or queue.ledger.count_set_aside()):
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
+        wait_until(lambda: queue.is_settled() or queue.ledger.count_set_aside())
         assert client.shutdown(timeout=0) is not stays
         record.close(client)
         seen = server.see(record.stats["requests"])

@@ -20,6 +20,7 @@ import pytest
 from support.interruptions import interrupted
 from support.otlp_receiver import OtlpReceiver, Point
 from support.spool import settle_one
+from support.waiting import wait_until
 
 from segment_librato import (
     APIError,
@@ -89,17 +90,10 @@ def files(path: Path) -> list[Path]:
     return [file for file in path.rglob("*") if file.is_file()]
 
 
-def wait_until(condition: Callable[[], bool]) -> bool:
-    deadline = monotonic() + 30
-    while not condition() and monotonic() < deadline:
-        time.sleep(0.002)  # another thread needs the time
-    return condition()
-
-
 def leave(client: Client) -> None:
     """Shut a client down that has no time, and wait until no request of it is under way."""
     assert not client.shutdown(0)
-    assert wait_until(
+    wait_until(
         lambda: not [one for one in threading.enumerate() if one.name.startswith("segment-")]
     )
 
@@ -214,7 +208,7 @@ def test_a_shutdown_leaves_one_record_of_each_gauge(
     server.clear()
     other = make(aggregate=3600)
     other.flush(10)
-    assert wait_until(lambda: len(numbers(server)) == 400)
+    wait_until(lambda: len(numbers(server)) == 400)
     arrived = [gauge for request in server.requests for gauge in request.measurements]
     assert sum(gauge["count"] for gauge in arrived) == 1000
     assert {gauge["name"]: gauge["sum"] for gauge in arrived} == {
@@ -235,8 +229,8 @@ def make_outage(make: Callable[..., Client], server: LocalSegment) -> Client:
         for _ in range(2):
             client.gauge(f"gauge-{n}", n)
     assert not client.flush(0.3)
-    assert wait_until(lambda: client.stats.gauges.delivered == 300)  # type: ignore[union-attr]
-    assert wait_until(lambda: len(server.requests) == 2)
+    wait_until(lambda: client.stats.gauges.delivered == 300)  # type: ignore[union-attr]
+    wait_until(lambda: len(server.requests) == 2)
     return client
 
 
@@ -291,7 +285,7 @@ def test_what_an_outage_makes_too_old_for_librato_is_reported_and_the_rest_arriv
     server.clear()
     other = make(aggregate=aggregate)
     other.flush(10)
-    assert wait_until(lambda: len(numbers(server)) + len(errors.calls) == 6 + 4)
+    wait_until(lambda: len(numbers(server)) + len(errors.calls) == 6 + 4)
     assert sorted(numbers(server)) == [1, 2, 4, 5, 7, 8]
     assert {type(error) for error, _ in errors.calls} == {DeliveryError}
     assert {str(error) for error, _ in errors.calls} == {
@@ -421,8 +415,8 @@ def test_beyond_its_bytes_samples_are_rejected_though_their_gauge_waits(
     server.release()
     assert client.flush(10)
     assert sum(numbers(server)) == sum(accepted)
-    assert wait_until(lambda: not list(path.rglob("*.seg")))
-    assert wait_until(lambda: client.gauge("gauge", 1)[0])
+    wait_until(lambda: not list(path.rglob("*.seg")))
+    wait_until(lambda: client.gauge("gauge", 1)[0])
 
 
 def test_samples_that_do_not_fit_in_one_gauge_are_two_with_files_of_their_own(
@@ -494,7 +488,7 @@ def test_what_a_killed_process_left_is_delivered_one_by_one_by_the_next(
     assert client.config.gauges == account.with_options(aggregate=aggregate)
     assert client.gauge("own", 1000)[0]
     assert client.flush(10)
-    assert wait_until(lambda: len(numbers(server)) == 101)
+    wait_until(lambda: len(numbers(server)) == 101)
     assert numbers(server) == [1000, *range(100)]
     left = [gauge for request in server.requests for gauge in request.measurements][1:]
     assert {(gauge["name"], gauge["source"]) for gauge in left} == {("gauge", "web-1")}

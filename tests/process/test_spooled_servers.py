@@ -8,7 +8,6 @@ import random
 import signal
 import sys
 import threading
-import time
 from contextlib import contextmanager, suppress
 from itertools import count, islice
 from pathlib import Path
@@ -18,9 +17,9 @@ import pytest
 from support import server_process
 from support.script import needs_fork, wait_until_ready
 from support.spool import max_messages_of_segment, wait_until_released
+from support.waiting import wait_until
 
 from segment_librato import drain_spool
-from segment_librato.process.clock import monotonic
 
 if TYPE_CHECKING:
     import socket
@@ -86,14 +85,14 @@ class Spooling:
 
         Only numbers from `first` on count.
         """
-        deadline, before = monotonic() + 30, len(self.accepted())
-        while True:
+        before = len(self.accepted())
+
+        def others() -> list[int]:
             later = [one for one in self.accepted()[before:] if one.number >= first]
-            others = [one.process_id for one in later if one.process_id not in than]
-            if len(others) >= count:
-                return others[-1]
-            assert monotonic() < deadline
-            time.sleep(0.005)
+            return [one.process_id for one in later if one.process_id not in than]
+
+        wait_until(lambda: len(others()) >= count)
+        return others()[-1]
 
     def expect_all(self) -> None:
         """Drain, and compare what arrives to what was accepted."""

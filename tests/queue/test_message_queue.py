@@ -15,6 +15,7 @@ from hypothesis.stateful import rule
 from support.background import Background
 from support.in_flight import InFlight
 from support.signal_handlers import call_with_handler
+from support.waiting import wait_until
 
 from segment_librato.errors import ClientClosedError, QueueFullError
 from segment_librato.process.clock import Clock, Waitable
@@ -185,8 +186,7 @@ def test_putting_waits_for_room_until_there_is_some() -> None:
 
 def wait_in_line(queue: MessageQueue, count: int) -> None:
     """Wait until so many calls wait for room."""
-    while len(queue._line) < count:  # noqa: SLF001  nothing else tells
-        time.sleep(0.001)
+    wait_until(lambda: len(queue._line) >= count)  # noqa: SLF001  nothing else tells
 
 
 def test_who_waits_longest_for_room_goes_first_and_nobody_overtakes() -> None:

@@ -7,16 +7,15 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from support.script import needs_fork
 from support.spool import max_messages_of_segment
+from support.waiting import wait_until
 
 from segment_librato import drain_spool
 from segment_librato.devserver import LocalSegment
-from segment_librato.process.clock import monotonic
 from segment_librato.queue.spooled import SpooledMessage, count_of_a_file
 from segment_librato.spooling.segment import Segment
 
@@ -145,10 +144,7 @@ def test_a_file_of_the_overflow_that_is_delivered_does_not_wait_for_the_window(
             assert server.wait_until(lambda: server.held == 1)
             for n in range(2, 10):  # four in the window, the rest in the overflow
                 client.track("u", "e", {"n": n})
-        deadline = monotonic() + 10
-        while client.stats.pending != 1 or len([*tmp_path.rglob("*.seg")]) != 1:
-            assert monotonic() < deadline
-            time.sleep(0.002)
+        wait_until(lambda: client.stats.pending == 1 and len([*tmp_path.rglob("*.seg")]) == 1)
         assert client.flush(10)
 
 

@@ -17,7 +17,6 @@ import fcntl
 import os
 import signal
 import sys
-import time
 from functools import partial, wraps
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -25,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 import segment_librato
 from segment_librato import Client, SpoolConfig
 from segment_librato.delivery import adoption
-from segment_librato.process.clock import monotonic
 from support.told_records import limit_files, tell_records
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,13 +94,6 @@ def track(client: Client, numbers: range) -> None:
         accepted, message = client.track("user", "event", {"n": n})
         assert accepted
         say(f"+{message['messageId']}")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + 30
-    while not condition():
-        assert monotonic() < deadline
-        time.sleep(0.001)
 
 
 def recovered(client: Client) -> int:

@@ -21,9 +21,10 @@ from segment_librato import Client
 from segment_librato.devserver.page.debugger import Debugger
 from segment_librato.devserver.page.outlines import outline
 from support.local_server import track
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
 AT_ONCE = 1000
 
@@ -38,7 +39,6 @@ __all__ = [
     "get",
     "json_lines",
     "start",
-    "until",
 ]
 
 
@@ -135,14 +135,6 @@ def follow(debugger: Debugger) -> Generator[dict[str, Any], None, None]:
                 yield json.loads(line[6:])
 
 
-def until(condition: Callable[[], bool], timeout: float = 60) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 class Running:
     """A process, and what it has written so far."""
 
@@ -192,7 +184,7 @@ class Elsewhere:
     """A debugger in another process, as the helpers take one."""
 
     def __init__(self, running: Running) -> None:
-        until(lambda: len(running.lines) >= 1)
+        wait_until(lambda: len(running.lines) >= 1)
         found = re.search(r"http://127\.0\.0\.1:(\d+)", running.lines[0])
         assert found
         self.host = found[0]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import struct
-import time
+from functools import partial
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from segment_librato.process.clock import monotonic
 from segment_librato.spooling.format import HEADER, pack
 from segment_librato.spooling.lane import MAX_SEGMENT_BYTES
 from segment_librato.spooling.lock import FileLock
 from segment_librato.spooling.orphan import find_orphans
 from segment_librato.spooling.run_folder import LOCK
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,18 +91,15 @@ def max_messages_of_segment(size: int) -> int:
 
 def wait_until_released(spool: Path) -> None:
     """Wait until no process holds a run: one that is killed closes its output before its lock."""
-    deadline = monotonic() + 30
     for path in spool.rglob(LOCK):
-        while _is_held(path):
-            assert monotonic() < deadline, path
-            time.sleep(0.002)
+        wait_until(partial(_is_released, path))
 
 
-def _is_held(path: Path) -> bool:
+def _is_released(path: Path) -> bool:
     try:
         lock = FileLock.take(path)
     except FileNotFoundError:
-        return False
+        return True
     if lock:
         lock.release()
-    return lock is None
+    return lock is not None

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.debugger import ask, events, get, until
+from support.debugger import ask, events, get
+from support.waiting import wait_until
 
 from segment_librato import Client, ConfigError, LibratoConfig
 from segment_librato.devserver import watching
@@ -79,10 +80,10 @@ class TestWatch:
         ):
             client.track("ada", "Signed Up")
             client.track("bob", "Signed Up")
-            until(lambda: stats_of(debugger, "checkout").get("pending") == 2)
+            wait_until(lambda: stats_of(debugger, "checkout").get("pending") == 2)
             ask(debugger, "/faults", method="DELETE")
             assert client.flush(20)
-            until(lambda: stats_of(debugger, "checkout").get("delivered") == 2)
+            wait_until(lambda: stats_of(debugger, "checkout").get("delivered") == 2)
 
             stats = stats_of(debugger, "checkout")
             assert stats["accepted"] == stats["delivered"] + stats["failed"] + stats["pending"]
@@ -102,7 +103,7 @@ class TestWatch:
         with Client(None, gauges=gauges) as client, watch(client, debugger.host, "job"):
             client.gauge("g", 1)
             client.flush(20)
-            until(lambda: stats_of(debugger, "job").get("gauges", {}).get("delivered") == 1)
+            wait_until(lambda: stats_of(debugger, "job").get("gauges", {}).get("delivered") == 1)
 
     def test_a_client_at_rest_is_reported_now_and_then(
         self, debugger: Debugger, client: Client, monkeypatch: pytest.MonkeyPatch
@@ -110,9 +111,9 @@ class TestWatch:
         monkeypatch.setattr(watching, "LOOK_EVERY", 0.01)
         monkeypatch.setattr(watching, "REPORT_EVERY", 0.05)
         with watch(client, debugger.host, "idle"):
-            until(lambda: bool(get(debugger, "/clients")))
+            wait_until(lambda: bool(get(debugger, "/clients")))
             (first,) = get(debugger, "/clients")
-            until(lambda: get(debugger, "/clients")[0]["at"] > first["at"])
+            wait_until(lambda: get(debugger, "/clients")[0]["at"] > first["at"])
 
     def test_it_ends_with_the_client(
         self, debugger: Debugger, monkeypatch: pytest.MonkeyPatch
@@ -124,7 +125,7 @@ class TestWatch:
         del client
         gc.collect()
 
-        until(lambda: "segment-watch" not in {one.name for one in threading.enumerate()})
+        wait_until(lambda: "segment-watch" not in {one.name for one in threading.enumerate()})
 
     @pytest.mark.parametrize("host", ["127.0.0.1:8765", "", "http://", "http://localhost:port"])
     def test_an_address_that_is_none_is_noticed_at_once(self, client: Client, host: str) -> None:

@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.debugger import ask, events, get, json_lines, until
+from support.debugger import ask, events, get, json_lines
 from support.local_server import KEY, batch, exchange, post, track
+from support.waiting import wait_until
 
 from segment_librato.devserver.page.outlines import outline
 
@@ -472,7 +473,7 @@ class TestRequests:
             client.track("ada", "Signed Up", {"x": "y" * 1000})
             client.flush()
 
-        until(lambda: len(get(debugger, "/requests")["requests"]) == 3)
+        wait_until(lambda: len(get(debugger, "/requests")["requests"]) == 3)
         requests = get(debugger, "/requests")["requests"]
         assert [one["status"] for one in requests] == [200, None, None]
         assert [one["retry"] for one in requests] == [2, 1, 0]

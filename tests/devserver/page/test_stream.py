@@ -10,8 +10,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from support.debugger import ask, follow, until
+from support.debugger import ask, follow
 from support.local_server import batch, exchange, post, server_threads, track
+from support.waiting import wait_until
 
 from segment_librato.devserver.page import clients, stream
 from segment_librato.devserver.page.stream import Stream
@@ -88,7 +89,7 @@ class TestLines:
 
         listener = threading.Thread(target=listen)
         listener.start()
-        until(lambda: bool(lines))
+        wait_until(lambda: bool(lines))
         for _ in range(50):
             post(debugger.server, batch(*[track()] * 100))
         post(debugger.server, batch(track()))
@@ -157,7 +158,7 @@ class TestTheEnd:
             with closing(follow(debugger)) as states:
                 next(states)
 
-        until(lambda: len(server_threads()) == 1)
+        wait_until(lambda: len(server_threads()) == 1)
 
     def test_old_http_gets_it_in_one_piece(self, debugger: Debugger) -> None:
         post(debugger.server, batch(track()))

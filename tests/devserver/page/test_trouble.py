@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.debugger import ask, events, get, until
+from support.debugger import ask, events, get
+from support.waiting import wait_until
 
 from segment_librato import Client
 
@@ -78,7 +79,7 @@ class TestKinds:
 
         assert time.monotonic() - began >= 0.5
         assert statuses(debugger) == [200]
-        until(lambda: get(debugger, "/requests")["requests"][0]["duration"] is not None)
+        wait_until(lambda: get(debugger, "/requests")["requests"][0]["duration"] is not None)
         assert get(debugger, "/requests")["requests"][0]["duration"] >= 0.5
 
     def test_a_reset_connection_is_made_anew(self, debugger: Debugger, client: Client) -> None:
@@ -103,7 +104,7 @@ class TestKinds:
     ) -> None:
         make(debugger, kind="hang", times=3)
         client.track("ada", "Signed Up")
-        until(lambda: get(debugger, "/faults")["holding"])
+        wait_until(lambda: get(debugger, "/faults")["holding"])
         assert get(debugger, "/faults")["faults"] == [{"kind": "hang", "times": 2}]
         assert events(debugger) == []
         assert client.stats.pending == 1
@@ -122,7 +123,7 @@ class TestTheEndOfTrouble:
     ) -> None:
         make(debugger, kind="slow", delay=3600)
         client.track("ada", "Signed Up")
-        until(lambda: statuses(debugger) == [200])
+        wait_until(lambda: statuses(debugger) == [200])
         assert get(debugger, "/faults") == {"faults": [], "holding": False}
         ask(debugger, "/faults", method="DELETE")
 
@@ -142,7 +143,7 @@ class TestTheEndOfTrouble:
         make(debugger, kind="hang")
         with Client("k", host=debugger.host, shutdown_timeout=0.1, max_retries=0) as client:
             client.track("ada", "Signed Up")
-            until(lambda: get(debugger, "/faults")["holding"])
+            wait_until(lambda: get(debugger, "/faults")["holding"])
             debugger.close()
 
     def test_faults_queue_up(self, debugger: Debugger, client: Client) -> None:
@@ -175,7 +176,7 @@ class TestTheEndOfTrouble:
         assert answer.json["message"] == "there are 100 faults already: end them first"
 
         client.track("ada", "Signed Up")
-        until(lambda: len(get(debugger, "/faults")["faults"]) < 100)
+        wait_until(lambda: len(get(debugger, "/faults")["faults"]) < 100)
         make(debugger, kind="500")
         ask(debugger, "/faults", method="DELETE")  # so that the client delivers
 
