@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.disk import failing
 from support.interruptions import interrupted
 from support.script import fork_warning, needs_fork
 from support.spool import settle_one
@@ -1329,11 +1330,8 @@ def test_a_file_that_cannot_be_read_for_now_is_read_later(
 ) -> None:
     client = overflowing
 
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EMFILE, "Too many open files")
-
     with monkeypatch.context() as patch:
-        patch.setattr(merged, "_open", refuse)
+        patch.setattr(merged, "_open", failing(errno.EMFILE))
         with server.hold():
             overflow(client, server)
             file = overflow_file(path)
@@ -1533,10 +1531,7 @@ def test_what_the_disk_does_not_confirm_is_sent_once(
     with server.hold(), monkeypatch.context() as patch:
         track(client, range(5))  # nothing is delivered yet, so that no file is deleted
 
-        def fail(_: int) -> None:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-        patch.setattr(os, "fsync", fail)
+        patch.setattr(os, "fsync", failing(errno.EIO))
         assert all(track(client, range(5, 6)))
     assert client.stats.spool is not None
     assert client.stats.spool.errors >= 1
@@ -1576,11 +1571,8 @@ def test_the_disk_is_asked_again_after_it_has_failed(
     client = make(spool=SpoolConfig(path, fsync=0.02), upload_interval=LONG)
     synced: list[int] = []
 
-    def fail(_: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", fail)
+        patch.setattr(os, "fsync", failing(errno.EIO))
         track(client, range(10))
         wait_until(lambda: spool_of(client).errors == 1)
     monkeypatch.setattr(spool_module, "monotonic", lambda: monotonic() + 31)
@@ -1677,11 +1669,7 @@ def test_a_disk_that_takes_messages_and_does_not_sync_them_is_told_of_once(
     client = make(spool=SpoolConfig(path, fsync=fsync, deliver=False))
     track(client, [0])
     with monkeypatch.context() as patch:
-
-        def fail(_: int) -> None:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-        patch.setattr(os, "fsync", fail)
+        patch.setattr(os, "fsync", failing(errno.EIO))
         for later in (1, 32, 63):
             track(client, range(later, later + 10))
             assert len(caplog.messages) == 1
@@ -1837,11 +1825,8 @@ def test_why_a_call_is_rejected_takes_no_look_at_the_folder(
 def test_a_consumer_that_has_to_leave_rests_while_nothing_can_be_sent(
     make: Callable[..., Client], path: Path, monkeypatch: pytest.MonkeyPatch, *, is_readable: bool
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EMFILE, "Too many open files")
-
     if not is_readable:
-        monkeypatch.setattr(merged, "_open", refuse)
+        monkeypatch.setattr(merged, "_open", failing(errno.EMFILE))
     client = make(
         host=NOWHERE,
         upload_size=10,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.disk import failing
 
 from segment_librato.bulk.file_import import FileImport, plan
 from segment_librato.bulk.files.items import Gap
@@ -312,10 +313,7 @@ class TestState:
     def test_rejects_that_cannot_be_written_name_their_file(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(_: int) -> None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-        monkeypatch.setattr(os, "fsync", fail)
+        monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
         text = "cannot be written: No space left on device; free space if the disk is full, and run"
         with RejectsFile(str(path), 0) as rejects, pytest.raises(OSError, match=text) as caught:
             rejects.write([b"{}"])

@@ -10,6 +10,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 import pytest
+from support.disk import failing
 
 from segment_librato.bulk import occurrences as module
 from segment_librato.bulk.importer import Importer
@@ -71,10 +72,7 @@ def test_it_is_on_disk_as_soon_as_it_is_large(monkeypatch: pytest.MonkeyPatch) -
 
 
 def fail_to_reserve(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    def fail(*_: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(os, "posix_fallocate", fail)
+    monkeypatch.setattr(os, "posix_fallocate", failing(code))
 
 
 @pytest.mark.usefixtures("small")

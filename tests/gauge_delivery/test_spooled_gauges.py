@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import os
 import shutil
 import signal
 import subprocess
@@ -14,9 +13,10 @@ import textwrap
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.disk import failing
 from support.interruptions import interrupted
 from support.otlp_receiver import OtlpReceiver, Point
 from support.spool import settle_one
@@ -256,11 +256,8 @@ def test_a_full_disk_leaves_all_samples_as_they_are(
     errors: Errors,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(*_: object) -> NoReturn:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     client = make_outage(make, server)
-    monkeypatch.setattr(rest_module, "pack", refuse)
+    monkeypatch.setattr(rest_module, "pack", failing(errno.ENOSPC))
     assert not client.shutdown(0)
     stats = client.stats.gauges
     assert stats is not None
@@ -337,10 +334,7 @@ def numbers(server: LocalSegment) -> list[Any]:
 
 
 def fail_to_write(patch: pytest.MonkeyPatch) -> None:
-    def write(descriptor: int, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    patch.setattr(lane_module, "write", write)
+    patch.setattr(lane_module, "write", failing(errno.ENOSPC))
 
 
 def test_samples_that_cannot_be_written_stay_in_memory_in_a_gauge_of_their_own(

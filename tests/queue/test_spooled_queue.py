@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import inspect
-import os
 import shutil
 import threading
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from support.background import Background
+from support.disk import failing
 from support.interruptions import strike, within
 from support.signal_handlers import call_with_handler
 
@@ -308,11 +308,8 @@ def test_a_shutdown_knows_of_files_that_the_system_does_not_let_be_read(
 ) -> None:
     queue = queue_with_left
 
-    def fail(_: object) -> NoReturn:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
     with monkeypatch.context() as patch:
-        patch.setattr(merged._Open, "advance", fail)  # noqa: SLF001
+        patch.setattr(merged._Open, "advance", failing(errno.EIO))  # noqa: SLF001
         assert queue.take_now() is None
     if is_deleted:
         shutil.rmtree(queue.spool.folder)
@@ -442,11 +439,8 @@ def test_a_consumer_that_must_leave_sleeps_if_what_is_left_cannot_be_read(
     queue = SpooledQueue(spool, 1, BatchRules(1, 1, 50, LONG), clock=SleeplessClock())
     fill(queue, b"in memory, too", b"on disk only")
 
-    def open_(*_: object, **__: object) -> NoReturn:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
     with monkeypatch.context() as patch:
-        patch.setattr(merged, "_open", open_)
+        patch.setattr(merged, "_open", failing(errno.EMFILE))
         assert take(queue) == [b"in memory, too"]
         queue.close()
         assert_asleep(queue, until_retry=POLL_SECONDS)
@@ -459,9 +453,6 @@ def test_a_consumer_that_must_leave_sleeps_if_what_is_left_cannot_be_read(
 def test_wherever_files_are_read_an_interruption_forgets_none_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, opens_again: bool
 ) -> None:
-    def open_(*_: object, **__: object) -> NoReturn:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
     files = (overflow_module, merged, format_module, spooled)
     is_place = within(*[inspect.getfile(module) for module in files])
     place, is_struck = 0, True
@@ -473,7 +464,7 @@ def test_wherever_files_are_read_an_interruption_forgets_none_of_them(
         assert take(queue) == [b"0"]
         if opens_again:
             with monkeypatch.context() as patch:
-                patch.setattr(merged, "_open", open_)
+                patch.setattr(merged, "_open", failing(errno.EMFILE))
                 assert queue.take_now() is None
         call = partial(queue._read_ahead, max_messages=100)  # noqa: SLF001  as consumers do
         is_struck = strike(call, place, KeyboardInterrupt, is_place) is not False

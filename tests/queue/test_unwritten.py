@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.background import Background
+from support.disk import failing
 from support.interruptions import INTERRUPTIONS, interrupted, strike, within
 from support.signal_handlers import call_with_handler
 from support.spool import Corruption, drain, numbers
@@ -49,10 +50,6 @@ def try_the_disk(queue: SpooledQueue, at: float) -> None:
 def fill(queue: SpooledQueue, messages: list[bytes]) -> None:
     for message in messages:
         assert queue.put(message) is None
-
-
-def fail_to_write(*_: object) -> int:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def give_up(queue: SpooledQueue, failed: list[bytes]) -> None:
@@ -154,7 +151,7 @@ def test_a_message_that_is_being_written_when_its_queue_is_given_up_has_one_outc
 
     def shut_down() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(lane_module, "write", write if can_write else fail_to_write)
+            patch.setattr(lane_module, "write", write if can_write else failing(errno.ENOSPC))
             assert not queue.write_what_waits()
         give_up(queue, failed)
         if closes:
@@ -185,7 +182,7 @@ def test_a_write_that_fails_after_its_queue_was_given_up_is_not_tried_again(
 
     def fail(descriptor: int, data: bytes) -> int:
         give_up(queue, failed)
-        return fail_to_write()
+        return failing(errno.ENOSPC)()
 
     with monkeypatch.context() as patch:
         patch.setattr(lane_module, "write", fail)
@@ -202,7 +199,7 @@ def test_a_signal_handler_may_flush_at_any_line_of_a_flush(
     write = os.write
 
     def write_some(descriptor: int, data: bytes) -> int:
-        return fail_to_write() if data.endswith(b"3") else write(descriptor, data)
+        return failing(errno.ENOSPC)() if data.endswith(b"3") else write(descriptor, data)
 
     monkeypatch.setattr(lane_module, "write", write_some)
     step, got_that_far = 0, True

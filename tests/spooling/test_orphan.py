@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import pytest
+from support.disk import failing
 from support.script import fork_warning, needs_fork
 from support.spool import Corruption, drain, numbers, run_by_hand, segment_of, settle_one
 
@@ -414,12 +415,9 @@ def test_what_the_disk_cannot_read_is_moved_away(
 def test_what_cannot_be_deleted_is_not_read_twice(
     tmp_path: Path, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unlink(path: Path, **_: object) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
     run_by_hand(tmp_path, segment_of(0, 3))
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", unlink)
+        patch.setattr(Path, "unlink", failing(errno.EACCES))
         assert drain(tmp_path, corruption) == numbers(0, 3)
         assert drain(tmp_path, corruption) == []
     assert drain(tmp_path, corruption) == []
@@ -460,14 +458,11 @@ def test_what_was_read_and_not_settled_is_read_again(
 def test_without_room_for_a_copy_it_is_remembered_what_was_settled(
     tmp_path: Path, corruption: Corruption, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     run = run_by_hand(tmp_path, segment_of(0, 5))
     orphan = only_orphan(tmp_path, corruption)
     assert take(orphan.messages(), 2) == numbers(0, 2)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", fail)
+        patch.setattr(os, "fsync", failing(errno.ENOSPC))
         orphan.close()
     assert sorted(each.suffix for each in run.iterdir()) == ["", ".seg"]
     assert drain(tmp_path, corruption) == numbers(2, 5)

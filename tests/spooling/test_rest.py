@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from support.disk import failing
 from support.spool import Corruption, drain, numbers, unknown_version
 
 from segment_librato.queue.spooled import SpooledMessage, keep_only
@@ -112,11 +113,8 @@ def test_without_room_for_a_copy_all_of_it_stays(
     monkeypatch: pytest.MonkeyPatch,
     step: str,
 ) -> None:
-    def fail(*_: object, **_options: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, step, fail)
+        patch.setattr(os, step, failing(errno.ENOSPC))
         keep_rest(segment, Counter([b"1", b"3", b"4"]))
     assert (segment.records, segment.settled) == (5, 2)
     assert {path.suffix for path in segment.path.parent.iterdir()} == {"", ".seg"}  # no copy
@@ -156,13 +154,10 @@ def test_a_damaged_file_stays_for_who_reads_it_next(
 def test_messages_are_written_anew_all_of_them_or_none(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def fail(*_: object, **_options: object) -> None:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
     run.lane().append(b"0")
     with monkeypatch.context() as patch:
         if step:
-            patch.setattr(os, step, fail)
+            patch.setattr(os, step, failing(errno.EMFILE))
         assert write_anew(run, numbers(1, 4)) is not bool(step)
     (folder,) = tmp_path.iterdir()
     assert {path.suffix for path in folder.iterdir()} == {"", ".seg"}  # no copy
