@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import pytest
 from support.background import Background
+from support.marks import needs_fork
 from support.raw_server import RawServer
 from support.signal_handlers import call_with_handler
 
@@ -1098,7 +1099,7 @@ def test_no_other_name_is_borrowed() -> None:
         analytics.install_as_segment_analytics("statistics")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has spawn only")
+@needs_fork
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_child_that_imports_the_main_module_anew_finds_the_name(
     method: str, tmp_path: Path, server: LocalSegment

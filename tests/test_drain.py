@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.marks import needs_shell
 from support.pages import blocks_for
 from support.ports import reserved_port
 from support.programs import programs, run
@@ -95,7 +95,7 @@ def test_the_programs_of_the_page_do_what_it_says(
         assert [one["properties"]["value"] for one in server.messages] == list(range(1000))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@needs_shell
 def test_the_commands_of_the_page_end_well(
     tmp_path: Path, page: dict[str, list[Block]], server: LocalSegment
 ) -> None:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.disk import failing
 from support.interruptions import interrupted
-from support.script import fork_warning, needs_fork
+from support.marks import needs_fork
+from support.script import fork_warning
 from support.spool import settle_one
 from support.waiting import wait_until
 

@@ -15,8 +15,8 @@ import pytest
 from support.client_life import FILE_SIZE, KEY, LEFT, MAX_RECORD, OF_ANCESTOR, REFUSED
 from support.faults import SUCCESS
 from support.informed_server import InformedServer
+from support.marks import needs_fork
 from support.scenario import Request
-from support.script import needs_fork
 from support.told_records import Record, size_of
 
 from segment_librato import drain_spool

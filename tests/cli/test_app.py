@@ -25,6 +25,7 @@ from support.command import (
     run,
     start,
 )
+from support.marks import needs_dev_full, needs_shell, needs_signals
 from support.raw_server import FOREVER, RawServer
 
 from segment_librato import __version__
@@ -151,7 +152,7 @@ def test_ctrl_c_while_it_is_imported_is_status_130() -> None:
     assert (result.returncode, result.stderr) == (130, "segment-librato: interrupted\n")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@needs_signals
 @pytest.mark.parametrize(
     "arguments", [TRACK, ("doctor",), ("doctor", "--send")], ids=lambda one: " ".join(one[:2])
 )
@@ -179,7 +180,7 @@ main()
     assert re.fullmatch(text, line)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@needs_dev_full
 @pytest.mark.parametrize("arguments", [TRACK, (*TRACK, "--json"), ("--help",)])
 def test_a_full_disk_is_one_line_and_status_1(
     arguments: tuple[str, ...], server: LocalSegment
@@ -189,7 +190,7 @@ def test_a_full_disk_is_one_line_and_status_1(
     assert complaint(result).endswith("No space left on device")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@needs_dev_full
 def test_a_status_is_right_although_the_error_cannot_be_written() -> None:
     for arguments in (["trak"], [], ["spool"]):
         with Path("/dev/full").open("wb") as full:
@@ -202,7 +203,7 @@ def test_a_status_is_right_although_the_error_cannot_be_written() -> None:
         assert process.returncode == 2
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@needs_shell
 def test_streams_may_be_closed(server: LocalSegment) -> None:
     command = [sys.executable, "-m", "segment_librato", *TRACK]
     process = subprocess.run(  # noqa: S603  the command that is tested

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import select
 import signal
@@ -17,6 +16,7 @@ import pytest
 from rich.cells import cell_len
 from support.debugger import Elsewhere, Running, ask, get, start
 from support.local_server import batch, exchange, post, track
+from support.marks import needs_dev_full, needs_signals
 from support.raw_server import RawServer
 from support.waiting import wait_until
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from segment_librato.devserver.page.debugger import Debugger
 
-pytestmark = [pytest.mark.once, pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")]
+pytestmark = [pytest.mark.once, needs_signals]
 
 COMMAND = ("-m", "segment_librato", "debugger")
 SERVER = ("-m", "segment_librato.devserver", "--page")
@@ -137,7 +137,7 @@ class TestDebugger:
         assert errors.splitlines()[-1].endswith("--db and --open need --page")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110  no file
+@needs_dev_full
 def test_a_full_disk_is_not_taken_for_something_else(debugger: Debugger) -> None:
     for arguments in (["debugger", "--port", "0"], ["tail", "--host", debugger.host]):
         with open("/dev/full", "wb") as full:  # noqa: PTH123  the same
@@ -171,7 +171,7 @@ sys.exit(run(["debugger", "--port", "0"]))
 """
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110  no file
+@needs_dev_full
 def test_a_disk_that_is_full_at_the_end_is_one_line() -> None:
     with start("-c", FILL_THE_DISK_THEN_END) as running:
         wait_until(lambda: len(running.lines) == 2)

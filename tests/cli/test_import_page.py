@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from support.marks import needs_shell
 from support.pages import ROOT, blocks_for
 
 if TYPE_CHECKING:
     from pathlib import Path
-pytestmark = [pytest.mark.once, pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")]
+pytestmark = [pytest.mark.once, needs_shell]
 
 PAGE = ROOT / "docs/import.md"
 

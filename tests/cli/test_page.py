@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.command import KEY
 from support.local_server import batch, post, track
+from support.marks import needs_shell
 from support.pages import ROOT, blocks_for
 from support.programs import FOLDER
 from support.sessions import Shell, Step, steps
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from segment_librato.devserver import LocalSegment
     from segment_librato.devserver.page.debugger import Debugger
 
-pytestmark = [pytest.mark.once, pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")]
+pytestmark = [pytest.mark.once, needs_shell]
 
 PAGE = ROOT / "docs/command-line.md"
 STEPS = steps(blocks_for(__file__))

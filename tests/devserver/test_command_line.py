@@ -6,7 +6,6 @@ import array
 import http.client
 import io
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from support.local_server import (
     batch,
     track,
 )
+from support.marks import needs_signals
 from support.pages import blocks_for
 from support.ports import reserved_port
 
@@ -56,7 +56,7 @@ class TestCommandLine:
             text=True,
         )
 
-    @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+    @needs_signals
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_it_shows_requests_and_gauges_until_it_is_interrupted(
         self, number: signal.Signals
@@ -85,7 +85,7 @@ class TestCommandLine:
         assert summary == "1 request, 2 messages, 2 gauges; 0 duplicates, 0 dropped."
         assert (process.returncode, errors) == (0, "")
 
-    @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+    @needs_signals
     @pytest.mark.parametrize("times", [1, 3])
     def test_ctrl_c_ends_it_although_nobody_reads_what_it_shows(self, times: int) -> None:
         with self.start("--port", "0", "--verbose") as process:

@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from support.marks import needs_signals
 
 from segment_librato.counters import Stats
 from segment_librato.devserver import LocalSegment
@@ -126,7 +127,7 @@ def test_a_lost_event_makes_it_fail() -> None:
     assert "Nothing lost" not in output
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@needs_signals
 def test_ctrl_c_ends_it_without_a_traceback() -> None:
     with start(MODULE) as process:
         assert process.stdout is not None

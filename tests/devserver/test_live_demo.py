@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.debugger import Elsewhere, events, get, start
+from support.marks import needs_signals
 from support.waiting import wait_until
 
 from segment_librato.devserver.demo.plan import EVENT, WEB_SERVERS
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from segment_librato.devserver.page.debugger import Debugger
 
-pytestmark = [pytest.mark.once, pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")]
+pytestmark = [pytest.mark.once, needs_signals]
 
 LIVE = ("-m", "segment_librato.devserver.demo.live")
 

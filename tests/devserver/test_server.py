@@ -21,6 +21,7 @@ from support.local_server import (
     server_threads,
     track,
 )
+from support.marks import needs_fork
 
 from segment_librato.devserver import LocalSegment
 
@@ -358,7 +359,7 @@ class TestLife:
             assert server.port != other.port
             assert server.messages == other.messages == [track("a")]
 
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+    @needs_fork
     @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
     def test_a_forked_child_cannot_close_the_server_of_its_parent(
         self, server: LocalSegment

@@ -6,6 +6,7 @@ import io
 import os
 
 import pytest
+from support.marks import needs_dev_full
 
 from segment_librato.devserver.terminal import Terminal, shorten
 
@@ -49,7 +50,7 @@ def test_characters_that_the_encoding_lacks_become_escapes() -> None:
         assert not terminal.can_show("█")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110  a path of Linux
+@needs_dev_full
 def test_a_full_disk_disturbs_nobody() -> None:
     with open("/dev/full", "w", encoding="utf-8") as stream:  # noqa: PTH123  a path of Linux
         terminal = Terminal(stream)

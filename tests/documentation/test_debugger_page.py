@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.debugger import Elsewhere, ask, get, start
 from support.local_server import batch, post, track
+from support.marks import needs_signals
 from support.pages import blocks_for
 from support.programs import programs, run
 from support.sessions import Shell, Step, steps
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.once,
-    pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals"),
+    needs_signals,
     pytest.mark.skipif(not shutil.which("curl"), reason="needs curl"),
 ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import shlex
 import shutil
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from support.marks import needs_shell
 from support.pages import ROOT, Block, blocks_for
 from support.sessions import Shell, steps
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from segment_librato.devserver import LocalSegment
 
-pytestmark = [pytest.mark.once, pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")]
+pytestmark = [pytest.mark.once, needs_shell]
 
 BLOCKS = blocks_for(__file__)
 COMMANDS = [block for block in BLOCKS if block.info == "sh"]

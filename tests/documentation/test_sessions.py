@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import pytest
+from support.marks import needs_shell
 from support.pages import blocks_for
 from support.sessions import Shell, steps
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from segment_librato.devserver import LocalSegment
 
-pytestmark = [pytest.mark.once, pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")]
+pytestmark = [pytest.mark.once, needs_shell]
 
 SESSIONS = {page: [*found] for page, found in groupby(blocks_for(__file__), lambda one: one.page)}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from support.marks import needs_shell
 from support.pages import Block, blocks_for
 from support.programs import ADDRESS
 from support.sessions import Shell, Step, steps
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from segment_librato.devserver import LocalSegment
 
-pytestmark = [pytest.mark.once, pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")]
+pytestmark = [pytest.mark.once, needs_shell]
 
 DOCTOR, TOO_LARGE, NO_USER, EXPLAIN, LOG_401, CHECK, LOG_REFUSED, PROXY = blocks_for(__file__)
 EVENTS = (

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 from support.background import Background
 from support.in_flight import InFlight
+from support.marks import needs_fork
 from support.signal_handlers import call_with_handler
 
 from segment_librato.errors import ClientClosedError, QueueFullError
@@ -235,7 +236,7 @@ def test_a_reset_forgets_what_waits_and_what_is_open(closed: bool) -> None:
     assert take_all(queue) == ({} if closed else {"a": 1})
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@needs_fork
 def test_a_forked_child_folds_into_nothing_of_its_parent() -> None:
     queue = make_queue()
     put(queue, "a")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import pytest
 from celery import Celery, chain, signals  # type: ignore[import-untyped]  # it has no types
 from celery.contrib.testing.worker import start_worker  # type: ignore[import-untyped]  # the same
 from support import server_process
+from support.marks import needs_fork
 
 import segment_librato as analytics
 from segment_librato.integrations.celery import HEADER, carry_scopes
@@ -161,7 +161,7 @@ def test_an_eager_task_runs_where_it_is_sent() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+@needs_fork
 @pytest.mark.parametrize("pool", ["prefork", "gevent", "threads"])
 def test_tasks_that_run_at_the_same_time_have_their_own_scopes(
     server: LocalSegment, tmp_path: Path, pool: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from wsgiref.validate import validator
 
 import pytest
 from support import server_process
+from support.marks import needs_fork
 
 import segment_librato as analytics
 from segment_librato.integrations.wsgi import SegmentMiddleware
@@ -227,7 +227,7 @@ def test_concurrent_requests_never_see_the_scope_of_another(segment: Capture) ->
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+@needs_fork
 @pytest.mark.parametrize("worker", ["gthread", "gevent"])
 def test_gunicorn_keeps_the_scopes_of_requests_apart(
     server: LocalSegment, listener: socket.socket, worker: str

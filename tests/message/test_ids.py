@@ -6,7 +6,8 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from support.script import needs_fork, run
+from support.marks import needs_fork
+from support.script import run
 
 from segment_librato.message import ids as message_ids
 from segment_librato.message.build import build

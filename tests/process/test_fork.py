@@ -8,7 +8,8 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
-from support.script import PREAMBLE, fork_warning, needs_fork, run, sequence_numbers
+from support.marks import needs_fork
+from support.script import PREAMBLE, fork_warning, run, sequence_numbers
 
 if TYPE_CHECKING:
     from pathlib import Path

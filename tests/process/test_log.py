@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from support.script import fork_warning, needs_fork, run, sequence_numbers
+from support.marks import needs_fork
+from support.script import fork_warning, run, sequence_numbers
 
 if TYPE_CHECKING:
     from segment_librato.devserver import LocalSegment

@@ -6,7 +6,6 @@ They take the real seconds in which they start and stop; a worker of Celery poll
 from __future__ import annotations
 
 import http.client
-import os
 import signal
 import sys
 import textwrap
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import server_process
+from support.marks import needs_fork
 from support.script import fork_warning, wait_until_ready
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork"),
+    needs_fork,
 ]
 
 APPLICATIONS = Path(__file__).parent / "servers"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import server_process
-from support.script import needs_fork
+from support.marks import needs_fork
 
 from segment_librato import DrainReport, drain_spool
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from support import server_process
-from support.script import needs_fork, wait_until_ready
+from support.marks import needs_fork
+from support.script import wait_until_ready
 from support.spool import max_messages_of_segment, wait_until_released
 from support.waiting import wait_until
 

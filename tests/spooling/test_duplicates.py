@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from support.script import needs_fork
+from support.marks import needs_fork
 from support.spool import max_messages_of_segment
 from support.waiting import wait_until
 

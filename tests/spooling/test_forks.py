@@ -9,7 +9,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from support.script import fork_warning, needs_fork
+from support.marks import needs_fork
+from support.script import fork_warning
 from support.spool import Corruption, drain, numbers
 
 if TYPE_CHECKING:

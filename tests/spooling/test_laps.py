@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from support.script import fork_warning, needs_fork
+from support.marks import needs_fork
+from support.script import fork_warning
 from support.spool import wait_until_released
 from support.told_records import Record, size_of
 

@@ -15,7 +15,8 @@ from zlib import crc32
 
 import pytest
 from support.disk import failing
-from support.script import fork_warning, needs_fork
+from support.marks import needs_fork
+from support.script import fork_warning
 from support.spool import Corruption, drain, numbers, run_by_hand, segment_of, settle_one
 
 from segment_librato.spooling import lane as lane_module

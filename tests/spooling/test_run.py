@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.script import fork_warning, needs_fork
+from support.marks import needs_fork
+from support.script import fork_warning
 from support.spool import Corruption, drain, numbers, run_by_hand, segment_of, settle_one
 
 from segment_librato.spooling import lane as lane_module

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import textwrap
 from typing import TYPE_CHECKING
-
-import pytest
 
 if TYPE_CHECKING:
     from segment_librato.devserver import LocalSegment
@@ -16,14 +13,12 @@ if TYPE_CHECKING:
 __all__ = [
     "PREAMBLE",
     "fork_warning",
-    "needs_fork",
     "run",
     "sequence_numbers",
     "start",
     "wait_until_ready",
 ]
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
 # CPython 3.12 and later warn of a fork while threads run, which is what some scripts do
 fork_warning = ("-W", "ignore::DeprecationWarning")
 

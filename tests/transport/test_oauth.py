@@ -20,6 +20,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from support.marks import needs_fork
 from support.raw_server import FOREVER, RawServer
 from support.real_time import in_real_time
 
@@ -540,7 +541,7 @@ def test_a_deadline_is_for_the_token_and_the_request_together(
     assert client.stats.failed == 1
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@needs_fork
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_while_another_thread_holds_the_lock_of_the_tokens(
     tokens: TokenServer, server: LocalSegment

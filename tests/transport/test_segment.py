@@ -29,6 +29,7 @@ import pytest
 import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
+from support.marks import needs_fork
 from support.raw_server import FOREVER, RawServer
 from support.real_time import in_real_time
 
@@ -411,7 +412,7 @@ def test_a_failed_request_leaves_no_connection_open() -> None:
         assert server.connections == 2
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@needs_fork
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_leaves_the_connection_of_its_parent_alone(server: LocalSegment) -> None:
     with transport_to(server.host) as transport:
