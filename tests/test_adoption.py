@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.script import sequence_numbers
 from support.spool import run_by_hand
 from support.waiting import wait_until
 
@@ -89,10 +90,6 @@ def spool_stats(client: Client) -> SpoolStats:
     return stats
 
 
-def arrived(server: LocalSegment) -> list[int]:
-    return [message["properties"]["n"] for message in server.messages]
-
-
 def runs(folder: Path) -> list[Path]:
     return list(folder.glob("*.run"))
 
@@ -105,8 +102,8 @@ def test_a_client_delivers_what_was_left_behind_its_own(
     client = make()
     track(client, OWN)
     assert server.wait_for(151)
-    assert arrived(server)[0] == OWN
-    assert sorted(arrived(server)) == [*range(150), OWN]
+    assert sequence_numbers(server)[0] == OWN
+    assert sorted(sequence_numbers(server)) == [*range(150), OWN]
     assert client.shutdown(10)
     stats = client.stats
     assert (stats.accepted, stats.delivered, stats.failed, stats.pending) == (1, 1, 0, 0)
@@ -192,7 +189,7 @@ def test_what_is_new_stays_while_the_oldest_are_being_delivered(
         wait_until(lambda: len(looks) >= 3)
     assert client.flush(10)
     assert server.wait_for(107)
-    assert sorted(arrived(server)) == [*range(102), *range(OWN, OWN + 5)]
+    assert sorted(sequence_numbers(server)) == [*range(102), *range(OWN, OWN + 5)]
     assert errors.calls == []
 
 
@@ -202,7 +199,7 @@ def test_a_client_that_goes_on_tracking_delivers_it_too(
     leave(folder, *range(10))
     client = make(upload_interval=0.02)
     deadline, n = monotonic() + 30, OWN
-    while not {*range(10)} <= {*arrived(server)}:
+    while not {*range(10)} <= {*sequence_numbers(server)}:
         assert monotonic() < deadline
         track(client, n)
         n += 1
@@ -273,7 +270,7 @@ def test_what_is_too_old_goes_to_on_error(
     wait_until(lambda: errors.types == [SpoolExpiredError])
     assert client.shutdown(10)
     assert errors.message_ids == ["m1"]
-    assert arrived(server) == [OWN]
+    assert sequence_numbers(server) == [OWN]
     assert runs(folder) == []
 
 
@@ -363,7 +360,7 @@ def test_an_on_error_that_exits_does_not_end_the_client(
     wait_until(lambda: told == ["m1", "m2"])
     track(client, OWN + 1)
     assert client.shutdown(10)
-    assert arrived(server) == [OWN, OWN + 1]
+    assert sequence_numbers(server) == [OWN, OWN + 1]
     assert runs(folder) == []
 
 
@@ -378,7 +375,7 @@ def test_several_clients_and_threads_deliver_each_message_once(
         track(client, OWN + n)
     assert server.wait_for(403)
     assert all([client.shutdown(10) for client in clients])  # noqa: C419  each of them
-    assert sorted(arrived(server)) == [*range(400), OWN, OWN + 1, OWN + 2]
+    assert sorted(sequence_numbers(server)) == [*range(400), OWN, OWN + 1, OWN + 2]
     assert server.duplicates == 0
     assert runs(folder) == []
 
@@ -404,7 +401,7 @@ def test_it_looks_every_30_seconds_but_not_all_processes_at_once(
     assert 33 < max(pauses) <= 36
     leave(folder, 1)
     assert pause_of(client) <= 0  # there may be more
-    assert arrived(server) == [1]
+    assert sequence_numbers(server) == [1]
     assert 23.9 < pause_of(client) <= 36
 
 
@@ -429,7 +426,7 @@ def test_it_pauses_for_as_long_as_the_server_asks_or_longer_each_time(
     assert len(server.requests) == 1
     assert max(least, 47.9) <= pause_of(client) <= max(most, 72)
     assert pause_of(client) <= 0
-    assert arrived(server) == [1, 2]
+    assert sequence_numbers(server) == [1, 2]
     assert errors.calls == []
 
 
@@ -448,4 +445,4 @@ def test_it_pauses_while_the_messages_of_the_client_itself_are_rate_limited(
     assert spool_stats(client).adopted == 0
     assert client.flush(10)
     assert server.wait_for(3)
-    assert arrived(server) == [OWN, 1, 2]
+    assert sequence_numbers(server) == [OWN, 1, 2]

@@ -17,6 +17,7 @@ import pytest
 from support.background import Background
 from support.hasty_clock import hasty_client
 from support.real_time import in_real_time
+from support.script import sequence_numbers
 
 from segment_librato import (
     APIError,
@@ -41,10 +42,6 @@ if TYPE_CHECKING:
     MakeClient = Callable[..., Client]
 
 LONG = 60.0  # seconds that no test waits out
-
-
-def sequence_numbers(server: LocalSegment) -> list[int]:
-    return [message["properties"]["n"] for message in server.messages]
 
 
 def track(client: Client, numbers: range) -> None:

@@ -16,7 +16,7 @@ from support.marks import needs_shell
 from support.pages import blocks_for
 from support.ports import reserved_port
 from support.programs import programs, run
-from support.script import wait_until_ready
+from support.script import sequence_numbers, wait_until_ready
 from support.sessions import Shell, Step, steps
 from support.spool import run_by_hand
 
@@ -66,10 +66,6 @@ def leave(spool: Path, server: LocalSegment, *numbers: int) -> Path:
     return folder
 
 
-def arrived(server: LocalSegment) -> list[int]:
-    return [message["properties"]["n"] for message in server.messages]
-
-
 @pytest.fixture
 def page() -> dict[str, list[Block]]:
     """Return the blocks of the page about the spool: its programs, and its commands."""
@@ -103,7 +99,7 @@ def test_the_commands_of_the_page_end_well(
     shell = Shell(tmp_path, server)
     shell.run(Step("", f"export SEGMENT_WRITE_KEY={KEY} SEGMENT_HOST={server.host}", None))
     shell.check(steps(page["sh"]))
-    assert arrived(server) == [1, 2]
+    assert sequence_numbers(server) == [1, 2]
 
 
 def test_what_was_left_is_delivered_in_order_and_gone(
@@ -114,8 +110,8 @@ def test_what_was_left_is_delivered_in_order_and_gone(
     threads = threading.active_count()
     report = drain_spool(tmp_path, KEY, host=server.host, on_error=errors)
     assert report == DrainReport(delivered=150, failed=0, left=0, quarantined=0)
-    assert sorted(arrived(server)) == list(range(150))
-    assert arrived(server)[:100] in (list(range(100)), [*range(100, 150), *range(50)])
+    assert sorted(sequence_numbers(server)) == list(range(150))
+    assert sequence_numbers(server)[:100] in (list(range(100)), [*range(100, 150), *range(50)])
     assert list(folder.iterdir()) == []
     assert errors.calls == []
     assert threading.active_count() - threads <= 1  # that of the server
@@ -164,7 +160,7 @@ def test_progress_is_told_after_each_batch(tmp_path: Path, server: LocalSegment)
     assert len(reports) >= 3
     assert {one.delivered + one.left for one in reports} == {6000}
     assert total == reports[-1]
-    assert all(later > earlier for earlier, later in pairwise(arrived(server)))
+    assert all(later > earlier for earlier, later in pairwise(sequence_numbers(server)))
 
 
 def test_a_progress_that_raises_ends_the_drain_and_nothing_is_sent_twice(
@@ -177,7 +173,7 @@ def test_a_progress_that_raises_ends_the_drain_and_nothing_is_sent_twice(
     with pytest.raises(KeyError, match="2500"):
         drain_spool(tmp_path, KEY, host=server.host, progress=stop)
     assert drain_spool(tmp_path, KEY, host=server.host) == DrainReport(delivered=500)
-    assert arrived(server) == list(range(3000))
+    assert sequence_numbers(server) == list(range(3000))
     assert server.duplicates == 0
 
 
@@ -195,7 +191,7 @@ def test_what_is_not_delivered_in_time_stays(
     assert "the rest stays in the spool: " in caplog.text
     server.clear()
     assert drain_spool(tmp_path, KEY, host=server.host, timeout=30) == DrainReport(delivered=3000)
-    assert arrived(server) == list(range(3000))
+    assert sequence_numbers(server) == list(range(3000))
 
 
 def test_without_any_time_nothing_is_sent(tmp_path: Path, server: LocalSegment) -> None:
@@ -217,7 +213,7 @@ def test_what_a_server_in_trouble_does_not_take_stays(
     assert errors.calls == []
     server.clear()
     assert drain_spool(tmp_path, KEY, host=server.host) == DrainReport(delivered=100)
-    assert arrived(server) == list(range(2500, 2600))  # since it was cleared
+    assert sequence_numbers(server) == list(range(2500, 2600))  # since it was cleared
 
 
 @pytest.mark.usefixtures("no_retries")
@@ -248,7 +244,7 @@ def test_a_poisoned_message_costs_only_itself(
     run.close()
     report = drain_spool(tmp_path, KEY, host=server.host, on_error=errors if has_on_error else None)
     assert report == DrainReport(delivered=99, failed=1)
-    assert arrived(server) == [n for n in range(100) if n != 37]
+    assert sequence_numbers(server) == [n for n in range(100) if n != 37]
     assert errors.message_ids == (["m37"] if has_on_error else [])
     assert list(folder.iterdir()) == []
 
@@ -338,7 +334,7 @@ def test_a_disk_that_fills_up_and_empties_again_costs_only_what_was_in_memory(
     on_disk = report.delivered - 50
     assert 5 < on_disk < 50
     assert report == DrainReport(delivered=report.delivered)
-    assert arrived(server) == [*range(on_disk), *range(50, 100)]
+    assert sequence_numbers(server) == [*range(on_disk), *range(50, 100)]
 
 
 # Beside others
@@ -351,7 +347,7 @@ def test_what_a_live_process_writes_is_its_own(tmp_path: Path, server: LocalSegm
     assert drain_spool(tmp_path, KEY, host=server.host) == DrainReport(delivered=1)
     run.close()
     assert drain_spool(tmp_path, KEY, host=server.host) == DrainReport(delivered=1)
-    assert arrived(server) == [1, 2]
+    assert sequence_numbers(server) == [1, 2]
 
 
 @pytest.mark.parametrize("count", [2, 8])
@@ -374,7 +370,7 @@ def test_drains_at_once_deliver_each_message_once(
         thread.join()
     assert len(reports) == count
     assert sum(report.delivered for report in reports) == 400
-    assert sorted(arrived(server)) == list(range(400))
+    assert sorted(sequence_numbers(server)) == list(range(400))
     assert server.duplicates == 0
     assert list(folder.iterdir()) == []
 
@@ -416,7 +412,7 @@ def test_processes_that_drain_at_once_deliver_each_message_once(
     delivered = [int(drain.communicate(timeout=240)[0]) for drain in drains]
     assert [drain.returncode for drain in drains] == [0] * count
     assert sum(delivered) == 800
-    assert sorted(arrived(server)) == list(range(800))
+    assert sorted(sequence_numbers(server)) == list(range(800))
     assert server.duplicates == 0
     assert list(folder.iterdir()) == []
 

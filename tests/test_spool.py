@@ -24,7 +24,7 @@ import pytest
 from support.disk import failing
 from support.interruptions import interrupted
 from support.marks import needs_fork
-from support.script import fork_warning
+from support.script import fork_warning, sequence_numbers
 from support.spool import settle_one
 from support.waiting import wait_until
 
@@ -152,10 +152,6 @@ def has(request: Request, number: int) -> bool:
     return any(message["properties"]["n"] == number for message in request.messages)
 
 
-def received(server: LocalSegment) -> list[int]:
-    return [message["properties"]["n"] for message in server.messages]
-
-
 # Whatever ends the process
 
 
@@ -281,7 +277,7 @@ def test_what_was_delivered_is_deleted(
     client = make()
     assert all(track(client, range(1000)))
     assert client.flush(10)
-    assert received(server) == list(range(1000))
+    assert sequence_numbers(server) == list(range(1000))
     wait_until(lambda: client.stats.spool is not None and client.stats.spool.segments == 0)
     assert client.shutdown(10)
     assert files(path) == []
@@ -307,7 +303,7 @@ def test_a_poisoned_message_costs_only_itself(
     client = make(upload_interval=LONG)
     track(client, range(20))
     assert client.shutdown(10)
-    assert sorted(received(server)) == [n for n in range(20) if n != 7]
+    assert sorted(sequence_numbers(server)) == [n for n in range(20) if n != 7]
     assert len(errors.message_ids) == 1
     assert files(path) == []
 
@@ -324,7 +320,7 @@ def test_budgets_of_retries_do_not_end_the_life_of_a_message(
     client = make(max_retries=0, max_total_backoff_duration=0, max_rate_limit_duration=0)
     track(client, range(10))
     assert client.flush(20)
-    assert received(server) == list(range(10))
+    assert sequence_numbers(server) == list(range(10))
     assert errors.calls == []
     assert client.stats.retries == 20
 
@@ -390,7 +386,7 @@ def test_an_outage_costs_disk_instead_of_messages_and_memory(
             assert len(queue._waiting) <= 100  # noqa: SLF001  what is in memory
         assert client.queue.qsize() > count - 300
     assert client.flush(20)
-    assert received(server) == list(range(count))
+    assert sequence_numbers(server) == list(range(count))
     assert errors.calls == []
     assert client.stats[:5] == (count, count, 0, 0, 0)
     assert client.shutdown(10)
@@ -427,7 +423,7 @@ def test_the_sums_agree_while_threads_write_and_others_read(
     done.set()
     looking.join()
     assert wrong == []
-    assert sorted(received(server)) == list(range(6000))
+    assert sorted(sequence_numbers(server)) == list(range(6000))
 
 
 def test_an_outage_leaves_messages_in_order_for_later(path: Path) -> None:
@@ -620,7 +616,7 @@ def test_a_shutdown_without_time_waits_for_files_of_what_was_delivered(
 def test_what_is_delivered_at_the_exit_leaves_no_file(path: Path, server: LocalSegment) -> None:
     output = run_script(path, "track(make(), range(1000))", host=server.host)
     assert output == ""
-    assert received(server) == list(range(1000))
+    assert sequence_numbers(server) == list(range(1000))
     assert files(path) == []
 
 
@@ -645,7 +641,7 @@ def test_a_join_ends_every_thread_and_the_next_message_starts_them(
         track(client, range(n, n + 1))
         assert client.join(10)
         assert not [one for one in threading.enumerate() if one.name.startswith("segment-")]
-    assert received(server) == [0, 1, 2]
+    assert sequence_numbers(server) == [0, 1, 2]
 
 
 # Only writing
@@ -917,7 +913,7 @@ def test_what_cannot_be_written_stays_in_memory(
     assert caplog.messages[1:] == [f"the spool in {folder} works again"]
     assert client.stats.spool.bytes > 0
     assert client.shutdown(10)
-    assert received(server) == list(range(30))
+    assert sequence_numbers(server) == list(range(30))
     assert errors.calls == []
     assert files(path) == []
 
@@ -949,7 +945,7 @@ def test_while_it_cannot_be_written_memory_is_bounded(
         assert 10 <= sum(accepted) <= 30
         assert set(errors.types) == {QueueFullError}
     assert client.flush(10)
-    assert len(received(server)) == sum(accepted)
+    assert len(sequence_numbers(server)) == sum(accepted)
 
 
 def test_an_alarm_in_the_middle_of_a_write_reaches_the_caller(
@@ -991,9 +987,9 @@ def test_calls_that_a_signal_handler_ends_anywhere_leave_the_sums_right_and_no_f
     assert len(returned) < 1400
     assert client.flush(20)
     stats = client.stats
-    assert stats.accepted == stats.delivered == len(received(server))
-    assert set(received(server)) >= {*returned}
-    assert len({*received(server)}) == len(received(server))
+    assert stats.accepted == stats.delivered == len(sequence_numbers(server))
+    assert set(sequence_numbers(server)) >= {*returned}
+    assert len({*sequence_numbers(server)}) == len(sequence_numbers(server))
     assert stats.pending == 0
     assert client.shutdown(10)
     assert files(path) == []
@@ -1014,7 +1010,7 @@ def test_a_folder_that_was_removed_is_made_again(
     assert client.stats.spool is not None
     assert client.stats.spool.errors == 0
     assert client.shutdown(10)
-    assert received(server) == list(range(20))
+    assert sequence_numbers(server) == list(range(20))
 
 
 @pytest.mark.parametrize("spool", ["{path}", "{path}/below"])
@@ -1216,7 +1212,7 @@ def test_of_files_that_somebody_deletes_memory_is_delivered_and_the_rest_fails(
         shutil.rmtree(path)
     assert client.flush(20)
     sent = client.stats.delivered
-    assert received(server) == list(range(sent))
+    assert sequence_numbers(server) == list(range(sent))
     assert sent >= 10
     assert client.stats[:5] == (50, sent, 50 - sent, 0, 0)
     ((error, messages),) = errors.calls
@@ -1226,7 +1222,7 @@ def test_of_files_that_somebody_deletes_memory_is_delivered_and_the_rest_fails(
     assert caplog.messages == [f"messages not delivered: {50 - sent}; {reason}"]
     track(client, range(50, 100))  # and nothing more is written to what is gone
     assert client.flush(20)
-    assert received(server)[sent:] == list(range(50, 100))
+    assert sequence_numbers(server)[sent:] == list(range(50, 100))
     assert client.stats.pending == 0
 
 
@@ -1283,7 +1279,7 @@ def test_of_a_file_that_somebody_shortens_the_rest_fails(
     ((error, messages),) = errors.calls
     assert isinstance(error, SpoolCorruptError)
     assert (error.path, messages) == (str(file), [])
-    assert error.lost == client.stats.failed == 50 - len(received(server)) > 20
+    assert error.lost == client.stats.failed == 50 - len(sequence_numbers(server)) > 20
     assert client.stats.pending == 0
     wait_until(lambda: not list(path.rglob("*.seg")))
 
@@ -1303,7 +1299,7 @@ def test_damage_to_a_file_of_a_live_process_costs_only_what_was_in_it(
         if not is_movable:
             (folder_of(path) / "quarantine").touch()
     assert client.flush(20)
-    assert received(server) == list(range(49))
+    assert sequence_numbers(server) == list(range(49))
     ((error, messages),) = errors.calls
     assert isinstance(error, SpoolCorruptError)
     assert (error.lost, messages) == (1, [])
@@ -1340,7 +1336,7 @@ def test_a_file_that_cannot_be_read_for_now_is_read_later(
     reason = "Too many open files"
     assert caplog.messages == [f"the spool's file {file} cannot be read, and stays: {reason}"]
     assert client.flush(20)
-    assert sorted(received(server)) == list(range(50))
+    assert sorted(sequence_numbers(server)) == list(range(50))
     assert errors.calls == []
 
 
@@ -1371,7 +1367,7 @@ def test_a_file_whose_middle_cannot_be_read_for_now_is_read_on_from_there(
     reason = "Input/output error"
     assert caplog.messages == [f"the spool's file {file} cannot be read, and stays: {reason}"]
     assert len(failed) == 1
-    assert received(server) == list(range(50))
+    assert sequence_numbers(server) == list(range(50))
     assert spool_of(client).errors == 1
     assert errors.calls == []
     assert client.shutdown(10)
@@ -1454,7 +1450,7 @@ def test_a_file_that_somebody_deletes_while_it_is_written_is_not_written_on(
     track(client, range(2, 3))
     assert len(list(path.rglob("*.seg"))) == 1
     assert client.flush(10)
-    assert received(server) == [0, 1, 2]
+    assert sequence_numbers(server) == [0, 1, 2]
 
 
 @pytest.mark.usefixtures("short_pauses")
@@ -1538,7 +1534,7 @@ def test_what_the_disk_does_not_confirm_is_sent_once(
     assert client.stats.spool.errors >= 1
     accepted = [*range(6), *(n for n in range(6, 10) if track(client, [n])[0])]
     assert client.flush(10)
-    assert sorted(received(server)) == accepted
+    assert sorted(sequence_numbers(server)) == accepted
     assert client.stats.delivered == len(accepted)
     assert client.stats.pending == 0
 
@@ -1629,7 +1625,7 @@ def test_without_a_keeper_calls_ask_for_the_disk(
     track(client, range(10, 20))
     assert synced[5:] == [".seg", ".run"]
     assert client.flush(10)
-    assert received(server) == list(range(20))
+    assert sequence_numbers(server) == list(range(20))
 
 
 @pytest.mark.parametrize("starts", [True, False])

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.script import sequence_numbers
 
 from segment_librato import APIError, ConfigError, ImportStoppedError, ShutdownTimeoutError
 from segment_librato.bulk import importer as module
@@ -77,10 +78,6 @@ def outcomes_of(importer: Importer, some_rows: Iterable[object]) -> list[Outcome
     return sorted(found, key=lambda outcome: outcome.number)
 
 
-def arrived(server: LocalSegment) -> list[int]:
-    return [message["properties"]["n"] for message in server.messages]
-
-
 def release_when_held(server: LocalSegment, count: int) -> None:
     assert server.wait_until(lambda: server.held == count, timeout=40)
     server.release()
@@ -99,7 +96,7 @@ def test_each_row_arrives_once_and_has_its_outcome(
         ("delivered", None, None)
     }
     assert {one.row for one in outcomes} == {None}
-    assert sorted(arrived(server)) == [*range(1, 10_001)]
+    assert sorted(sequence_numbers(server)) == [*range(1, 10_001)]
     assert {one["messageId"] for one in server.messages} == {one.message_id for one in outcomes}
     assert (server.duplicates, server.dropped) == (0, [])
 
@@ -132,7 +129,7 @@ def test_rows_that_cannot_be_messages_are_rejected_where_they_are(
     assert [one.row for one in outcomes] == [None, some[1], 5, None, some[4]]
     assert outcomes[2].reason == "row: expected a dict, got int"
     assert [one.message_id is None for one in outcomes] == [False, True, True, False, True]
-    assert sorted(arrived(server)) == [1, 4]
+    assert sorted(sequence_numbers(server)) == [1, 4]
 
 
 def test_rows_of_which_none_is_a_message_are_settled_without_a_request(
@@ -186,7 +183,7 @@ def test_rows_that_the_server_rejects_are_found_and_cost_only_themselves(
             "row: expected a dict, got NoneType" if is_ours else "value: not a number"
         )
         assert (one.message_id is None) == is_ours
-    assert sorted(arrived(server)) == sorted({*range(1, 1_002)} - bad)
+    assert sorted(sequence_numbers(server)) == sorted({*range(1, 1_002)} - bad)
     assert server.duplicates == 0
 
 
@@ -325,7 +322,7 @@ def test_what_fails_for_a_while_is_tried_again(
     server.respond(None, times=1)
     server.respond(500, accept=True, times=1)  # it has arrived all the same
     assert len(outcomes_of(make_importer(), rows(3_000))) == 3_000
-    assert sorted(arrived(server)) == [*range(1, 3_001)]
+    assert sorted(sequence_numbers(server)) == [*range(1, 3_001)]
     assert server.duplicates > 0  # the same ids: Segment drops them
 
 
@@ -344,7 +341,7 @@ def test_what_is_neither_delivered_nor_rejected_raises(
     assert len(delivered) == len(server.messages)
     rejected = [one.number for one in found if one.outcome == "rejected"]
     assert rejected == [1]  # it comes before those without outcome
-    assert 1 not in arrived(server)
+    assert 1 not in sequence_numbers(server)
     with pytest.raises(ImportStoppedError):
         outcomes_of(importer, rows(1))
 
@@ -413,7 +410,7 @@ def test_it_may_be_called_again_and_numbers_go_on(
     for first in (1, 4, 7):
         outcomes = outcomes_of(importer, rows(3, first))
         assert [one.number for one in outcomes] == [*range(first, first + 3)]
-    assert arrived(server) == [*range(1, 10)]
+    assert sequence_numbers(server) == [*range(1, 10)]
     assert len(import_threads()) == 1
     assert len({request.client_address for request in server.requests}) == 1
 
@@ -446,7 +443,7 @@ def test_so_have_those_before_one_that_memory_is_too_small_for(
     monkeypatch.setattr(RowEncoder, "take", fail)
     with pytest.raises(MemoryError):
         outcomes_of(make_importer(), rows(10))
-    assert arrived(server) == [1, 2]
+    assert sequence_numbers(server) == [1, 2]
 
 
 def test_ctrl_c_while_rows_are_read_is_raised_at_once_and_nothing_is_left_running(

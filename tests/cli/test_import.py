@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.command import COMMAND, KEY, account, complaint, on_terminal, records, run, start
 from support.raw_server import RawServer
+from support.script import sequence_numbers
 
 from segment_librato.devserver import LocalSegment  # noqa: TC001  a fixture
 
@@ -59,10 +60,6 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def numbers(server: LocalSegment) -> list[Any]:
-    return sorted(message["properties"]["n"] for message in server.messages)
-
-
 def report(result: Result) -> dict[str, Any]:
     return records(result)[-1]
 
@@ -98,7 +95,7 @@ rejected rows were not kept; --dry-run --rejects FILE lists those that are wrong
 """
         shown = re.sub(r"took [\d.]+ s, [\d,]+ rows", "took _ s, _ rows", result.stdout)
         assert shown == expected
-        assert numbers(server) == [1, 2, 3]
+        assert sorted(sequence_numbers(server)) == [1, 2, 3]
 
     def test_as_json(self, file: Path, server: LocalSegment) -> None:
         (record,) = records(do_import(file, "--json", status=1, server=server))
@@ -249,12 +246,12 @@ class TestFiles:
             (tmp_path / f"{n}.jsonl").write_text(lines(row(n)))
         result = do_import(tmp_path / "*.jsonl", "--json", server=server)
         assert report(result)["state"] == f"{tmp_path}/0.jsonl.import-state"
-        assert numbers(server) == [0, 1, 2, 3, 4]
+        assert sorted(sequence_numbers(server)) == [0, 1, 2, 3, 4]
         (tmp_path / "00.jsonl").write_text(lines(row(5), row(3)))
         output = do_import(tmp_path / "*.jsonl", server=server).stdout
         assert output.startswith("resuming 6 files (")
         assert f") to 127.0.0.1:{server.port}: 5 rows already done\n" in output
-        assert numbers(server) == [0, 1, 2, 3, 3, 4, 5]
+        assert sorted(sequence_numbers(server)) == [0, 1, 2, 3, 3, 4, 5]
         assert server.duplicates == 0  # the new row 3 is the second one
 
     def test_equal_files_are_two_files(self, tmp_path: Path, server: LocalSegment) -> None:
@@ -262,7 +259,7 @@ class TestFiles:
             (tmp_path / name).write_text(lines(row(1), row(2)))
         do_import(tmp_path / "*.jsonl", "--limit", 3, server=server)
         do_import(tmp_path / "*.jsonl", server=server)
-        assert (numbers(server), server.duplicates) == ([1, 1, 2, 2], 0)
+        assert (sorted(sequence_numbers(server)), server.duplicates) == ([1, 1, 2, 2], 0)
 
     def test_standard_input_says_that_it_cannot_resume(self, server: LocalSegment) -> None:
         output = do_import("-", "--format", "jsonl", stdin=lines(row(1)), server=server).stdout
@@ -383,7 +380,7 @@ class TestFiles:
         path.write_bytes(gzip.compress(rows.encode())[:-50])
         result = do_import(tmp_path / "*", "--json", status=1, server=server)
         assert complaint(result).startswith(f"{path}: it is damaged: ")
-        assert numbers(server)[:2] == [1, 2]
+        assert sorted(sequence_numbers(server))[:2] == [1, 2]
         assert report(result)["delivered"] == len(server.messages) >= 2
 
 
@@ -804,7 +801,7 @@ class TestTrouble:
                 assert complaint(result) == text
         assert first.communicate(timeout=240) == ("", "")
         assert first.returncode == 0
-        assert numbers(server) == [*range(10)]
+        assert sorted(sequence_numbers(server)) == [*range(10)]
 
 
 SIGNALS = [
@@ -837,7 +834,7 @@ class TestCtrlC:
         assert output.endswith("\nrun the same command again to resume\n")
         assert 0 < delivered < 5_000
         do_import(path, server=server)
-        assert numbers(server) == [*range(5_000)]
+        assert sorted(sequence_numbers(server)) == [*range(5_000)]
         assert server.duplicates == 0
 
     @pytest.mark.parametrize("more", [(), ("--dry-run",)])
@@ -891,7 +888,7 @@ class TestState:
         assert report(do_import(file, "--limit", 2, "--json", server=server))["read"] == 2
         last = report(do_import(file, "--json", status=1, server=server))
         assert [last[name] for name in ("read", "delivered", "rejected", "skipped")] == [5, 1, 2, 2]
-        assert numbers(server) == [1, 2, 3]
+        assert sorted(sequence_numbers(server)) == [1, 2, 3]
         assert server.duplicates == 0
 
     def test_a_file_that_changed_is_refused(self, file: Path, server: LocalSegment) -> None:
@@ -902,7 +899,7 @@ class TestState:
             " from a file of their own; --restart sends all again"
         )
         do_import(file, "--restart", status=1, server=server)
-        assert numbers(server) == [1, 2, 3, 4]
+        assert sorted(sequence_numbers(server)) == [1, 2, 3, 4]
         assert server.duplicates == 2
 
     def test_a_file_may_have_another_name(self, file: Path, server: LocalSegment) -> None:
@@ -910,7 +907,7 @@ class TestState:
         do_import(file, "--limit", 2, "--state", state, server=server)
         moved = file.rename(file.with_name("b.jsonl"))
         do_import(moved, "--state", state, status=1, server=server)
-        assert (numbers(server), server.duplicates) == ([1, 2, 3], 0)
+        assert (sorted(sequence_numbers(server)), server.duplicates) == ([1, 2, 3], 0)
 
     @pytest.mark.parametrize(
         "options,what",
@@ -985,7 +982,7 @@ class TestState:
             do_import(file, "--host", other.host, "--limit", 1, status=1, SEGMENT_WRITE_KEY=KEY)
         file.write_text(file.read_text() + lines(row(4)))
         do_import(file, "--name", "x", status=1, server=server)
-        assert numbers(server) == [1, 2, 3, 4]
+        assert sorted(sequence_numbers(server)) == [1, 2, 3, 4]
 
     def test_the_write_key_is_not_in_it(self, file: Path, server: LocalSegment) -> None:
         do_import(file, status=1, server=server)

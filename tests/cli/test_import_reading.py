@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from support.command import complaint, records, run, start
+from support.script import sequence_numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +29,6 @@ def lines(*numbers: int) -> bytes:
     return b"".join(f"{json.dumps(one)}\n".encode() for one in rows)
 
 
-def numbers(server: LocalSegment) -> list[Any]:
-    return sorted(message["properties"]["n"] for message in server.messages)
-
-
 def test_another_format_settles_nothing(tmp_path: Path, server: LocalSegment) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(gzip.compress(lines(1)))
@@ -41,7 +38,7 @@ def test_another_format_settles_nothing(tmp_path: Path, server: LocalSegment) ->
     assert [*tmp_path.iterdir()] == [path]
     path = path.rename(f"{path}.gz")
     run("import", str(path), "--yes", status=0, server=server)
-    assert numbers(server) == [1]
+    assert sorted(sequence_numbers(server)) == [1]
 
 
 def test_what_others_add_meanwhile_can_be_imported_by_itself(
@@ -73,7 +70,7 @@ def test_what_others_add_meanwhile_can_be_imported_by_itself(
     rest.write_bytes(path.read_bytes()[end:])
     (report,) = records(run("import", str(rest), *KEY, "--json", status=0, server=server))
     assert report["delivered"] == 2
-    assert numbers(server) == [*range(ROWS + 2)]
+    assert sorted(sequence_numbers(server)) == [*range(ROWS + 2)]
 
 
 def test_a_file_that_was_cut_off_goes_on_when_it_is_whole_again(
@@ -93,5 +90,5 @@ def test_a_file_that_was_cut_off_goes_on_when_it_is_whole_again(
     assert errors.endswith("restore the whole file, and run the same command again\n")
     path.write_bytes(data)
     run(*command, status=0, server=server)
-    assert numbers(server) == [*range(ROWS)]
+    assert sorted(sequence_numbers(server)) == [*range(ROWS)]
     assert server.duplicates == 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command import complaint, run
+from support.script import sequence_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,10 +43,6 @@ def said(result: Result) -> list[str]:
     return [first, last.removeprefix("state: ")]
 
 
-def numbers(server: LocalSegment) -> list[int]:
-    return sorted(message["properties"]["n"] for message in server.messages)
-
-
 KEYS = ("--key", "properties")
 
 
@@ -67,7 +64,7 @@ def test_the_first_files_may_be_moved_away(folder: Path, server: LocalSegment) -
         f"resuming {folder}/2.jsonl ({size} B) to 127.0.0.1:{server.port}: 1 rows already done",
         f"{folder}/0.jsonl.import-state",
     ]
-    assert (numbers(server), server.duplicates) == ([*range(9)], 0)
+    assert (sorted(sequence_numbers(server)), server.duplicates) == ([*range(9)], 0)
 
 
 def test_files_whose_rows_count_may_not(folder: Path, server: LocalSegment) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.command import KEY, complaint, on_terminal, records, run, start
 from support.raw_server import FOREVER, RawServer
+from support.script import sequence_numbers, wait_until_ready
 from support.script import start as start_script
-from support.script import wait_until_ready
 from support.spool import unknown_version
 
 from segment_librato.config.client import Config
@@ -238,7 +238,7 @@ class TestDrain:
         output = self.drain(spool, server, "--gzip").stdout
         expected = r"delivered: 5, failed: 0, left: 0, quarantined: 0, in \d+\.\d s\n"
         assert re.fullmatch(expected, output)
-        assert [one["properties"]["n"] for one in server.messages] == [*range(5)]
+        assert sequence_numbers(server) == [*range(5)]
         assert other.exists()
 
     def test_the_same_as_json(self, spool: Path, server: LocalSegment) -> None:
@@ -285,7 +285,7 @@ class TestDrain:
         both = [start(*arguments, server=server) for _ in range(2)]
         results = [process.communicate(timeout=240) for process in both]
         assert [errors for _, errors in results] == ["", ""]
-        found = sorted(one["properties"]["n"] for one in server.messages)
+        found = sorted(sequence_numbers(server))
         assert found == [*range(6_000)]
         assert server.duplicates == 0
 
@@ -308,7 +308,7 @@ class TestDrain:
             assert (process.returncode, output) == (130, "")
             assert errors == "segment-librato: interrupted\n"
             self.drain(spool, server)
-            found = sorted(one["properties"]["n"] for one in server.messages)
+            found = sorted(sequence_numbers(server))
             assert found == [*range(9_000)]
 
 

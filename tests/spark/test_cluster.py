@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pyspark
 import pytest
+from support.script import sequence_numbers
 
 import segment_librato
 from segment_librato.devserver import LocalSegment
@@ -150,7 +151,7 @@ def test_each_row_arrives_once_from_tasks_run_twice_at_once_and_lost_executors(
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout.splitlines()[-1]) == 2 * [[COUNT, ["delivered"]]]
         for server in (slow, lost):
-            numbers = sorted(message["properties"]["n"] for message in server.messages)
+            numbers = sorted(sequence_numbers(server))
             assert numbers == [*range(COUNT)]
             assert server.duplicates > 0
             assert {request.write_key for request in server.requests} == {KEY}

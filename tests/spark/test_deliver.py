@@ -10,6 +10,7 @@ import pytest
 from pyspark import TaskContext
 from pyspark.errors import PySparkException
 from pyspark.sql import functions
+from support.script import sequence_numbers
 from support.secrets import tells
 
 from segment_librato import ConfigError
@@ -29,11 +30,6 @@ MANY = 200_000
 DELIVERED = ("delivered", None, None)
 
 
-def numbers(server: LocalSegment) -> list[int]:
-    """Return the numbers of the messages that the server has kept, each id once."""
-    return sorted(message["properties"]["n"] for message in server.messages)
-
-
 def counts(result: DataFrame) -> dict[tuple[Any, ...], int]:
     rows = result.groupBy("outcome", "status", "reason").count().collect()
     return {tuple(row)[:-1]: row["count"] for row in rows}
@@ -44,7 +40,7 @@ def test_each_of_many_rows_arrives_once(
     make_events: Callable[[int], DataFrame], server: LocalSegment
 ) -> None:
     assert counts(deliver(make_events(MANY), "key", host=server.host)) == {DELIVERED: MANY}
-    assert numbers(server) == [*range(MANY)]
+    assert sorted(sequence_numbers(server)) == [*range(MANY)]
     assert server.duplicates == 0
 
 
@@ -71,7 +67,7 @@ def test_the_same_rows_in_other_partitions_have_the_same_ids(
     assert counts(deliver(events, "key", host=server.host)) == {DELIVERED: 20_000}
     spread = events.repartition(7, "userId").sortWithinPartitions("timestamp", ascending=False)
     assert counts(deliver(spread, "key", host=server.host)) == {DELIVERED: 20_000}
-    assert numbers(server) == [*range(20_000)]
+    assert sorted(sequence_numbers(server)) == [*range(20_000)]
     assert server.duplicates == 20_000
 
 
@@ -84,7 +80,7 @@ def test_equal_rows_have_different_ids_wherever_they_are(
     for partitions in (6, 3):
         result = deliver(rows.coalesce(partitions), "key", host=server.host, mapping={})
         assert counts(result) == {DELIVERED: 60}
-        assert numbers(server) == sorted([*range(20)] * 3)
+        assert sorted(sequence_numbers(server)) == sorted([*range(20)] * 3)
 
 
 def test_rows_that_differ_only_in_the_order_of_json_are_equal(
@@ -133,7 +129,7 @@ def test_an_exception_in_a_task_costs_no_row(events: DataFrame, server: LocalSeg
     failing = events.mapInArrow(pass_on, events.schema)
     result = deliver(failing, "key", host=server.host, key=["properties.n"])
     assert counts(result) == {DELIVERED: 20_000}
-    assert numbers(server) == [*range(20_000)]
+    assert sorted(sequence_numbers(server)) == [*range(20_000)]
 
 
 def test_a_task_that_dies_halfway_costs_no_row(events: DataFrame, tmp_path: Path) -> None:
@@ -164,14 +160,14 @@ def test_a_task_that_dies_halfway_costs_no_row(events: DataFrame, tmp_path: Path
         server.respond(200, delay=60, when=is_of_second_half)
         result = deliver(events, key, host=server.host, key=["properties.n"])
         assert counts(result) == {DELIVERED: 20_000}
-        assert numbers(server) == [*range(20_000)]
+        assert sorted(sequence_numbers(server)) == [*range(20_000)]
         assert server.duplicates > 0
 
 
 def test_a_storm_of_429_costs_no_row(events: DataFrame, server: LocalSegment) -> None:
     server.respond(429, headers={"Retry-After": "1"}, times=12)
     assert counts(deliver(events, "key", host=server.host)) == {DELIVERED: 20_000}
-    assert numbers(server) == [*range(20_000)]
+    assert sorted(sequence_numbers(server)) == [*range(20_000)]
     assert server.duplicates == 0
 
 
@@ -185,7 +181,7 @@ def test_a_row_that_the_server_rejects_costs_only_itself(
     server.respond(400, body=body, times=None, when=is_poisoned)
     result = deliver(events, "key", host=server.host)
     assert counts(result) == {DELIVERED: 19_999, ("rejected", 400, "no such number"): 1}
-    assert numbers(server) == [n for n in range(20_000) if n != 7_777]
+    assert sorted(sequence_numbers(server)) == [n for n in range(20_000) if n != 7_777]
     assert server.duplicates == 0
 
 

@@ -24,6 +24,7 @@ if pyspark.__version__ < "4":
 
 from pyspark import TaskContext
 from pyspark.errors import PySparkException
+from support.script import sequence_numbers
 from support.secrets import tells
 
 from segment_librato.spark import SegmentDataSource
@@ -41,15 +42,11 @@ def writer(df: DataFrame, server: LocalSegment, **options: Any) -> DataFrameWrit
     return df.write.format("segment").options(**values).mode("append")
 
 
-def numbers(server: LocalSegment) -> list[int]:
-    return sorted(message["properties"]["n"] for message in server.messages)
-
-
 def test_a_write_delivers_each_row_once(
     events: DataFrame, server: LocalSegment, spark_log: Path
 ) -> None:
     writer(events, server, name="orders").save()
-    assert numbers(server) == [*range(20_000)]
+    assert sorted(sequence_numbers(server)) == [*range(20_000)]
     assert {request.write_key for request in server.requests} == {KEY}
     assert "import orders: rows delivered: 20000, rejected: 0\n" in spark_log.read_text()
 
@@ -58,7 +55,7 @@ def test_the_same_write_twice_has_the_same_ids(events: DataFrame, server: LocalS
     writer(events, server).save()
     writer(events.repartition(3), server).save()
     deliver(events, KEY, host=server.host, key=["properties.n"]).collect()
-    assert numbers(server) == [*range(20_000)]
+    assert sorted(sequence_numbers(server)) == [*range(20_000)]
     assert server.duplicates == 40_000
     writer(events, server, name="another").save()
     assert len(server.messages) == 40_000
@@ -74,7 +71,7 @@ def test_a_task_that_fails_is_run_again(events: DataFrame, server: LocalSegment)
             yield batch
 
     writer(events.mapInArrow(pass_on, events.schema), server).save()
-    assert numbers(server) == [*range(20_000)]
+    assert sorted(sequence_numbers(server)) == [*range(20_000)]
 
 
 def reject_some(server: LocalSegment) -> None:

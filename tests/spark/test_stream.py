@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyspark
 import pytest
 from pyspark.errors import StreamingQueryException
+from support.script import sequence_numbers
 from support.secrets import tells
 
 from segment_librato.spark import deliver
@@ -45,10 +46,6 @@ def writer(stream: DataFrame, server: LocalSegment, **options: Any) -> DataStrea
     return made.options(**{"name": "stream", **values, **options})
 
 
-def numbers(server: LocalSegment) -> list[int]:
-    return sorted(message["properties"]["n"] for message in server.messages)
-
-
 @needs_stream_writer
 def test_each_row_of_a_stream_arrives_once(
     stream: DataFrame, server: LocalSegment, tmp_path: Path, event_logs: Path, spark_log: Path
@@ -56,7 +53,7 @@ def test_each_row_of_a_stream_arrives_once(
     options = {"name": "each-row", "checkpointLocation": str(tmp_path / "checkpoint")}
     query = writer(stream, server, **options).start()
     assert query.awaitTermination(200)
-    assert len(numbers(server)) == COUNT
+    assert len(sorted(sequence_numbers(server))) == COUNT
     assert server.duplicates == 0
     log = spark_log.read_text()
     counts = re.findall(r"import each-row, batch (\d): rows delivered: (\d+), rejected: 0", log)
@@ -81,7 +78,7 @@ def test_a_micro_batch_that_failed_is_written_again_with_the_same_ids(
     server.withdraw(refusal)
     query = writer(stream, server, **options).start()
     assert query.awaitTermination(200)
-    assert len(numbers(server)) == COUNT
+    assert len(sorted(sequence_numbers(server))) == COUNT
     assert server.duplicates >= 1_000
 
 
@@ -108,5 +105,5 @@ def test_for_each_batch_has_a_table_of_outcomes(
     stream.writeStream.foreachBatch(deliver_batch).trigger(availableNow=True).option(
         "checkpointLocation", str(tmp_path / "checkpoint")
     ).start().awaitTermination(200)
-    assert len(numbers(server)) == COUNT
+    assert len(sorted(sequence_numbers(server))) == COUNT
     assert stream.sparkSession.read.parquet(outcomes).count() == COUNT

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.marks import needs_fork
+from support.script import sequence_numbers
 from support.spool import max_messages_of_segment
 from support.waiting import wait_until
 
@@ -100,7 +101,7 @@ def test_a_batch_ends_with_its_file(
         for n in range(6, 2 * in_file):
             client.track("u", "e", {"n": n, "padding": "x" * PADDING})
     assert client.flush(10)
-    assert [message["properties"]["n"] for message in server.messages] == [*range(2 * in_file)]
+    assert sequence_numbers(server) == [*range(2 * in_file)]
     sizes = [request.batch_size for request in server.requests]
     assert sizes == [5, 1, in_file - 1, 1, in_file - 6]  # a request is full, a file is
 
@@ -123,7 +124,7 @@ def test_a_file_that_is_delivered_does_not_wait_for_the_overflow(
     assert len([*tmp_path.rglob("*.seg")]) == 1
     server.clear()
     assert client.flush(10)
-    numbers = [message["properties"]["n"] for message in server.messages]
+    numbers = sequence_numbers(server)
     assert numbers == [*range(numbers[0], 20)]  # since it was cleared
     assert numbers[0] <= 10
 
