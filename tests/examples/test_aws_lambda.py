@@ -60,7 +60,7 @@ def test_the_handler_returns_in_time_and_the_next_invocation_delivers_what_waits
             assert json.loads(process.stdout.readline())["statusCode"] == 201
             assert server.messages == []
         server.release()
-        output, errors = process.communicate("order-3 10\n", timeout=30)
+        output, errors = process.communicate("order-3 10\n", timeout=240)
     assert json.loads(output)["statusCode"] == 201
     assert [line for line in errors.splitlines() if "wait for the next" in line] == [
         "events that wait for the next invocation: 1",

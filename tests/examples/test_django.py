@@ -9,7 +9,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
-from support.examples import EXAMPLES, by_event, check_messages, command, run, serving
+from support.examples import EXAMPLES, by_event, check_messages, command, run, serving, stop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,9 +89,5 @@ def test_a_stop_of_gunicorn_loses_nothing(
 ) -> None:
     with server.hold(), serving(server, "django", "gunicorn", port, **settings) as process:
         sign_up_and_order(port)
-        assert server.messages == []
-        process.terminate()
-        server.release()
-        output, errors = process.communicate(timeout=30)
-        assert process.returncode == 0, output + errors
+        stop(process, server)
     check(server, port)

@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from support.examples import check_messages, request, serving
+from support.examples import check_messages, request, serving, stop
 
 if TYPE_CHECKING:
     from segment_librato.devserver import LocalSegment
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 BROWSER = {"User-Agent": "Mozilla/5.0", "Accept-Language": "de-AT,de;q=0.8"}
 
 
-@pytest.mark.parametrize("stop, status", [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 0)])
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 0)])
 def test_the_end_of_the_lifespan_delivers_what_waits(
-    server: LocalSegment, port: int, stop: signal.Signals, status: int
+    server: LocalSegment, port: int, number: signal.Signals, status: int
 ) -> None:
     order = {"order_id": "order-1", "revenue": 42.5}
     with server.hold(), serving(server, "fastapi", "uvicorn", port) as process:
@@ -26,12 +26,8 @@ def test_the_end_of_the_lifespan_delivers_what_waits(
         for user_id in ("ada", "grace"):
             reply = request(port, "/orders", order, headers={"X-User-Id": user_id, **BROWSER})
             assert reply.status == 201
-        assert server.messages == []
-        process.send_signal(stop)
-        server.release()
-        output, errors = process.communicate(timeout=30)
-    assert process.returncode == status, output + errors
-    assert "ERROR" not in output + errors
+        written = stop(process, server, number, status)
+    assert "ERROR" not in written
     identified, *events = server.messages
     assert (identified["type"], identified["userId"]) == ("identify", "ada")
     assert [(one["event"], one["userId"]) for one in events] == [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from support.examples import by_event, check_messages, request, serving
+from support.examples import by_event, check_messages, request, serving, stop
 
 if TYPE_CHECKING:
     from segment_librato.devserver import LocalSegment
@@ -43,20 +43,13 @@ def check(server: LocalSegment, port: int) -> None:
 def test_ctrl_c_of_flasks_own_server_loses_nothing(server: LocalSegment, port: int) -> None:
     with server.hold(), serving(server, "flask", "flask run", port, **SECRET) as process:
         sign_up_and_order(port)
-        assert server.messages == []
-        process.send_signal(signal.SIGINT)
-        server.release()
-        output, errors = process.communicate(timeout=30)
-    assert "Traceback" not in output + errors
+        written = stop(process, server, signal.SIGINT, status=None)
+    assert "Traceback" not in written
     check(server, port)
 
 
 def test_a_stop_of_gunicorn_loses_nothing(server: LocalSegment, port: int) -> None:
     with server.hold(), serving(server, "flask", "gunicorn", port, **SECRET) as process:
         sign_up_and_order(port)
-        assert server.messages == []
-        process.terminate()
-        server.release()
-        output, errors = process.communicate(timeout=30)
-        assert process.returncode == 0, output + errors
+        stop(process, server)
     check(server, port)

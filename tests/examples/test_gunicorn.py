@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING
 
-from support.examples import check_messages, request, serving
+from support.examples import check_messages, request, serving, stop
 
 if TYPE_CHECKING:
     from segment_librato.devserver import LocalSegment
@@ -36,11 +36,7 @@ def test_what_master_and_workers_track_arrives_once_although_they_are_stopped(
                     order, [port] * 8, [next(numbers) for _ in range(8)]
                 ):
                     taken[worker].append(order_id)
-        assert server.messages == []
-        process.terminate()
-        server.release()
-        output, errors = process.communicate(timeout=30)
-        assert process.returncode == 0, output + errors
+        stop(process, server)
     started, *orders = sorted(
         server.messages, key=lambda message: message["event"] != "Server Started"
     )

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -34,12 +35,13 @@ __all__ = [
     "run",
     "running",
     "serving",
+    "stop",
 ]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PORT_IN_READMES = "8000"
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
-MAX_START = 30.0  # seconds
+MAX_START = 60.0  # seconds
 
 
 class Reply(NamedTuple):
@@ -85,6 +87,28 @@ def serving(
             assert time.monotonic() < deadline, "it does not listen"
             time.sleep(0.05)
         yield process
+
+
+def stop(
+    process: subprocess.Popen[str],
+    server: LocalSegment,
+    number: signal.Signals = signal.SIGTERM,
+    status: int | None = 0,
+) -> str:
+    """Stop an example's server while its events wait for `server`; return what it wrote.
+
+    Args:
+        process: the example's server.
+        server: holds the requests of events, and releases them once it is stopped.
+        number: the signal that stops it.
+        status: how it has to end; None if that is its own affair.
+    """
+    assert server.messages == []
+    process.send_signal(number)
+    server.release()
+    output, errors = process.communicate(timeout=240)
+    assert status is None or process.returncode == status, output + errors
+    return output + errors
 
 
 def run(
