@@ -163,7 +163,7 @@ def recover(lives: Lives, server: Server, life: Life) -> None:
 
 
 @pytest.mark.parametrize(
-    "stride", [10, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+    "stride", [10, pytest.param(1, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("fsync", [0, 0.001, None])
 def test_a_kill_at_any_system_call_of_a_client_loses_nothing(

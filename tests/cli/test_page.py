@@ -74,7 +74,6 @@ def key_listed_after(folder: Path, server: LocalSegment) -> str:
     return next(key for key in map(str, range(1000)) if account(key) > account(KEY))
 
 
-@pytest.mark.timeout(240)  # it starts thirty processes
 def test_each_command_writes_what_the_page_says(tmp_path: Path, server: LocalSegment) -> None:
     another = key_listed_after(tmp_path / "listing", server)
     for key, count in ((KEY, 1000), (another, 12)):
@@ -130,7 +129,6 @@ NAMES = (
 )
 
 
-@pytest.mark.timeout(240)
 def test_the_names_in_json_are_those_of_the_page(tmp_path: Path, server: LocalSegment) -> None:
     """What each command writes has the names of its row, and the row has no others."""
     shell = Shell(tmp_path, server)

@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.once, needs_shell]
 SESSIONS = {page: [*found] for page, found in groupby(blocks_for(__file__), lambda one: one.page)}
 
 
-@pytest.mark.timeout(240)  # a page may start many processes
 @pytest.mark.parametrize("page", SESSIONS)
 def test_each_command_writes_what_its_page_says(
     page: str, tmp_path: Path, server: LocalSegment

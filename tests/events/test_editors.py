@@ -18,7 +18,7 @@ from segment_librato.events import EVENTS, OrderCompleted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.once, pytest.mark.timeout(240)]  # they read the whole package
+pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parent.parent.parent
 SERVER = shutil.which("pyright-langserver", path=str(Path(sys.executable).parent))

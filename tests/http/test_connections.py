@@ -292,7 +292,6 @@ def test_a_connection_over_which_anything_odd_came_is_not_used_again(
         assert server.connections == 2
 
 
-@pytest.mark.timeout(20)
 def test_the_end_of_a_body_is_known_if_lines_end_in_a_line_feed_alone(
     make: Transports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -538,7 +537,6 @@ def test_a_response_without_a_raw_one_is_a_response(
     assert (response.status, response.body) == (418, content or b"")
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("target", [requests.Session, requests.adapters.HTTPAdapter])
 def test_a_mock_in_the_place_of_a_response_has_a_body_that_ends(
     make: Transports, monkeypatch: pytest.MonkeyPatch, target: type

@@ -59,7 +59,6 @@ spark.stop()
 """
 
 
-@pytest.mark.timeout(300)
 def test_everything_works_over_a_connection(server: LocalSegment, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-c", SCRIPT]
     arguments = [server.host, KEY, tmp_path.as_uri()]

@@ -35,7 +35,6 @@ def counts(result: DataFrame) -> dict[tuple[Any, ...], int]:
     return {tuple(row)[:-1]: row["count"] for row in rows}
 
 
-@pytest.mark.timeout(300)
 def test_each_of_many_rows_arrives_once(
     make_events: Callable[[int], DataFrame], server: LocalSegment
 ) -> None:
