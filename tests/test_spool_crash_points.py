@@ -162,9 +162,7 @@ def recover(lives: Lives, server: Server, life: Life) -> None:
     assert [path for path in lives.folder.rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.parametrize(
-    "stride", [10, pytest.param(1, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("stride", [10, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("fsync", [0, 0.001, None])
 def test_a_kill_at_any_system_call_of_a_client_loses_nothing(
     lives: Lives, busy_server: Server, stride: int

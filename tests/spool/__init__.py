@@ -1,0 +1,1 @@
+"""Clients with a spool: with a real server, processes and signals."""
