@@ -15,15 +15,17 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support.certificates import make_certificate
 from support.errors import Errors
+from support.local_server import PatientSegment
 
 from segment_librato import Client
 from segment_librato.delivery.consumer import Consumer
-from segment_librato.devserver import LocalSegment
 from segment_librato.encoding import coerce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from segment_librato.devserver import LocalSegment
 
 pytest_plugins = ["pytester", "support.command", "support.debugger", "support.sampling"]
 
@@ -95,7 +97,7 @@ def uncollected() -> Iterator[None]:
 
 @pytest.fixture
 def server() -> Iterator[LocalSegment]:
-    with LocalSegment() as local:
+    with PatientSegment() as local:
         yield local
 
 

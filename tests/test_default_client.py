@@ -330,21 +330,21 @@ def test_the_setting_proxies_is_used(server: LocalSegment) -> None:
 def test_the_setting_upload_size_lets_a_batch_leave(server: LocalSegment) -> None:
     analytics.upload_size = 2
     expected = {track(), track()}
-    assert server.wait_for(2, timeout=5)
+    assert server.wait_for(2)
     assert received(server) == expected
 
 
 def test_the_setting_upload_interval_lets_a_batch_leave(server: LocalSegment) -> None:
     analytics.upload_interval = 0.01
     track()
-    assert server.wait_for(1, timeout=5)
+    assert server.wait_for(1)
 
 
 def test_the_setting_max_queue_size_bounds_what_waits(server: LocalSegment, errors: Errors) -> None:
     analytics.max_queue_size = 1
     with server.hold():
         track()
-        assert server.wait_until(lambda: server.held == 1, timeout=5)
+        assert server.wait_until(lambda: server.held == 1)
         track()
         accepted, message = analytics.track("user-1", "one too many")
     assert not accepted
@@ -678,7 +678,7 @@ def test_an_earlier_client_that_has_delivered_leaves_no_thread(made: list[Client
     assert analytics.flush(30)
     del made[0]  # the one reference that is not the module's
     assert consumer.thread is not None
-    consumer.thread.join(5)
+    consumer.thread.join(30)
     assert not consumer.is_alive()
 
 

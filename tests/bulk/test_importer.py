@@ -79,7 +79,7 @@ def outcomes_of(importer: Importer, some_rows: Iterable[object]) -> list[Outcome
 
 
 def release_when_held(server: LocalSegment, count: int) -> None:
-    assert server.wait_until(lambda: server.held == count, timeout=40)
+    assert server.wait_until(lambda: server.held == count)
     server.release()
 
 

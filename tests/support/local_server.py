@@ -1,4 +1,4 @@
-"""How tests speak to the local server without a client."""
+"""The local server as tests have it, and how they speak to it without a client."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
+from segment_librato.devserver import LocalSegment
+from support.waiting import PATIENCE
+
 if TYPE_CHECKING:
-    from segment_librato.devserver import LocalSegment
+    from collections.abc import Callable
 
 __all__ = [
     "KEY",
+    "PatientSegment",
     "batch",
     "connect",
     "exchange",
@@ -23,6 +27,16 @@ __all__ = [
 ]
 
 KEY = "test-key"
+
+
+class PatientSegment(LocalSegment):
+    """The local server, for a loaded machine: a process may take long until it has started."""
+
+    def wait_for(self, count: int, timeout: float = PATIENCE) -> bool:
+        return super().wait_for(count, timeout)
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float = PATIENCE) -> bool:
+        return super().wait_until(condition, timeout)
 
 
 def connect(server: LocalSegment) -> http.client.HTTPConnection:

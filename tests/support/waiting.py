@@ -12,7 +12,7 @@ from segment_librato.process.clock import monotonic
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["wait_until"]
+__all__ = ["PATIENCE", "wait_until"]
 
 PATIENCE = 60.0  # seconds, for a machine that is loaded
 PAUSE = 0.002  # seconds, which the other thread needs
