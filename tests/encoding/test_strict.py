@@ -142,25 +142,25 @@ def test_a_rejection_never_repeats_the_payload() -> None:
     ],
 )
 def test_a_huge_or_endless_value_is_rejected_soon(value: object) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(MessageTooLargeError, match="expected at most 32768 bytes"):
         encode({"value": value}, LIMIT)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_many_references_to_one_long_integer_are_rejected_soon() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(MessageTooLargeError):
         encode({"value": [10**4_000] * 16_000}, LIMIT)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_ten_thousand_keys_with_one_text_do_not_take_quadratic_time() -> None:
     names: list[Any] = [float("nan") for _ in range(10_000)]
-    started = time.monotonic()
+    started = time.process_time()
     _, plain = encode(dict.fromkeys(names, 1), 10**6)
     assert len(plain) == 10_000
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_a_cycle_is_null_where_it_closes() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 from support.background import Background
 from support.in_flight import InFlight
+from support.real_time import in_real_time
 from support.signal_handlers import call_with_handler
 from support.waiting import wait_until
 
@@ -327,6 +328,7 @@ def test_a_batch_is_due_when_the_bytes_for_one_wait() -> None:
     assert len(batch.messages) == 4  # a comma comes with each
 
 
+@in_real_time
 def test_a_batch_is_due_after_the_interval() -> None:
     queue = make_queue(interval=0.05)
     fill(queue, 1)
