@@ -307,7 +307,7 @@ def test_shutdown_hands_over_what_it_has_no_time_for(
     assert (stats.accepted, stats.delivered, stats.failed, stats.pending) == (5, 0, 5, 0)
     # the request under way may still arrive; it counts no more and is not reported again
     assert server.wait_for(2)
-    client.consumers[0].thread.join(5)  # type: ignore[union-attr]
+    client.consumers[0].thread.join(30)  # type: ignore[union-attr]
     assert (client.stats.delivered, client.stats.failed) == (0, 5)
     assert len(errors.message_ids) == 5
 

@@ -295,13 +295,13 @@ class TestDrain:
 
         def wait(*_: object) -> None:
             came.set()
-            go_on.wait(20)
+            go_on.wait(240)
 
         with LocalSegment(on_request=wait) as server:
             for first in range(0, 9_000, 3_000):
                 leave(spool, server, *range(first, first + 3_000))
             process = start("spool", "drain", str(spool), server=server)
-            assert came.wait(20)
+            assert came.wait(60)
             process.send_signal(signal.SIGINT)
             output, errors = process.communicate(timeout=240)
             go_on.set()

@@ -52,7 +52,7 @@ FROZEN = """
     def test_a_decorated_test(segment):
         early.track("user-1", "event")
         early.gauge("gauge", 42)
-        assert early.flush(1)
+        assert early.flush(30)
         assert segment.tracked("event")[0]["timestamp"].startswith(stamp)
         assert segment.measurements[1].measure_time == 1326511294
 

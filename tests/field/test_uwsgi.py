@@ -41,7 +41,7 @@ APPLICATION = """
     def application(environment, start_response):
         number = int(environment["PATH_INFO"].strip("/"))
         analytics.track("user", "Requested", {"n": number, "process": os.getpid()})
-        flushed = environment["QUERY_STRING"] != "flush" or analytics.flush(3)
+        flushed = environment["QUERY_STRING"] != "flush" or analytics.flush(30)
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [f"{os.getpid()} {flushed}".encode()]
 """
@@ -96,7 +96,7 @@ def test_each_worker_delivers_what_it_tracks_with_ids_of_its_own(
         tracked = request_of_each_worker(listener, query)
         assert server.wait_for(imports + sum(map(len, tracked.values())))
         process.terminate()
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=240)
     assert "on_error" not in output + errors
     arrived: dict[str, list[int]] = defaultdict(list)
     for message in server.messages:
