@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from segment_librato import (
-    Client,
-)
+from segment_librato import Client
 from segment_librato.queue import patient_queue
 
 if TYPE_CHECKING:

@@ -21,12 +21,7 @@ from support.spooled_client import (
 )
 from support.waiting import wait_until
 
-from segment_librato import (
-    Client,
-    QueueFullError,
-    SpoolConfig,
-    SpoolFullError,
-)
+from segment_librato import Client, QueueFullError, SpoolConfig, SpoolFullError
 from segment_librato.process.clock import monotonic
 from segment_librato.spooling import lane as lane_module
 from segment_librato.spooling import merged

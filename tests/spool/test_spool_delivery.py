@@ -7,21 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.script import sequence_numbers
-from support.spooled_client import (
-    LONG,
-    NOWHERE,
-    files,
-    has,
-    left_behind,
-    run_script,
-    track,
-)
+from support.spooled_client import LONG, NOWHERE, files, has, left_behind, run_script, track
 from support.waiting import wait_until
 
-from segment_librato import (
-    APIError,
-    Client,
-)
+from segment_librato import APIError, Client
 from segment_librato.delivery import retry
 from segment_librato.spooling import lane as lane_module
 

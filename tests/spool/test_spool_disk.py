@@ -25,12 +25,7 @@ from support.spooled_client import (
 )
 from support.waiting import wait_until
 
-from segment_librato import (
-    Client,
-    ConfigError,
-    QueueFullError,
-    SpoolConfig,
-)
+from segment_librato import Client, ConfigError, QueueFullError, SpoolConfig
 from segment_librato.delivery.consumer import Consumer
 from segment_librato.delivery.keeper import Keeper
 from segment_librato.process.clock import monotonic

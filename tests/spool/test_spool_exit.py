@@ -11,20 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from support.marks import needs_fork
 from support.script import sequence_numbers
-from support.spooled_client import (
-    NOWHERE,
-    files,
-    folder_of,
-    has,
-    left_behind,
-    run_script,
-    track,
-)
+from support.spooled_client import NOWHERE, files, folder_of, has, left_behind, run_script, track
 from support.waiting import wait_until
 
-from segment_librato import (
-    Client,
-)
+from segment_librato import Client
 from segment_librato.process.clock import monotonic
 from segment_librato.spooling import lane as lane_module
 from segment_librato.spooling.segment import WrittenSegment

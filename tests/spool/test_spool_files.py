@@ -13,15 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.disk import failing
 from support.script import sequence_numbers
-from support.spooled_client import (
-    LONG,
-    NOWHERE,
-    files,
-    folder_of,
-    left_behind,
-    spool_of,
-    track,
-)
+from support.spooled_client import LONG, NOWHERE, files, folder_of, left_behind, spool_of, track
 from support.waiting import wait_until
 
 from segment_librato import (

@@ -19,11 +19,7 @@ from support.spooled_client import (
     track,
 )
 
-from segment_librato import (
-    Client,
-    QueueFullError,
-    SpoolConfig,
-)
+from segment_librato import Client, QueueFullError, SpoolConfig
 from segment_librato.process.clock import monotonic
 from segment_librato.queue.spooled_queue import SpooledQueue
 from segment_librato.spooling import spool as spool_module

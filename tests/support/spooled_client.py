@@ -19,10 +19,7 @@ from support.spool import settle_one
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from segment_librato import (
-        Client,
-        SpoolStats,
-    )
+    from segment_librato import Client, SpoolStats
     from segment_librato.devserver.http.exchange import Request
 
 __all__ = [
