@@ -6,8 +6,6 @@ import itertools
 import json
 import math
 import random
-import subprocess
-import sys
 import textwrap
 import threading
 import time
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from support.python import run_python
 from support.signal_handlers import call_with_handler
 from support.stand_ins import STAND_INS, Wrapped
 
@@ -886,15 +885,7 @@ def run_script(server: LocalSegment, script: str) -> str:
         def account(**options):
             return LibratoConfig("ada@example.com", "token", {server.host!r}, **options)
     """
-    process = subprocess.run(  # noqa: S603  the tests' own script
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(preamble) + textwrap.dedent(script)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert (process.returncode, process.stderr) == (0, "")
-    return process.stdout
+    return run_python(textwrap.dedent(preamble) + textwrap.dedent(script))
 
 
 def test_what_waits_leaves_at_the_exit(server: LocalSegment) -> None:

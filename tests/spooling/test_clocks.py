@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
+from support.python import run_python
 from support.script import sequence_numbers
 
 from segment_librato import DrainReport, drain_spool
@@ -62,19 +61,8 @@ PREAMBLE = """
 
 def run(path: Path, server: LocalSegment, script: str, clock: float = 0) -> str:
     """Run a process with a wall clock that is some seconds off; return its output."""
-    process = subprocess.run(  # noqa: S603  the tests' own script
-        [
-            *(sys.executable, "-W", "error", "-c"),
-            textwrap.dedent(PREAMBLE) + textwrap.dedent(script),
-            *(str(path), server.host, str(clock)),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert (process.returncode, process.stderr) == (0, "")
-    return process.stdout
+    source = textwrap.dedent(PREAMBLE) + textwrap.dedent(script)
+    return run_python(source, path, server.host, clock)
 
 
 def leave(path: Path, server: LocalSegment, first: int, clock: float) -> None:
@@ -130,7 +118,7 @@ def test_a_client_lives_through_clocks_that_are_set_forward_and_back(
         for number, seconds in enumerate([{YEAR}, -{YEAR}, 0, -{YEAR}, {YEAR}]):
             set_clock(seconds)
             track(client, range(20 + 10 * number, 30 + 10 * number))
-            time.sleep(0.06)
+            time.sleep(0.06)  # what waits, in memory or set aside, is due by the real time
         wait_until(lambda: client.stats.delivered == 61)
         wait_until(lambda: client.stats.spool.recovered == 9)
         set_clock(-{YEAR})

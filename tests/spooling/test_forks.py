@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 from support.marks import needs_fork
+from support.python import run_python
 from support.script import fork_warning
 from support.spool import Corruption, drain, numbers
 
@@ -106,18 +104,7 @@ SCRIPT = """
 def test_a_child_goes_on_without_the_files_of_its_parent(
     tmp_path: Path, unmeasured: None, scenario: str
 ) -> None:
-    process = subprocess.run(  # noqa: S603  the tests' own script
-        [
-            *(sys.executable, "-W", "error", *fork_warning, "-c", textwrap.dedent(SCRIPT)),
-            *(str(tmp_path), scenario),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert (process.returncode, process.stderr) == (0, "")
-    laps = int(process.stdout)
+    laps = int(run_python(SCRIPT, tmp_path, scenario, options=fork_warning))
     assert laps > 5
     expected = numbers(0, 4)
     if scenario == "retire":  # 1 has its outcome
@@ -176,15 +163,7 @@ MEASURED_SCRIPT = """
 def test_a_child_leaves_the_message_of_an_interrupted_call_to_its_parent(
     tmp_path: Path, when: str
 ) -> None:
-    script = textwrap.dedent(MEASURED_SCRIPT)
-    process = subprocess.run(  # noqa: S603  the tests' own script
-        [sys.executable, "-W", "error", *fork_warning, "-c", script, str(tmp_path), when],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert (process.returncode, process.stderr) == (0, "")
+    run_python(MEASURED_SCRIPT, tmp_path, when, options=fork_warning)
     corruption = Corruption()
     assert sorted(drain(tmp_path, corruption)) == numbers(0, 4)
     assert corruption.errors == []
@@ -251,15 +230,4 @@ GAUGE_SCRIPT = """
 def test_a_sample_that_is_interrupted_by_a_fork_counts_where_its_record_is(
     tmp_path: Path, unmeasured: None, name: str
 ) -> None:
-    process = subprocess.run(  # noqa: S603  the tests' own script
-        [
-            *(sys.executable, "-W", "error", *fork_warning, "-c", textwrap.dedent(GAUGE_SCRIPT)),
-            *(str(tmp_path), name),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert (process.returncode, process.stderr) == (0, "")
-    assert int(process.stdout) > 5
+    assert int(run_python(GAUGE_SCRIPT, tmp_path, name, options=fork_warning)) > 5

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 import threading
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import pytest
 from support.marks import needs_fork
+from support.python import run_python
 from support.script import fork_warning
 from support.spool import Corruption, drain, numbers, run_by_hand, segment_of, settle_one
 
@@ -45,15 +44,7 @@ def run_script(folder: Path, script: str, status: int = 0) -> str:
                 lane.append(b"%d" % number)
     """
     source = textwrap.dedent(preamble) + textwrap.dedent(script)
-    process = subprocess.run(  # noqa: S603  the tests' own script
-        [sys.executable, "-W", "error", *fork_warning, "-c", source, str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert (process.returncode, process.stderr) == (status, "")
-    return process.stdout
+    return run_python(source, folder, options=fork_warning, status=status)
 
 
 def test_a_process_that_is_killed_leaves_all_it_wrote(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segment_librato.spooling.orphan import find_orphans
+from support.python import run_python
 from support.script import fork_warning
 from support.spool import settle_one
 
@@ -83,15 +82,7 @@ def run_script(path: Path, script: str, status: int = 0, host: str = NOWHERE) ->
                 assert client.track("user", "event", {"n": n})[0]
     """
     source = textwrap.dedent(preamble) + textwrap.dedent(script)
-    process = subprocess.run(  # noqa: S603  the tests' own script
-        [sys.executable, "-W", "error", *fork_warning, "-c", source, str(path), host],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert (process.returncode, process.stderr) == (status, ""), process
-    return process.stdout
+    return run_python(source, path, host, options=fork_warning, status=status)
 
 
 def has(request: Request, number: int) -> bool:
