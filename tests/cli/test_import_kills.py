@@ -82,14 +82,14 @@ def let_it_come_far(
 ) -> None:
     """Wait until an import has come somewhere, or nowhere yet unless it has to have begun."""
     if not has_begun and chance.random() < 0.2:
-        time.sleep(chance.uniform(0, 0.8))
+        time.sleep(chance.uniform(0, 0.8))  # wherever that is
         return
     count = len(server.requests) + chance.randint(4, 14)
     while process.poll() is None and not server.wait_until(
         lambda: len(server.requests) > count, timeout=0.05
     ):
         pass
-    time.sleep(chance.uniform(0, 0.02))
+    time.sleep(chance.uniform(0, 0.02))  # wherever it is then
 
 
 def import_with_interruptions(path: Path, number: int, most: int, chance: random.Random) -> int:

@@ -110,7 +110,7 @@ def test_a_handler_of_the_application_is_called_once_for_each_signal(server: Loc
             print(len(signals), flush=True)
             signal.signal(signal.SIGTERM, lambda *_: print("mine", flush=True))
             os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(0.3)
+            time.sleep(0.3)  # a repetition would come now
         """,
     )
     assert output == [*map(str, range(1, 11)), "10", "mine", "child 0"]
@@ -153,7 +153,7 @@ def test_other_signals_of_the_child_are_as_they_were(server: LocalSegment) -> No
                 print("descriptor", signal.set_wakeup_fd(-1), flush=True)
                 os._exit(0)
             os.waitpid(child, 0)
-            time.sleep(0.3)
+            time.sleep(0.3)  # a repetition would come now
         """,
     )
     assert output == ["handled", "descriptor -1", "child 0"]

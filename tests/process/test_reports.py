@@ -197,7 +197,7 @@ def track_for_ever(client):
         n += 1
         if n == 20:
             has_tracked.set()
-        time.sleep(0.001)
+        time.sleep(0.001)  # other threads need the time
 """
 
 

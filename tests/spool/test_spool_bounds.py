@@ -277,7 +277,7 @@ def test_a_consumer_that_has_to_leave_rests_while_nothing_can_be_sent(
 
     monkeypatch.setattr(queue, "_fall_asleep", look)
     queue.close()
-    time.sleep(0.3)
+    time.sleep(0.3)  # in which consumers that do not rest look again and again
     assert len(looks) < 10
     assert not client.shutdown(0)
     wait_until(lambda: not queue.workers.count)

@@ -55,7 +55,7 @@ while True:
     if n == int(forks_at):
         os.fork()
     if n % 20 == 0:
-        time.sleep(0.01)
+        time.sleep(0.01)  # so that the server keeps up
 """
 
 

@@ -39,7 +39,7 @@ def track_until_killed() -> None:
     """Track without an end."""
     for number in count(FIRST_OF_ENDLESS):
         track_number("ran", number)
-        time.sleep(0.002)
+        time.sleep(0.002)  # so that the server keeps up
 
 
 if __name__ == "__main__":
