@@ -7,6 +7,9 @@ import json
 import logging
 import shutil
 import signal
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from functools import partial
@@ -16,7 +19,6 @@ import pytest
 from support.disk import failing
 from support.interruptions import interrupted
 from support.otlp_receiver import OtlpReceiver, Point
-from support.python import run_python
 from support.spool import settle_one
 from support.waiting import wait_until
 
@@ -107,7 +109,14 @@ def test_each_sample_survives_a_kill(path: Path, aggregate: int) -> None:
             assert client.gauge("gauge", n, source="web-1")[0]
         os.kill(os.getpid(), signal.SIGKILL)
     """
-    run_python(script % aggregate, path, NOWHERE, status=-signal.SIGKILL)
+    source = textwrap.dedent(script) % aggregate
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [sys.executable, "-W", "error", "-c", source, str(path), NOWHERE],
+        capture_output=True,
+        timeout=240,
+        check=False,
+    )
+    assert process.returncode == -signal.SIGKILL
     gauges = left_behind(path)
     assert [gauge["sum" if aggregate else "value"] for gauge in gauges] == list(range(100))
     assert {gauge["source"] for gauge in gauges} == {"web-1"}
@@ -451,7 +460,13 @@ def kill_after_gauges(path: Path, account: str) -> None:
             assert client.gauge("gauge", n, source="web-1", timestamp={HOUR})[0]
         os.kill(os.getpid(), signal.SIGKILL)
     """
-    assert run_python(script, status=-signal.SIGKILL) == ""
+    process = subprocess.run(  # noqa: S603  the tests' own script
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
+        capture_output=True,
+        timeout=240,
+        check=False,
+    )
+    assert (process.returncode, process.stdout) == (-signal.SIGKILL, b""), process.stderr
 
 
 @pytest.mark.parametrize("aggregate", [0, 3600])
