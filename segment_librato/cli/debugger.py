@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,9 +55,8 @@ def debugger(output: Output, port: int, opens: bool, database: Path | None) -> i
 
     def end(running: Debugger) -> None:
         kept = running.close()
-        with suppress(OSError):  # it is still in the buffer, whose last flush fails as well
-            output.record(events=kept)
-            output.say(farewell(kept, database))
+        output.record(events=kept)
+        output.say(farewell(kept, database))
 
     serve(lambda: _start(port, database), greet, end)
     return 0

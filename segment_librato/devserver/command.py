@@ -35,10 +35,12 @@ def serve(
     """Run a server until a signal, which may also come while it starts.
 
     Args:
-        start: makes the server; what it raises is for the caller, as is what `greet` raises.
+        start: makes the server.
         greet: says that it runs. It is called on another thread, where no signal interrupts it: it
             may take locks, and change what is written, as `end` does.
         end: closes it, and says so.
+
+    What any of them raises is for the caller.
     """
     interruption = _Interruption()
     # A shell that starts this in the background has it ignore SIGINT.
@@ -108,7 +110,7 @@ class _Running:
         self._thread.start()
 
     def wait(self) -> None:
-        """Wait until it has greeted, or for a signal. Raises what `greet` has raised."""
+        """Wait until it has greeted, or for a signal. Raises as `raise_error`."""
         while not self._has_greeted.acquire(timeout=MAX_SIGNAL_DELAY):
             pass
         self.raise_error()
@@ -117,17 +119,22 @@ class _Running:
         """End it, when it has greeted."""
         self._thread.join()
         if self._error is None:
-            self._end()
+            self._call(self._end)
 
     def raise_error(self) -> None:
-        """Raise what `greet` has raised."""
+        """Raise what `greet` or `end` has raised."""
         if self._error is not None:
             raise self._error
 
     def _run(self) -> None:
         try:
-            self._greet()
-        except BaseException as error:  # noqa: BLE001  it is raised where it is waited for
-            self._error = error
+            self._call(self._greet)
         finally:
             self._has_greeted.release()
+
+    def _call(self, function: Callable[[], None]) -> None:
+        """Call a function; keep what it raises for the main thread."""
+        try:
+            function()
+        except BaseException as error:  # noqa: BLE001  the same, whatever it is
+            self._error = error

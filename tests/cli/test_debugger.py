@@ -172,10 +172,15 @@ sys.exit(run(["debugger", "--port", "0"]))
 
 
 @needs_dev_full
-def test_a_disk_that_is_full_at_the_end_is_one_line() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_disk_that_is_full_at_the_end_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, unbuffered: str
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    text = "segment-librato: cannot write the output: No space left on device\n"
     with start("-c", FILL_THE_DISK_THEN_END) as running:
         wait_until(lambda: len(running.lines) == 2)
-        assert running.end(signal.SIGUSR1) == (1, "segment-librato: No space left on device\n")
+        assert running.end(signal.SIGUSR1) == (1, text)
 
 
 class TestTail:

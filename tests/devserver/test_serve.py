@@ -103,3 +103,16 @@ terminal.MAX_FINISH_STEPS = 2
 serve(object, interrupt, lambda _: threading.Event().wait())
 """
     assert lines_of(script) == []
+
+
+def test_what_the_end_raises_reaches_the_caller() -> None:
+    script = """
+def end(_):
+    raise OSError("a full disk")
+
+try:
+    serve(object, interrupt, end)
+except OSError as error:
+    print(error)
+"""
+    assert lines_of(script) == ["a full disk\n"]
