@@ -62,7 +62,7 @@ def explain(
 
 
 def _by_way_of(proxy: str | None) -> str:
-    """Return the words that name a proxy; none without one, or if its URL may show a password."""
+    """Name a proxy, if there is one; not its host, if a part of a password might be in that."""
     if not proxy:
         return ""
     handled = being_handled()
