@@ -55,10 +55,9 @@ def import_rows(
 ) -> ImportReport:
     """Deliver rows to Segment, and return what became of them; docs/import-rows.md has examples.
 
-    A row without a `messageId` gets one that is the same whenever and wherever it is imported.
-
     Args:
         rows: Messages as Segment's specification has them, or flat dicts if there is a `mapping`.
+            One without a `messageId` gets the same id whenever and wherever it is imported.
         write_key: The write key of the source.
         host: As that of a client.
         name: The name of the import: in another one, rows get other ids.
@@ -71,8 +70,7 @@ def import_rows(
         concurrency: How many requests may be under way at once, 1 to 16.
         gzip: Compress requests.
         max_retries: As that of a client.
-        max_rejects: How many rows may be rejected, such as 10 or "1%": more end the import. None
-            is any number, but of the server's rejections at most 64 one after another.
+        max_rejects: How many rows may be rejected, such as 10 or "1%"; see docs/import-rows.md.
         on_reject: Called with the `Outcome` of each rejected row. What it raises ends the import.
         rejects: The path of a file to write: each rejected row as a line of JSON.
         progress: Called with the report so far after each request. What it raises ends the import.
@@ -82,8 +80,7 @@ def import_rows(
         ImportStoppedError: rows could be neither delivered nor rejected. Import all again.
         OSError: the file of rejects cannot be written.
     """
-    _check(rows, on_reject, progress)
-    allowance = None if max_rejects is None else _read_allowance(max_rejects)
+    allowance = _check(rows, on_reject, progress, max_rejects)
     with Importer(
         write_key,
         rules=RowRules(message_type, event, mapping, key, name, now),
@@ -98,11 +95,15 @@ def import_rows(
         return _deliver(importer, rows, allowance, rejects, on_reject, progress)
 
 
-def _check(rows: object, on_reject: object, progress: object) -> None:
+def _check(
+    rows: object, on_reject: object, progress: object, max_rejects: object
+) -> Allowance | None:
+    """Check arguments; return how many rows may be rejected."""
     if is_mapping(rows) or isinstance(rows, (str, bytes)):  # one row, or the name of a file
         raise ConfigError(unexpected("rows", "an iterable of dicts", rows))
     check_callback("on_reject", on_reject)
     check_callback("progress", progress)
+    return None if max_rejects is None else _read_allowance(max_rejects)
 
 
 def _read_allowance(value: object) -> Allowance:

@@ -78,9 +78,8 @@ class Importer:
             timeout: As that of a client.
             retry_for: Longest time, in seconds, that a request is tried again, or postponed by
                 the server; None is that of a client.
-            allowance: How many rows may be rejected, which the caller sees to. If it is None, the
-                server ends the import by rejecting more than 64 rows without accepting one in
-                between: that is hardly the fault of the rows.
+            allowance: How many rows may be rejected, which the caller sees to. None: more than 64
+                that the server rejects one after another end the import, as its own fault.
             clock: The clock of waits.
 
         Raises:
