@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from segment_librato import Client
 
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from segment_librato.devserver.page.debugger import Debugger
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-TIMEOUT = 10_000  # ms, for a machine under load
+TIMEOUT = 60_000  # ms, for a machine that is loaded
 WIDE: ViewportSize = {"width": 1600, "height": 960}
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=TIMEOUT)
     # A sandbox in a container needs rights that root does not have there.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
