@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import time
+import uuid
+from pathlib import Path
 from typing import Any
 
 from celery import Celery  # type: ignore[import-untyped]  # it has no types
+from kombu.transport import filesystem
 
 import segment_librato as analytics
 from segment_librato.integrations.celery import carry_scopes
@@ -15,6 +20,23 @@ analytics.write_key = "test-key"
 analytics.host = os.environ["SEGMENT_HOST"]
 analytics.upload_interval = 0.1
 
+
+class WholeFiles(filesystem.Channel):
+    """Gives a message its name once all of it is written.
+
+    Kombu's own does so before, and a worker that reads it then loses it.
+    """
+
+    def _put(  # type: ignore[override]  # as Kombu's own does
+        self, queue: str, payload: object, **_: object
+    ) -> None:
+        name = f"{time.monotonic_ns()}_{uuid.uuid4()}"  # the order in which they are read
+        written = Path(self.data_folder_out, name)
+        written.write_text(json.dumps(payload), encoding="utf-8")
+        written.rename(written.with_name(f"{name}.{queue}.msg"))
+
+
+filesystem.Transport.Channel = WholeFiles
 app = Celery(
     "scoped_tasks",
     broker="filesystem://",
