@@ -28,9 +28,10 @@ def options_of(spool: str | None) -> dict[str, Any]:
     if spool is None:
         return {"max_queue_size": 2_000}
     patient_queue.FIRST_PAUSE = patient_queue.MAX_PAUSE = 0.05
-    # What is in memory is an object for each message, so little of it may vary.
     bound = SpoolConfig(spool, max_bytes=4 * 1024 * 1024)
-    return {"spool": bound, "max_queue_size": 200, "upload_size": 100}
+    # What is in memory is an object for each message, so little of it may vary: those that wait,
+    # and two batches on their way, four that are set aside, and one that was read ahead.
+    return {"spool": bound, "max_queue_size": 200, "upload_size": 50}
 
 
 def main(host: str, seconds: float, spool: str | None = None) -> None:
