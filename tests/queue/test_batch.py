@@ -46,6 +46,7 @@ def pack(write_key: str, messages: list[bytes], **options: Any) -> list[Batch]:
     batches = []
     while in_flight := queue.take_now():
         batches.append(Batch(tuple(in_flight.messages)))
+        queue.ledger.mark_delivered(in_flight, len(in_flight.messages))
     return batches
 
 
