@@ -18,11 +18,17 @@ define environment
 	@touch $@
 endef
 
+# Of tox, for `test-all`.
+ENVIRONMENTS := 3.10,3.12,3.13,3.14,lowest,field,examples,browser,spark,spark-3,package
+
 # Idle workers take the tests that others have not come to.
 PYTEST := -m pytest -q --numprocesses auto --maxprocesses 8 --dist worksteal --durations 10
 
 # Interpreters that pyenv keeps, for tox to find.
 export PATH := $(PATH):$(subst $(eval) ,:,$(wildcard $(HOME)/.pyenv/versions/*/bin))
+
+# The tests start thousands of processes, each of which would compile the library again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Debian's packages are for root.
 APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
@@ -46,7 +52,7 @@ debugger: $(VENV)/.debugger ## The debugger in your browser, with four web serve
 
 test: lint types unit ## What to run before each commit: lint, types, tests with coverage; about 10 minutes on two cores.
 
-test-all: test docs versions field examples browser spark slow package ## Before a release: every interpreter at hand, oldest dependencies, slow tests.
+test-all: test environments docs versions field examples browser spark slow package ## Before a release: every interpreter at hand, oldest dependencies, slow tests.
 
 lint: $(VENV)/.development workflows ## Ruff, its rules and format; the types of the page's JavaScript, if npm is there; `workflows`.
 	$(BIN)/ruff check .
@@ -78,8 +84,11 @@ unit: $(VENV)/.development ## The tests of one interpreter, with the coverage of
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --omit "segment_librato/spark/*,segment_librato/integrations/django.py"  # see `make spark field`
 
+.PHONY: environments
+environments: $(VENV)/.development ## Install what tox needs for all of these, several environments at a time.
+	@$(BIN)/tox run-parallel --parallel 3 --parallel-no-spinner --notest --quiet -e $(ENVIRONMENTS)
+
 versions: $(VENV)/.development ## The tests on every interpreter at hand, and with the oldest dependencies.
-	@$(BIN)/tox run-parallel --parallel auto --parallel-no-spinner --notest --quiet
 	$(BIN)/tox run --colored no
 
 field: $(VENV)/.development ## The tests with packages that applications use beside it, such as uWSGI.
