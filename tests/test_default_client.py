@@ -755,6 +755,7 @@ def assign_a_client() -> None:
 ACTS = (start_anew, change_a_setting, assign_a_client)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prepare", [start_anew, change_a_setting])
 @pytest.mark.parametrize(
     "meanwhile",

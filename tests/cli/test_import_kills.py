@@ -124,12 +124,19 @@ def import_with_interruptions(path: Path, number: int, most: int, chance: random
     return interruptions
 
 
+MUCH = [pytest.mark.slow, pytest.mark.timeout(580)]
+
+
 @pytest.mark.parametrize(
-    "moments",
-    [4, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(580)])],
+    "number, moments",
+    [
+        (signal.SIGKILL, 2),
+        (signal.SIGINT, 2),
+        pytest.param(signal.SIGKILL, 50, marks=MUCH),
+        pytest.param(signal.SIGINT, 20, marks=MUCH),
+    ],
 )
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_no_gap_and_no_second_id(moments: int, number: int, tmp_path: Path) -> None:
+def test_no_gap_and_no_second_id(number: int, moments: int, tmp_path: Path) -> None:
     """A kill has at most the requests under way sent twice, with the same ids; Ctrl-C none."""
     chance = random.Random(moments)  # noqa: S311  a failure can be repeated, about
     left, count = moments, 0

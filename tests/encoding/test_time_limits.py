@@ -23,6 +23,7 @@ from support.interruptions import (
     EACH_TYPE,
     OF_ALL_TYPES,
     SoftTimeLimit,
+    in_turn,
     interrupted,
     one_at_a_time,
     strike,
@@ -179,7 +180,7 @@ def test_it_reaches_the_caller_of_gauge(
         assert client.shutdown(timeout=20)
 
 
-@pytest.mark.parametrize("exceptions", ALL_TYPES)
+@pytest.mark.parametrize("exceptions", [pytest.param(OF_ALL_TYPES, id="all"), *in_turn(EACH_TYPE)])
 @pytest.mark.parametrize("name", EVENTS)
 def test_it_passes_through_each_line_of_the_encoder(
     name: str, exceptions: tuple[type[Exception], ...], monkeypatch: pytest.MonkeyPatch

@@ -534,6 +534,7 @@ class Story:
         assert stats.accepted == stats.pending == sum(len(one.messages) for one in self._taken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["first put", "put", "take"])
 @pytest.mark.parametrize("handler", ["put", "put another", "take", "put and take", "close"])
 @pytest.mark.parametrize("afterwards", ["put", "take"])

@@ -129,6 +129,7 @@ def test_a_sample_that_is_delivered_before_its_call_is_interrupted_is_settled_on
     assert queue.waiting() == queue.unsettled() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_consumer_may_take_a_gauge_at_any_moment_of_a_call(
     tmp_path: Path, *, is_new: bool

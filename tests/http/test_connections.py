@@ -457,6 +457,7 @@ class Interruption:
         return self.trace
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("is_kept", [True, False], ids=["kept connection", "new connection"])

@@ -659,6 +659,7 @@ def check_outcomes(server: LocalSegment, client: Client, errors: Errors, place: 
     errors.calls.clear()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed")  # a socket that is not in its connection yet
 @pytest.mark.parametrize("exceptions", INTERRUPTIONS)
 @pytest.mark.parametrize("sync_mode", [False, True])
@@ -721,6 +722,7 @@ def test_an_interruption_anywhere_in_a_call_with_a_spool_leaves_the_client_usabl
     assert place > 20
 
 
+@pytest.mark.slow
 def test_ctrl_c_anywhere_in_a_call_that_waits_for_room_leaves_the_client_usable(
     server: LocalSegment, make_client: MakeClient
 ) -> None:
@@ -751,6 +753,7 @@ def is_http(code: CodeType) -> bool:
     return code.co_filename.startswith(paths) and code.co_name not in {"closed", "isclosed"}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed")  # a socket that is not in its connection yet
 @pytest.mark.parametrize("exceptions", [(KeyboardInterrupt,), (SoftTimeLimit, TimeoutError)])
 def test_an_interruption_anywhere_in_a_request_reaches_the_caller(
@@ -772,6 +775,7 @@ def test_an_interruption_anywhere_in_a_request_reaches_the_caller(
     assert place > 100
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed")  # a socket that was being closed
 @pytest.mark.parametrize("exceptions", INTERRUPTIONS)
 @pytest.mark.parametrize("threads", [True, False])

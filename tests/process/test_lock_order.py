@@ -114,6 +114,7 @@ SITUATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_wherever_a_call_stops_one_of_another_thread_goes_on(
     server: LocalSegment, make_client: MakeClient, name: str

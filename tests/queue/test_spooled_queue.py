@@ -199,6 +199,7 @@ def test_with_fsync_0_a_time_limit_during_the_sync_leaves_no_file(
     queue.close_files()
 
 
+@pytest.mark.slow
 def test_a_signal_handler_may_flush_at_any_bytecode_of_a_take_from_the_overflow(
     tmp_path: Path,
 ) -> None:

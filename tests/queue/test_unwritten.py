@@ -360,6 +360,7 @@ def test_a_shutdown_frees_the_memory_of_what_it_reports(tmp_path: Path, tried_at
     assert [one.data for one in messages if one.segment is unwritten.NEVER] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tried_at", [NOW, ALWAYS])
 def test_the_garbage_collector_may_run_a_finalizer_that_tracks_anywhere_in_a_shutdown(
     tmp_path: Path, tried_at: float

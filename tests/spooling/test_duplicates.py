@@ -66,7 +66,7 @@ def live_and_die(host: str, spool: Path, upload_interval: float, dies_at: int) -
     [
         pytest.param(10, id="10 laps", marks=pytest.mark.once),
         pytest.param(
-            200, id="200 laps", marks=[pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(900)]
+            100, id="100 laps", marks=[pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(900)]
         ),
     ],
 )

@@ -28,6 +28,7 @@ __all__ = [
     "OF_ALL_TYPES",
     "OURS",
     "SoftTimeLimit",
+    "in_turn",
     "interrupted",
     "is_ours",
     "one_at_a_time",
@@ -81,10 +82,21 @@ EACH_TYPE = (
 )
 
 
+MARKS = (pytest.mark.slow, pytest.mark.once, pytest.mark.filterwarnings("ignore:unclosed"))
+
+
 def one_at_a_time(exceptions: Sequence[type[BaseException]]) -> list[ParameterSet]:
     """Return parameters that are tuples of one type each, for the run that may take long."""
-    marks = (pytest.mark.slow, pytest.mark.once, pytest.mark.filterwarnings("ignore:unclosed"))
-    return [pytest.param((one,), marks=marks, id=one.__name__) for one in exceptions]
+    return [pytest.param((one,), marks=MARKS, id=one.__name__) for one in exceptions]
+
+
+def in_turn(exceptions: Sequence[type[BaseException]]) -> list[ParameterSet]:
+    """Return parameters with which each place is struck by three of the types, one at a time."""
+    firsts = range(0, len(exceptions), len(exceptions) // 3 + 1)
+    return [
+        pytest.param((*exceptions[first:], *exceptions[:first]), marks=MARKS, id=f"{first} first")
+        for first in firsts
+    ]
 
 
 # Ctrl-C, and errors of a time limit: each place is struck by one of those, of all types. A socket
@@ -92,7 +104,7 @@ def one_at_a_time(exceptions: Sequence[type[BaseException]]) -> list[ParameterSe
 INTERRUPTIONS = [
     pytest.param((KeyboardInterrupt,), id="KeyboardInterrupt"),
     pytest.param(OF_ALL_TYPES, id="all", marks=pytest.mark.filterwarnings("ignore:unclosed")),
-    *one_at_a_time(EACH_TYPE),
+    *in_turn(EACH_TYPE),
 ]
 
 

@@ -140,6 +140,7 @@ def test_the_import_of_what_sends_has_it_done_before(server: LocalSegment) -> No
     assert output == "set()\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_a_signal_handler_may_track_in_the_middle_of_the_imports(
     server: LocalSegment, module: str
@@ -194,6 +195,7 @@ def test_a_signal_handler_may_shut_down_in_the_middle_of_the_imports(server: Loc
     assert sequence_numbers(server) == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("options", ["", "sync_mode=True"])
 @pytest.mark.parametrize("exception", ["KeyboardInterrupt", "SoftTimeLimit"])
