@@ -50,7 +50,7 @@ demo-librato: $(VENV)/.runtime ## The same with gauges, delivered to a local Lib
 debugger: $(VENV)/.debugger ## The debugger in your browser, with four web servers that track into it.
 	@$(BIN)/python -m segment_librato.devserver.demo.live --open
 
-test: lint types unit ## What to run before each commit: lint, types, tests with coverage; about 10 minutes on two cores.
+test: lint types unit ## What to run before each commit: lint, types, tests with coverage; a quarter of an hour on two cores.
 
 test-all: test environments docs versions field examples browser spark slow package ## Before a release: every interpreter at hand, oldest dependencies, slow tests.
 
