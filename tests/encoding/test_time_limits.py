@@ -26,6 +26,7 @@ from support.interruptions import (
     in_turn,
     interrupted,
     one_at_a_time,
+    rotated,
     strike,
 )
 
@@ -143,13 +144,12 @@ def check_each_place(
         client.track(**arguments(properties), properties=properties)
 
     for first in range(1 if name == "rich" else len(exceptions)):
-        in_turn = exceptions[first:] + exceptions[:first]
         place = 0
         got_that_far = True
         while got_that_far:
             place += 1
             monkeypatch.setattr(coerce_module, "_reported", {})  # so that it is logged again
-            got_that_far = interrupted(call, place, in_turn, by=by)
+            got_that_far = interrupted(call, place, rotated(exceptions, first), by=by)
         assert place > 15
     assert client.flush(timeout=20)
     assert server.messages
@@ -175,7 +175,7 @@ def test_it_reaches_the_caller_of_gauge(
         while got_that_far:
             gauge()  # which adds up what the interruption left, so that no place is passed over
             place += 1
-            got_that_far = interrupted(gauge, place, exceptions[first:] + exceptions[:first])
+            got_that_far = interrupted(gauge, place, rotated(exceptions, first))
         assert place > 100
         assert client.shutdown(timeout=20)
 

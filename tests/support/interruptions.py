@@ -10,7 +10,7 @@ import sys
 import threading
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -32,9 +32,12 @@ __all__ = [
     "interrupted",
     "is_ours",
     "one_at_a_time",
+    "rotated",
     "strike",
     "within",
 ]
+
+T = TypeVar("T", bound=type[BaseException])
 
 OURS = str(Path(segment_librato.__file__).parent)
 
@@ -90,11 +93,16 @@ def one_at_a_time(exceptions: Sequence[type[BaseException]]) -> list[ParameterSe
     return [pytest.param((one,), marks=MARKS, id=one.__name__) for one in exceptions]
 
 
-def in_turn(exceptions: Sequence[type[BaseException]]) -> list[ParameterSet]:
+def rotated(exceptions: tuple[T, ...], first: int) -> tuple[T, ...]:
+    """Return these types, beginning with another one: `interrupted` takes one after the other."""
+    return exceptions[first:] + exceptions[:first]
+
+
+def in_turn(exceptions: tuple[type[BaseException], ...]) -> list[ParameterSet]:
     """Return parameters with which each place is struck by three of the types, one at a time."""
     firsts = range(0, len(exceptions), len(exceptions) // 3 + 1)
     return [
-        pytest.param((*exceptions[first:], *exceptions[:first]), marks=MARKS, id=f"{first} first")
+        pytest.param(rotated(exceptions, first), marks=MARKS, id=f"{first} first")
         for first in firsts
     ]
 
