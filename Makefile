@@ -85,7 +85,7 @@ unit: $(VENV)/.development ## The tests of one interpreter, with the coverage of
 	$(BIN)/coverage report --omit "segment_librato/spark/*,segment_librato/integrations/django.py"  # see `make spark field`
 
 .PHONY: environments
-environments: $(VENV)/.development ## Install what tox needs for all of these, several environments at a time.
+environments: $(VENV)/.development ## Install the environments of tox, several at a time, which the targets of `test-all` would do one by one.
 	@$(BIN)/tox run-parallel --parallel 3 --parallel-no-spinner --notest --quiet -e $(ENVIRONMENTS)
 
 versions: $(VENV)/.development ## The tests on every interpreter at hand, and with the oldest dependencies.
