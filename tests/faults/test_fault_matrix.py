@@ -158,6 +158,7 @@ def test_what_a_spool_keeps_arrives_when_the_server_works_again(cell: Cell, tmp_
         client.flush(timeout=0)
         wait_until(lambda: queue.is_settled() or queue.ledger.count_set_aside())
         assert client.shutdown(timeout=0) is not stays
+        wait_until(lambda: not any(consumer.is_alive() for consumer in client.consumers))
         record.close(client)
         seen = server.see(record.stats["requests"])
         server.is_over = True

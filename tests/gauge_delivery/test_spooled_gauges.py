@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from support.disk import failing
 from support.interruptions import interrupted
 from support.otlp_receiver import OtlpReceiver, Point
 from support.spool import settle_one
+from support.spooled_client import leave
 from support.waiting import wait_until
 
 from segment_librato import (
@@ -88,14 +88,6 @@ def left_behind(path: Path) -> list[dict[str, Any]]:
 
 def files(path: Path) -> list[Path]:
     return [file for file in path.rglob("*") if file.is_file()]
-
-
-def leave(client: Client) -> None:
-    """Shut a client down that has no time, and wait until no request of it is under way."""
-    assert not client.shutdown(0)
-    wait_until(
-        lambda: not [one for one in threading.enumerate() if one.name.startswith("segment-")]
-    )
 
 
 @pytest.mark.parametrize("aggregate", [0, 3600])
@@ -181,7 +173,7 @@ def test_a_shutdown_leaves_what_it_has_no_time_for(
     client = make(host=NOWHERE)
     for n in range(10):
         client.gauge("gauge", n)
-    assert not client.shutdown(0.1)
+    leave(client, 0.1)
     assert errors.calls == []
     assert len(left_behind(path)) == 10
 
@@ -238,7 +230,7 @@ def test_a_shutdown_in_an_outage_leaves_no_sample_of_a_gauge_that_was_delivered(
     make: Callable[..., Client], path: Path, server: LocalSegment, errors: Errors
 ) -> None:
     client = make_outage(make, server)
-    assert not client.shutdown(0)
+    leave(client)
     stats = client.stats.gauges
     assert stats is not None
     assert (stats.accepted, stats.delivered, stats.pending) == (400, 300, 100)
@@ -258,7 +250,7 @@ def test_a_full_disk_leaves_all_samples_as_they_are(
 ) -> None:
     client = make_outage(make, server)
     monkeypatch.setattr(rest_module, "pack", failing(errno.ENOSPC))
-    assert not client.shutdown(0)
+    leave(client)
     stats = client.stats.gauges
     assert stats is not None
     assert (stats.accepted, stats.delivered, stats.pending) == (400, 300, 100)
@@ -373,7 +365,7 @@ def test_of_a_gauge_only_the_samples_on_disk_are_left(
         fail_to_write(patch)
         client.gauge("both", 2, timestamp=HOUR)
         client.gauge("both", 4, timestamp=HOUR)
-    assert not client.shutdown(0)
+    leave(client)
     ((error, gauges),) = errors.calls
     assert isinstance(error, ShutdownTimeoutError)
     assert [(gauge["name"], gauge["sum"]) for gauge in gauges] == [("both", 6)]
@@ -570,7 +562,7 @@ def test_what_a_shutdown_would_leave_in_files_that_somebody_deleted_is_reported(
     for n in range(10):
         client.gauge("gauge", n)
     shutil.rmtree(path)
-    assert not client.shutdown(0)
+    leave(client)
     stats = client.stats.gauges
     assert stats is not None
     assert stats.pending == 0

@@ -315,7 +315,10 @@ def test_without_on_error_and_logging_a_loss_is_told_on_stderr(server: LocalSegm
         ("os._exit(0)", 0),
         ("os.execv(sys.executable, [sys.executable, '-c', ''])", 0),
         ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
-        ("os.kill(os.getpid(), signal.SIGHUP)", -signal.SIGHUP),
+        (
+            "signal.signal(signal.SIGHUP, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGHUP)",
+            -signal.SIGHUP,  # which nohup has a process ignore
+        ),
     ],
 )
 def test_an_end_that_runs_no_python_loses_what_waits(

@@ -14,6 +14,7 @@ from support.spooled_client import (
     LONG,
     NOWHERE,
     folder_of,
+    leave,
     left_behind,
     run_script,
     spool_of,
@@ -279,7 +280,6 @@ def test_a_consumer_that_has_to_leave_rests_while_nothing_can_be_sent(
     queue.close()
     time.sleep(0.3)  # in which consumers that do not rest look again and again
     assert len(looks) < 10
-    assert not client.shutdown(0)
-    wait_until(lambda: not queue.workers.count)
+    leave(client)
     monkeypatch.undo()
     assert left_behind(path) == list(range(100))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.script import sequence_numbers
-from support.spooled_client import LONG, NOWHERE, files, has, left_behind, run_script, track
+from support.spooled_client import LONG, NOWHERE, files, has, leave, left_behind, run_script, track
 from support.waiting import wait_until
 
 from segment_librato import APIError, Client
@@ -203,7 +203,7 @@ def test_no_file_has_the_write_key_or_the_password_of_a_proxy(
     proxies = {"http": f"http://user:{password}@127.0.0.1:9"}
     client = make(key, host=NOWHERE, max_queue_size=window, proxies=proxies)
     track(client, range(100))
-    assert not client.shutdown(0)
+    leave(client)
     contents = [file.read_bytes() for file in files(path)]
     assert sum(data.count(b"messageId") for data in contents) == 100
     for secret in (key, password):

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 from support.marks import needs_fork
 from support.script import sequence_numbers
-from support.spooled_client import NOWHERE, files, folder_of, has, left_behind, run_script, track
+from support.spooled_client import (
+    NOWHERE,
+    files,
+    folder_of,
+    has,
+    leave,
+    left_behind,
+    run_script,
+    track,
+)
 from support.waiting import wait_until
 
 from segment_librato import Client
@@ -232,7 +241,7 @@ def test_a_shutdown_leaves_what_it_has_no_time_for(
     client = make(host=NOWHERE)
     track(client, range(10))
     with caplog.at_level(logging.INFO, "segment"):
-        assert not client.shutdown(0.1)
+        leave(client, 0.1)
     assert [line for line in caplog.messages if line.startswith("messages: 10 wait in")]
     assert errors.calls == []
     assert client.stats[:5] == (10, 0, 0, 0, 10)
@@ -257,7 +266,7 @@ def test_what_a_shutdown_leaves_is_only_what_has_no_outcome(
     with server.hold():
         track(client, range(25))
     assert server.wait_until(lambda: any(has(request, 24) for request in server.requests))
-    assert not client.shutdown(0.1)
+    leave(client, 0.1)
     stats = client.stats
     done = stats.delivered + stats.failed
     assert done == 25 - stats.pending > 0
@@ -285,7 +294,7 @@ def test_without_a_thread_a_shutdown_leaves_what_it_has_no_time_for(
 ) -> None:
     client = make(host=NOWHERE)
     track(client, range(10))
-    assert not client.shutdown(0.1)
+    leave(client, 0.1)
     assert errors.calls == []
     assert left_behind(path) == list(range(10))
 
@@ -297,7 +306,7 @@ def test_without_a_thread_a_shutdown_after_a_flush_lets_go_of_what_was_set_aside
     client = make(host=NOWHERE, max_retries=0)
     track(client, range(10))
     assert not client.flush(0.1)
-    assert not client.shutdown(0)
+    leave(client)
     assert errors.calls == []
     assert left_behind(path) == list(range(10))
 

@@ -14,6 +14,7 @@ from segment_librato.spooling.orphan import find_orphans
 from support.python import run_python
 from support.script import fork_warning
 from support.spool import settle_one
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +29,7 @@ __all__ = [
     "files",
     "folder_of",
     "has",
+    "leave",
     "left_behind",
     "run_script",
     "spool_of",
@@ -41,6 +43,15 @@ LONG = 60.0  # seconds that no test waits out
 
 def track(client: Client, numbers: Iterable[int]) -> list[bool]:
     return [client.track("user", "event", {"n": n})[0] for n in numbers]
+
+
+def leave(client: Client, timeout: float = 0) -> None:
+    """Shut a client down that has too little time, and wait for the request that it is making.
+
+    Until that ends, what it is about is no dead process's.
+    """
+    assert not client.shutdown(timeout)
+    wait_until(lambda: not any(consumer.is_alive() for consumer in client.consumers))
 
 
 def left_behind(path: Path) -> list[int]:
