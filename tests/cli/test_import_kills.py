@@ -124,7 +124,7 @@ def import_with_interruptions(path: Path, number: int, most: int, chance: random
     return interruptions
 
 
-MUCH = [pytest.mark.slow, pytest.mark.timeout(580)]
+MUCH = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize(
