@@ -24,6 +24,26 @@ if TYPE_CHECKING:
 LINES = ".gauge .scatterlayer .trace"
 SECONDS = 20
 
+# Ten charts, each of which goes when it has been drawn for another number of frames.
+DRAW_AND_REMOVE = """
+    async () => {
+        const { drawChart, removeChart } = await import("/static/plot.js");
+        const now = Date.now() / 1000;
+        const points = (n) => [[now - 60, 10 ** n], [now, 1]];
+        const lines = [0, 1, 2, 3].map((n) => ({ source: `web-${n}`, points: points(n) }));
+        const options = { hidden: new Set(), seconds: 300, colors: new Map() };
+        const draw = async (_, frames) => {
+            const element = document.createElement("div");
+            document.querySelector(".gauge-grid").append(element);
+            const drawn = drawChart(element, { lines }, options);
+            for (let n = 0; n < frames; n++) await new Promise(requestAnimationFrame);
+            await Promise.all([drawn, removeChart(element)]);
+            return element.childElementCount;
+        };
+        return Promise.all(Array.from({ length: 10 }, draw));
+    }
+"""
+
 
 @pytest.fixture
 def web_servers(client: Client) -> None:
@@ -163,6 +183,14 @@ def test_a_new_value_and_a_new_gauge_appear(visit: Visit, client: Client) -> Non
     expect(page.locator(".gauge h2")).to_have_text([EVENT, "queue.depth"])
     page.locator("#gauge-search").fill("queue")
     expect(page.locator(".gauge h2")).to_have_text(["queue.depth"])
+
+
+def test_a_chart_may_go_while_it_is_drawn(visit: Visit, client: Client) -> None:
+    client.gauge("queue.depth", 3)
+    client.flush()
+    page = visit("gauges")
+    expect(page.locator(LINES)).to_have_count(1)
+    assert page.evaluate(DRAW_AND_REMOVE) == [0] * 10
 
 
 @pytest.mark.usefixtures("web_servers")

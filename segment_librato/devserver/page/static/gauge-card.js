@@ -173,6 +173,7 @@ export class GaugeCard {
   }
 
   remove() {
+    this.turn += 1;
     removeChart(this.plot);
     this.element.remove();
   }

@@ -20,6 +20,13 @@ const MAX_GAP = 12;
 /** @type {Promise<Plotly> | undefined} */
 let library;
 
+/**
+ * What is being done to an element. Plotly draws in steps, and fails if a chart goes between two.
+ *
+ * @type {WeakMap<HTMLElement, Promise<void>>}
+ */
+const work = new WeakMap();
+
 /** Load the chart library; fails if it is not installed. */
 export function loadPlotly() {
   library ??= new Promise((resolve, reject) => {
@@ -64,8 +71,29 @@ export function colorOf(index) {
  * @param {Chart} chart
  * @param {{hidden: Set<string>, seconds: number, colors: Map<string, number>}} options
  */
-export async function drawChart(element, chart, { hidden, seconds, colors }) {
-  const plotly = await loadPlotly();
+export function drawChart(element, chart, options) {
+  return inTurn(element, async () => draw(await loadPlotly(), element, chart, options));
+}
+
+/**
+ * Do something to an element after what is being done to it.
+ *
+ * @param {HTMLElement} element
+ * @param {() => Promise<void>} act
+ */
+function inTurn(element, act) {
+  const acted = (work.get(element) ?? Promise.resolve()).then(act, act);
+  work.set(element, acted);
+  return acted;
+}
+
+/**
+ * @param {Plotly} plotly
+ * @param {HTMLElement} element
+ * @param {Chart} chart
+ * @param {{hidden: Set<string>, seconds: number, colors: Map<string, number>}} options
+ */
+async function draw(plotly, element, chart, { hidden, seconds, colors }) {
   const now = Date.now();
   const lines = chart.lines.filter((line) => !hidden.has(line.source));
   const traces = lines.map((line) => {
@@ -110,8 +138,10 @@ function joinGaps(points) {
 }
 
 /** @param {HTMLElement} element */
-export async function removeChart(element) {
-  if (library) (await library).purge(element);
+export function removeChart(element) {
+  return inTurn(element, async () => {
+    if (library) (await library).purge(element);
+  });
 }
 
 /**
