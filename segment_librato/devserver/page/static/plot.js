@@ -71,8 +71,14 @@ export function colorOf(index) {
  * @param {Chart} chart
  * @param {{hidden: Set<string>, seconds: number, colors: Map<string, number>}} options
  */
-export function drawChart(element, chart, options) {
-  return inTurn(element, async () => draw(await loadPlotly(), element, chart, options));
+export function drawChart(element, chart, { hidden, seconds, colors }) {
+  return inTurn(element, async () => {
+    const plotly = await loadPlotly();
+    const now = Date.now();
+    const lines = chart.lines.filter((line) => !hidden.has(line.source));
+    const layout = makeLayout(now - seconds * 1000, now);
+    await plotly.react(element, makeTraces(lines, colors), layout, { displayModeBar: false, responsive: true });
+  });
 }
 
 /**
@@ -88,15 +94,11 @@ function inTurn(element, act) {
 }
 
 /**
- * @param {Plotly} plotly
- * @param {HTMLElement} element
- * @param {Chart} chart
- * @param {{hidden: Set<string>, seconds: number, colors: Map<string, number>}} options
+ * @param {Chart["lines"]} lines
+ * @param {Map<string, number>} colors
  */
-async function draw(plotly, element, chart, { hidden, seconds, colors }) {
-  const now = Date.now();
-  const lines = chart.lines.filter((line) => !hidden.has(line.source));
-  const traces = lines.map((line) => {
+function makeTraces(lines, colors) {
+  return lines.map((line) => {
     const color = colorOf(colors.get(line.source) ?? 0);
     const points = joinGaps(line.points);
     const isSparse = points.length < FEW_POINTS;
@@ -113,8 +115,6 @@ async function draw(plotly, element, chart, { hidden, seconds, colors }) {
       hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
     };
   });
-  const layout = makeLayout(now - seconds * 1000, now);
-  await plotly.react(element, traces, layout, { displayModeBar: false, responsive: true });
 }
 
 /**
