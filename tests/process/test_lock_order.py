@@ -44,7 +44,7 @@ SCRIPT = """
             gc.set_threshold(1 + number % 50)  # so that it is collected anywhere
             Garbage()
             call()
-    for name in ("segment", "application"):  # it holds logging's own lock, until it is cached
+    for name in ("segment", "application"):  # asked again, it takes no lock
         for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
             logging.getLogger(name).isEnabledFor(level)
     sys.setswitchinterval(0.000_01)
